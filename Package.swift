@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every target: Swift 6 language mode with strict memory safety, so each unsafe operation is spelled `unsafe`.
+let common: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// The libraries that hand out borrowed views also declare lifetimes. Their users need no flag for it.
+let withLifetimes: [SwiftSetting] = common + [.enableExperimentalFeature("Lifetimes")]
+
+let package = Package(
+  name: "swift-imap-engine",
+  platforms: [.macOS(.v26)],
+  products: [
+    .library(name: "IMAPStateMachine", targets: ["IMAPStateMachine"]),
+    .library(name: "IMAPLoop", targets: ["IMAPLoop"]),
+    .library(name: "IMAPTestServer", targets: ["IMAPTestServer"]),
+    .executable(name: "imap", targets: ["imap"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
+    .systemLibrary(
+      name: "CSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .target(
+      name: "IMAPStateMachine",
+      dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+      swiftSettings: withLifetimes),
+    .target(
+      name: "IMAPLoop",
+      dependencies: [
+        "IMAPStateMachine", "CUV", "CSSL",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: withLifetimes),
+    .target(
+      name: "IMAPTestServer", dependencies: ["IMAPStateMachine", "IMAPLoop"], swiftSettings: withLifetimes),
+    .executableTarget(
+      name: "imap",
+      dependencies: [
+        "IMAPStateMachine", "IMAPLoop", "IMAPTestServer",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: withLifetimes),
+    .testTarget(
+      name: "StateMachineTests", dependencies: ["IMAPStateMachine"], swiftSettings: withLifetimes),
+    .testTarget(
+      name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL"],
+      swiftSettings: withLifetimes),
+    .testTarget(
+      name: "InteropTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "imap"],
+      swiftSettings: withLifetimes),
+  ]
+)

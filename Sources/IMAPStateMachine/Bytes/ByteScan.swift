@@ -1,0 +1,142 @@
+/// What each byte may be part of. One static table, indexed by a byte, so that no look-up needs a bounds check or a lock.
+struct ByteClass: OptionSet {
+  let rawValue: UInt8
+
+  /// ATOM-CHAR (RFC 3501, section 9).
+  static let atom = ByteClass(rawValue: 1)
+  /// What a server's unquoted token may hold. Wider than ATOM-CHAR: servers put `[ ] < ' ~ + \\` and 8-bit bytes there.
+  static let token = ByteClass(rawValue: 2)
+  static let digit = ByteClass(rawValue: 4)
+  /// What a quoted string holds without a backslash (RFC 3501: TEXT-CHAR without quoted-specials).
+  static let quoted = ByteClass(rawValue: 8)
+  /// ASTRING-CHAR (RFC 3501, section 9).
+  static let astring = ByteClass(rawValue: 16)
+  /// What may follow a closing quote. Servers leave quotes inside strings unescaped; only these make one the last.
+  static let afterQuote = ByteClass(rawValue: 32)
+
+  init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  init(of byte: UInt8) { self.rawValue = byteClasses[Int(byte)] }
+}
+
+/// Scans over bytes, eight at a time where runs are long.
+extension Span where Element == UInt8 {
+  /// The index of the first LF at or after `start`; `count` where there is none. Complexity: O(n).
+  @inline(__always)
+  func firstLF(from start: Int) -> Int {
+    var index = start
+    while index &+ 8 <= count {
+      let hit = zeroBytes(word(at: index) ^ 0x0a0a_0a0a_0a0a_0a0a)
+      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
+      index &+= 8
+    }
+    while index < count, self[index] != 0x0a { index &+= 1 }
+    return index
+  }
+
+  /// The index of the first quote, backslash, CR or LF at or after `start`; `count` where there is none.
+  @inline(__always)
+  func firstQuotedSpecial(from start: Int) -> Int {
+    var index = start
+    while index &+ 8 <= count {
+      let word = word(at: index)
+      let hit =
+        zeroBytes(word ^ 0x2222_2222_2222_2222) | zeroBytes(word ^ 0x5c5c_5c5c_5c5c_5c5c)
+        | zeroBytes(word ^ 0x0a0a_0a0a_0a0a_0a0a) | zeroBytes(word ^ 0x0d0d_0d0d_0d0d_0d0d)
+      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
+      index &+= 8
+    }
+    while index < count {
+      switch self[index] {
+      case 0x22, 0x5c, 0x0a, 0x0d: return index
+      default: index &+= 1
+      }
+    }
+    return index
+  }
+
+  /// The index of the first byte at or after `start` that is not of `accepted`; `count` where all are.
+  @inline(__always)
+  func firstNot(_ accepted: ByteClass, from start: Int) -> Int {
+    var index = start
+    while index < count, byteClasses[Int(self[index])] & accepted.rawValue != 0 { index &+= 1 }
+    return index
+  }
+
+  /// Up to eight bytes of `range` folded to upper case and packed, the first byte lowest; 0 where it is longer or empty.
+  ///
+  /// Two keywords of equal length are the same, ASCII case ignored, exactly if their words are.
+  @inline(__always)
+  func foldedWord(_ range: Range<Int>) -> UInt64 {
+    let length = range.count
+    if length == 0 || length > 8 { return 0 }
+    var value: UInt64 = 0
+    if range.lowerBound &+ 8 <= count {
+      value = word(at: range.lowerBound) & (~0 >> UInt64(64 &- length &* 8))
+    } else {
+      var shift: UInt64 = 0
+      for index in range {
+        value |= UInt64(self[index]) << shift
+        shift &+= 8
+      }
+    }
+    return uppercased(value)
+  }
+
+  /// The eight bytes at `index`, the first one lowest.
+  @inline(__always)
+  private func word(at index: Int) -> UInt64 {
+    // Safe: every caller checked `index + 8 <= count`, and `index` never is negative.
+    unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self))
+  }
+}
+
+/// A word with the high bit set in each byte of `word` that is zero. Bits above the lowest one may be false, so only the
+/// lowest counts.
+@inline(__always)
+func zeroBytes(_ word: UInt64) -> UInt64 {
+  (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+}
+
+/// `word` with its bytes a to z made A to Z. Bytes of 0x80 and above stay.
+@inline(__always)
+func uppercased(_ word: UInt64) -> UInt64 {
+  let ascii = word & 0x7f7f_7f7f_7f7f_7f7f
+  let fromA = ascii &+ 0x1f1f_1f1f_1f1f_1f1f
+  let aboveZ = ascii &+ 0x0505_0505_0505_0505
+  let lower = fromA & ~aboveZ & ~word & 0x8080_8080_8080_8080
+  return word &- lower >> 2
+}
+
+/// `text` packed as ``Span/foldedWord(_:)`` packs it. For literals of at most eight ASCII bytes; a longer one gives 0.
+@inline(__always)
+func keyword(_ text: StaticString) -> UInt64 {
+  let length = text.utf8CodeUnitCount
+  if length > 8 { return 0 }
+  var value: UInt64 = 0
+  for index in 0..<length {
+    // Safe: `index` is below the length of a static string, whose bytes never go away.
+    value |= unsafe UInt64(text.utf8Start[index]) << UInt64(index &* 8)
+  }
+  return uppercased(value)
+}
+
+/// The ``ByteClass`` of each byte value.
+private let byteClasses: InlineArray<256, UInt8> = [
+  0, 8, 8, 8, 8, 8, 8, 8, 8, 8, 32, 8, 8, 32, 8, 8,
+  8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 8,
+  40, 27, 0, 27, 27, 10, 27, 27, 8, 40, 10, 27, 27, 27, 27, 27,
+  31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 27, 27, 27, 27, 27, 27,
+  27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
+  27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 2, 58, 27, 27,
+  27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27,
+  27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 27, 10, 27, 27, 27, 8,
+  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
+]

@@ -1,0 +1,81 @@
+/// Borrowed bytes of an event: valid while the buffer that they came from is not mutated, which the compiler checks.
+public struct ByteView: ~Escapable {
+  /// The bytes as they were on the wire.
+  public let bytes: Span<UInt8>
+
+  /// Wraps `bytes`. Complexity: O(1).
+  @_lifetime(copy bytes)
+  public init(_ bytes: Span<UInt8>) { self.bytes = bytes }
+
+  /// How many bytes there are.
+  public var count: Int { bytes.count }
+
+  /// Whether there are none.
+  public var isEmpty: Bool { bytes.isEmpty }
+
+  /// An owned copy. Complexity: O(n), one allocation.
+  public func copy() -> [UInt8] { bytes.copy() }
+
+  /// The bytes as text where they are valid UTF-8, else nil. Complexity: O(n).
+  public func string() -> String? { bytes.utf8String() }
+
+  /// The bytes as text: UTF-8 where valid, else ISO 8859-1, which maps every byte. Complexity: O(n).
+  public func lossyString() -> String { bytes.lossyString() }
+
+  /// Whether the bytes are `text`, ASCII letters compared without case (RFC 3501, section 9, note 1).
+  public func equalsIgnoringCase(_ text: StaticString) -> Bool { bytes.equalsIgnoringCase(text) }
+
+  @_lifetime(copy self)
+  func slice(_ range: Range<Int>) -> ByteView { ByteView(bytes.extracting(range)) }
+}
+
+extension Span where Element == UInt8 {
+  /// An owned copy. Complexity: O(n), one allocation.
+  func copy() -> [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
+      unsafe self.withUnsafeBytes { source in
+        // Safe: `target` was made for `count` bytes; the two never overlap.
+        unsafe UnsafeMutableRawBufferPointer(target).copyMemory(from: source)
+      }
+      initialized = count
+    }
+  }
+
+  /// The bytes as text where they are valid UTF-8.
+  func utf8String() -> String? {
+    guard let text = try? UTF8Span(validating: self) else { return nil }
+    return String(copying: text)
+  }
+
+  /// UTF-8 where valid, else ISO 8859-1. Servers send 8-bit text in places where the grammar allows none.
+  func lossyString() -> String {
+    if let text = utf8String() { return text }
+    var text = ""
+    for index in indices { text.unicodeScalars.append(Unicode.Scalar(self[index])) }
+    return text
+  }
+
+  func equalsIgnoringCase(_ text: StaticString) -> Bool {
+    if count != text.utf8CodeUnitCount { return false }
+    for index in indices {
+      // Safe: `index` is below the length of a static string, whose bytes never go away.
+      let other = unsafe text.utf8Start[index]
+      if asciiUppercased(self[index]) != asciiUppercased(other) { return false }
+    }
+    return true
+  }
+
+  func startsIgnoringCase(_ text: StaticString) -> Bool {
+    count >= text.utf8CodeUnitCount && extracting(first: text.utf8CodeUnitCount).equalsIgnoringCase(text)
+  }
+
+  func equals(_ other: [UInt8]) -> Bool {
+    if count != other.count { return false }
+    for index in indices where self[index] != other[index] { return false }
+    return true
+  }
+}
+
+/// `byte` with a to z made A to Z. No locale takes part: RFC 3501 means ASCII.
+@inline(__always)
+func asciiUppercased(_ byte: UInt8) -> UInt8 { byte &- 0x61 < 26 ? byte &- 0x20 : byte }

@@ -1,0 +1,124 @@
+/// The MIME structure of a message: BODYSTRUCTURE, or BODY where the extension data is missing (RFC 9051, section 7.5.2).
+public indirect enum BodyStructure: Hashable, Sendable {
+  /// A leaf, or a message inside the message.
+  case single(Part)
+  /// A multipart with its children.
+  case multipart(Multipart)
+
+  /// One parameter of a Content-Type or Content-Disposition.
+  public struct Parameter: Hashable, Sendable {
+    /// The name; ASCII letters without case.
+    public var name: [UInt8]
+    /// The value, not decoded.
+    public var value: [UInt8]
+
+    /// A parameter.
+    public init(name: [UInt8], value: [UInt8]) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// A Content-Disposition (RFC 2183).
+  public struct Disposition: Hashable, Sendable {
+    /// `inline`, `attachment` or another word.
+    public var type: [UInt8]
+    /// Its parameters.
+    public var parameters: [Parameter]
+
+    /// A disposition.
+    public init(type: [UInt8], parameters: [Parameter] = []) {
+      self.type = type
+      self.parameters = parameters
+    }
+  }
+
+  /// What may follow the required fields: only BODYSTRUCTURE has it, and servers leave out from the end.
+  public struct Extension: Hashable, Sendable {
+    /// Content-Disposition.
+    public var disposition: Disposition?
+    /// Content-Language; empty where NIL.
+    public var languages: [[UInt8]]
+    /// Content-Location.
+    public var location: [UInt8]?
+
+    /// Extension data.
+    public init(disposition: Disposition? = nil, languages: [[UInt8]] = [], location: [UInt8]? = nil) {
+      self.disposition = disposition
+      self.languages = languages
+      self.location = location
+    }
+  }
+
+  /// A body part that is no multipart.
+  public struct Part: Hashable, Sendable {
+    /// The media type, for example `TEXT`.
+    public var type: [UInt8]
+    /// The media subtype, for example `PLAIN`.
+    public var subtype: [UInt8]
+    /// Content-Type parameters.
+    public var parameters: [Parameter]
+    /// Content-ID.
+    public var id: [UInt8]?
+    /// Content-Description.
+    public var description: [UInt8]?
+    /// Content-Transfer-Encoding; `7BIT` where the message names none.
+    public var encoding: [UInt8]
+    /// Size in transfer encoding. Servers are known to be wrong: never use it as an exact length.
+    public var octets: UInt64
+    /// What the media type adds.
+    public var content: Content
+    /// Content-MD5. Extension data: nil in BODY.
+    public var md5: [UInt8]?
+    /// The rest of the extension data; nil in BODY.
+    public var ext: Extension?
+
+    /// What the media type adds to the basic fields.
+    public indirect enum Content: Hashable, Sendable {
+      /// Nothing.
+      case basic
+      /// `text/*`: the number of lines.
+      case text(lines: UInt64)
+      /// `message/rfc822` and `message/global`: the message inside.
+      case message(Envelope, BodyStructure, lines: UInt64)
+    }
+
+    /// A part.
+    public init(
+      type: [UInt8], subtype: [UInt8], parameters: [Parameter] = [], id: [UInt8]? = nil,
+      description: [UInt8]? = nil, encoding: [UInt8] = Array("7BIT".utf8), octets: UInt64, content: Content = .basic,
+      md5: [UInt8]? = nil, ext: Extension? = nil
+    ) {
+      self.type = type
+      self.subtype = subtype
+      self.parameters = parameters
+      self.id = id
+      self.description = description
+      self.encoding = encoding
+      self.octets = octets
+      self.content = content
+      self.md5 = md5
+      self.ext = ext
+    }
+  }
+
+  /// A multipart.
+  public struct Multipart: Hashable, Sendable {
+    /// The children, numbered from 1 in section specifications. Some servers send none.
+    public var parts: [BodyStructure]
+    /// The subtype, for example `MIXED`.
+    public var subtype: [UInt8]
+    /// Content-Type parameters. Extension data: empty in BODY.
+    public var parameters: [Parameter]
+    /// The rest of the extension data; nil in BODY.
+    public var ext: Extension?
+
+    /// A multipart.
+    public init(parts: [BodyStructure], subtype: [UInt8], parameters: [Parameter] = [], ext: Extension? = nil) {
+      self.parts = parts
+      self.subtype = subtype
+      self.parameters = parameters
+      self.ext = ext
+    }
+  }
+}

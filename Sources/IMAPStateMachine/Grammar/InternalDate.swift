@@ -1,0 +1,116 @@
+/// A date-time (RFC 9051, section 9): a wall-clock time with its zone, kept as it was written.
+public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
+  /// The year, four digits.
+  public let year: Int
+  /// The month, 1 to 12.
+  public let month: Int
+  /// The day of the month, 1 to 31.
+  public let day: Int
+  /// The hour, 0 to 23.
+  public let hour: Int
+  /// The minute, 0 to 59.
+  public let minute: Int
+  /// The second, 0 to 60.
+  public let second: Int
+  /// The zone's offset from UTC in minutes, east positive.
+  public let zone: Int
+
+  /// A date-time. Nil where a field is out of its range.
+  public init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int, zone: Int) {
+    guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day), (0...23).contains(hour),
+      (0...59).contains(minute), (0...60).contains(second), abs(zone) < 100 * 60
+    else { return nil }
+    self.year = year
+    self.month = month
+    self.day = day
+    self.hour = hour
+    self.minute = minute
+    self.second = second
+    self.zone = zone
+  }
+
+  /// The date-time of `unixSeconds` since 1970-01-01 00:00 UTC, shown in `zone` (minutes east). Years outside 0 to 9999
+  /// are cut to those bounds.
+  public init(unixSeconds: Int64, zone: Int = 0) {
+    let zone = min(max(zone, -99 * 60), 99 * 60)
+    let bounded = min(max(unixSeconds, Self.earliest), Self.latest)
+    let local = bounded + Int64(zone) * 60
+    let days = local >= 0 ? local / 86_400 : (local - 86_399) / 86_400
+    let seconds = Int(local - days * 86_400)
+    // Days to civil date in the proleptic Gregorian calendar, in eras of 400 years counted from 1 March.
+    let shifted = days + 719_468
+    let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+    let dayOfEra = shifted - era * 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let marchMonth = (5 * dayOfYear + 2) / 153
+    day = Int(dayOfYear - (153 * marchMonth + 2) / 5) + 1
+    month = Int(marchMonth < 10 ? marchMonth + 3 : marchMonth - 9)
+    year = Int(yearOfEra + era * 400) + (month <= 2 ? 1 : 0)
+    hour = seconds / 3600
+    minute = seconds / 60 % 60
+    second = seconds % 60
+    self.zone = zone
+  }
+
+  /// Seconds since 1970-01-01 00:00 UTC.
+  public var unixSeconds: Int64 {
+    let shiftedYear = Int64(month <= 2 ? year - 1 : year)
+    let era = (shiftedYear >= 0 ? shiftedYear : shiftedYear - 399) / 400
+    let yearOfEra = shiftedYear - era * 400
+    let marchMonth = Int64(month > 2 ? month - 3 : month + 9)
+    let dayOfYear = (153 * marchMonth + 2) / 5 + Int64(day) - 1
+    let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+    let days = era * 146_097 + dayOfEra - 719_468
+    return days * 86_400 + Int64(hour * 3600 + minute * 60 + second) - Int64(zone) * 60
+  }
+
+  /// As on the wire, without the quotes: `dd-Mon-yyyy hh:mm:ss +zzzz`.
+  public var description: String {
+    let magnitude = abs(zone)
+    return "\(Self.padded(day))-\(Self.months[month - 1])-\(Self.padded(year, 4)) \(Self.padded(hour)):"
+      + "\(Self.padded(minute)):\(Self.padded(second)) \(zone < 0 ? "-" : "+")\(Self.padded(magnitude / 60))"
+      + Self.padded(magnitude % 60)
+  }
+
+  /// As ISO 8601: `yyyy-mm-ddThh:mm:ss+zz:zz`.
+  public var iso8601: String {
+    let magnitude = abs(zone)
+    return "\(Self.padded(year, 4))-\(Self.padded(month))-\(Self.padded(day))T\(Self.padded(hour)):"
+      + "\(Self.padded(minute)):\(Self.padded(second))\(zone < 0 ? "-" : "+")\(Self.padded(magnitude / 60)):"
+      + Self.padded(magnitude % 60)
+  }
+
+  static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+  /// 0001-01-01 and 9998-12-31: a zone's offset cannot leave four digits.
+  private static let earliest: Int64 = -62_135_596_800
+  private static let latest: Int64 = 253_370_764_800
+
+  static func padded(_ number: Int, _ width: Int = 2) -> String {
+    let text = String(number)
+    return String(repeating: "0", count: max(0, width - text.count)) + text
+  }
+}
+
+/// A day without a time, as SEARCH takes it.
+public struct SearchDate: Hashable, Sendable, CustomStringConvertible {
+  /// The year, four digits.
+  public let year: Int
+  /// The month, 1 to 12.
+  public let month: Int
+  /// The day of the month, 1 to 31.
+  public let day: Int
+
+  /// A day. Nil where a field is out of its range.
+  public init?(year: Int, month: Int, day: Int) {
+    guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
+    self.year = year
+    self.month = month
+    self.day = day
+  }
+
+  /// As on the wire: `d-Mon-yyyy`.
+  public var description: String {
+    "\(day)-\(InternalDate.months[month - 1])-\(InternalDate.padded(year, 4))"
+  }
+}

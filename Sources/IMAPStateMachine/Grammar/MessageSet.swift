@@ -1,0 +1,172 @@
+/// What a ``MessageSet`` counts: ``UID`` or ``SequenceNumber``.
+public protocol MessageNumber: Hashable, Comparable, Sendable {
+  /// The number on the wire. 0 is not valid there.
+  var rawValue: UInt32 { get }
+  /// The number `rawValue`.
+  init(rawValue: UInt32)
+}
+
+extension MessageNumber {
+  /// By number.
+  public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// A unique identifier of a message in its mailbox (RFC 9051, section 2.3.1.1).
+public struct UID: MessageNumber, ExpressibleByIntegerLiteral, CustomStringConvertible {
+  /// The number on the wire.
+  public var rawValue: UInt32
+  /// The UID `rawValue`.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  /// The UID of a literal.
+  public init(integerLiteral value: UInt32) { rawValue = value }
+  /// In decimal.
+  public var description: String { String(rawValue) }
+}
+
+/// A message sequence number: the position in the mailbox, from 1 (RFC 9051, section 2.3.1.2).
+public struct SequenceNumber: MessageNumber, ExpressibleByIntegerLiteral, CustomStringConvertible {
+  /// The number on the wire.
+  public var rawValue: UInt32
+  /// The sequence number `rawValue`.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  /// The sequence number of a literal.
+  public init(integerLiteral value: UInt32) { rawValue = value }
+  /// In decimal.
+  public var description: String { String(rawValue) }
+}
+
+/// UIDs as ranges.
+public typealias UIDSet = MessageSet<UID>
+/// Sequence numbers as ranges.
+public typealias SequenceSet = MessageSet<SequenceNumber>
+
+/// A sequence-set (RFC 9051, section 9): ranges of numbers in the order they were given. It is never expanded, so a
+/// hostile `1:4294967295` costs eight bytes.
+public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStringConvertible, ExpressibleByArrayLiteral {
+  /// One `a:b`. The bounds may come in either order: RFC 9051 gives `3:1` the meaning of `1:3`.
+  public struct Range: Hashable, Sendable {
+    /// The bound that was written first.
+    public var first: UInt32
+    /// The bound that was written last.
+    public var last: UInt32
+
+    /// The numbers from `first` to `last`, both included. ``MessageSet/star`` stands for `*`.
+    public init(_ first: UInt32, _ last: UInt32) {
+      self.first = first
+      self.last = last
+    }
+
+    /// The range as closed bounds in ascending order; `*` is the largest number.
+    public var bounds: ClosedRange<UInt32> { first <= last ? first...last : last...first }
+  }
+
+  /// How `*`, the largest number in use, is held. 4294967295 itself therefore reads as `*`: no mailbox has it.
+  public static var star: UInt32 { .max }
+
+  /// The ranges, in the order given.
+  public var ranges: [Range]
+
+  /// A set of `ranges`.
+  public init(ranges: [Range]) { self.ranges = ranges }
+
+  /// One number.
+  public init(_ number: Number) { ranges = [Range(number.rawValue, number.rawValue)] }
+
+  /// The numbers of `range`.
+  public init(_ range: ClosedRange<Number>) {
+    ranges = [Range(range.lowerBound.rawValue, range.upperBound.rawValue)]
+  }
+
+  /// The numbers from `range`'s start to the largest in use (`n:*`). It holds the largest one even if `n` is above it.
+  public init(_ range: PartialRangeFrom<Number>) { ranges = [Range(range.lowerBound.rawValue, Self.star)] }
+
+  /// The given numbers, neighbours joined to ranges; order and duplicates are not kept. Complexity: O(n log n).
+  public init(_ numbers: some Sequence<Number>) {
+    ranges = []
+    for number in numbers.map(\.rawValue).sorted() {
+      if let last = ranges.last, number <= last.last || number == last.last &+ 1 {
+        ranges[ranges.count - 1].last = number
+      } else {
+        ranges.append(Range(number, number))
+      }
+    }
+  }
+
+  /// The given numbers, as ``init(_:)-(Sequence)`` takes them.
+  public init(arrayLiteral numbers: Number...) { self.init(numbers) }
+
+  /// Every message (`1:*`).
+  public static var all: Self { Self(ranges: [Range(1, star)]) }
+
+  /// Whether there is no range at all. Such a set cannot be sent.
+  public var isEmpty: Bool { ranges.isEmpty }
+
+  /// How many numbers the ranges cover, `largest` standing for `*`; duplicates count twice. Complexity: O(ranges).
+  public func count(largest: Number) -> UInt64 {
+    ranges.reduce(0) { sum, range in
+      let bounds = resolved(range, largest.rawValue)
+      return sum + UInt64(bounds.upperBound - bounds.lowerBound) + 1
+    }
+  }
+
+  /// Whether `number` is in the set, `largest` standing for `*`. Complexity: O(ranges).
+  public func contains(_ number: Number, largest: Number) -> Bool {
+    ranges.contains { resolved($0, largest.rawValue).contains(number.rawValue) }
+  }
+
+  /// The numbers one by one, range by range, in ascending order inside each; at most `limit` of them. For sets that came
+  /// from a peer choose the limit with care: four billion numbers fit into fourteen bytes.
+  public func numbers(limit: Int) -> [Number] {
+    var result: [Number] = []
+    for range in ranges {
+      for number in range.bounds {
+        if result.count >= limit { return result }
+        result.append(Number(rawValue: number))
+      }
+    }
+    return result
+  }
+
+  /// As on the wire.
+  public var description: String {
+    func text(_ number: UInt32) -> String { number == Self.star ? "*" : String(number) }
+    return ranges.map { $0.first == $0.last ? text($0.first) : "\(text($0.first)):\(text($0.last))" }.joined(
+      separator: ",")
+  }
+
+  private func resolved(_ range: Range, _ largest: UInt32) -> ClosedRange<UInt32> {
+    let first = range.first == Self.star ? largest : range.first
+    let last = range.last == Self.star ? largest : range.last
+    return first <= last ? first...last : last...first
+  }
+}
+
+/// Messages named by UID or by sequence number.
+public enum MessageReference: Hashable, Sendable {
+  /// By unique identifier: the command is sent in its UID form.
+  case uids(UIDSet)
+  /// By position in the mailbox.
+  case sequence(SequenceSet)
+
+  /// Whether there is nothing to name.
+  public var isEmpty: Bool {
+    switch self {
+    case .uids(let set): set.isEmpty
+    case .sequence(let set): set.isEmpty
+    }
+  }
+}
+
+/// A modification sequence (RFC 7162, section 3.1): 63 bits, growing with every change of a mailbox.
+public struct ModSeq: Hashable, Comparable, Sendable, ExpressibleByIntegerLiteral, CustomStringConvertible {
+  /// The number on the wire.
+  public var rawValue: UInt64
+  /// The modification sequence `rawValue`.
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+  /// The modification sequence of a literal.
+  public init(integerLiteral value: UInt64) { rawValue = value }
+  /// Older before newer.
+  public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+  /// In decimal.
+  public var description: String { String(rawValue) }
+}

@@ -1,0 +1,191 @@
+/// Bytes that are not what the grammar allows at that place.
+public struct ParseError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What was wrong.
+  public enum Reason: Hashable, Sendable {
+    /// A byte that cannot stand there.
+    case unexpectedByte(UInt8)
+    /// The line ended too early.
+    case unexpectedEnd
+    /// A number that its type cannot hold.
+    case numberTooLarge
+    /// A quoted string without its end.
+    case unterminatedString
+    /// Base64, a date or another encoded value that does not decode.
+    case invalidValue
+    /// A command that the parser does not know.
+    case unknownCommand
+    /// A bound was passed.
+    case limit(LimitExceeded)
+  }
+
+  /// What was wrong.
+  public var reason: Reason
+  /// Where: bytes from the start of the stream, or of the view that was read.
+  public var offset: Int
+
+  /// An error at `offset`.
+  public init(_ reason: Reason, offset: Int) {
+    self.reason = reason
+    self.offset = offset
+  }
+
+  /// One line for a log. It names single bytes only, so it can hold no secret.
+  public var description: String {
+    switch reason {
+    case .unexpectedByte(let byte): "unexpected byte 0x\(String(byte, radix: 16)) at byte \(offset)"
+    case .unexpectedEnd: "unexpected end of line at byte \(offset)"
+    case .numberTooLarge: "number too large at byte \(offset)"
+    case .unterminatedString: "unterminated string at byte \(offset)"
+    case .invalidValue: "invalid value at byte \(offset)"
+    case .unknownCommand: "unknown command at byte \(offset)"
+    case .limit(let limit): limit.description
+    }
+  }
+
+  /// The same error, `base` bytes further on.
+  func shifted(by base: Int) -> ParseError {
+    var error = self
+    error.offset += base
+    return error
+  }
+}
+
+/// Why a connection, or one command on it, cannot go on. The case says who is at fault.
+public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The peer broke the protocol.
+  case peer(PeerViolation)
+  /// The peer's bytes have no framing that can be followed.
+  case parse(ParseError)
+  /// The peer's bytes passed a bound.
+  case limit(LimitExceeded)
+  /// A call that is not allowed in this state. Nothing was changed by it.
+  case misuse(Misuse)
+  /// The peer did not do in time what it had to.
+  case timedOut(TimeoutKind)
+  /// The network or TLS failed below the protocol.
+  case transport(TransportFailure)
+  /// The server ended the connection; the text of its BYE where it said one.
+  case closedByPeer(bye: String?)
+  /// This side closed the connection while the command was in flight.
+  case closedLocally
+
+  /// How the peer broke the protocol.
+  public struct PeerViolation: Hashable, Sendable {
+    /// The rule that was broken.
+    public enum Rule: String, Hashable, Sendable {
+      /// RFC 3501, section 7.1.1, 7.1.4, 7.1.5: the first line is an untagged OK, PREAUTH or BYE.
+      case greeting = "the first line is no greeting"
+      /// A tagged response whose tag was never sent.
+      case unknownTag = "completion with a tag that was never sent"
+      /// RFC 3501, section 7.5: nothing waits for a continuation.
+      case unexpectedContinuation = "continuation request with nothing to continue"
+      /// RFC 9051, section 11.1: bytes between the STARTTLS answer and the TLS handshake were not sent by the server.
+      case plaintextAfterStartTLS = "plain text behind the answer to STARTTLS"
+      /// RFC 9051, section 7.1.4: PREAUTH makes STARTTLS impossible.
+      case preauthWithoutTLS = "PREAUTH on a connection that must use TLS"
+      /// A SASL exchange that makes no sense for its mechanism.
+      case authentication = "authentication exchange out of order"
+    }
+
+    /// The rule that was broken.
+    public var rule: Rule
+    /// What the peer said, cut to one short line.
+    public var text: String
+
+    /// A violation of `rule` by a line that said `text`.
+    public init(_ rule: Rule, text: String = "") {
+      self.rule = rule
+      self.text = text
+    }
+  }
+
+  /// A call that the machine refused.
+  public struct Misuse: Hashable, Sendable {
+    /// What was wrong with the call.
+    public enum Rule: String, Hashable, Sendable {
+      /// RFC 3501, section 6: the command is not valid in this state.
+      case wrongState = "command not allowed in this state"
+      /// The identifier names no command that could take the call.
+      case unknownCommand = "no such command in flight"
+      /// More literal bytes than were announced.
+      case literalOverrun = "more bytes than the literal was announced with"
+      /// The connection is closed or closing.
+      case closed = "connection is closed"
+      /// RFC 3501, section 6.2.3: the server advertises LOGINDISABLED.
+      case loginDisabled = "LOGIN is disabled on this connection"
+      /// A value that cannot be written as the protocol wants it.
+      case unencodable = "value cannot be sent"
+      /// The server did not announce the capability that the command needs.
+      case capabilityMissing = "capability missing"
+    }
+
+    /// What was wrong with the call.
+    public var rule: Rule
+    /// The state that the machine was in.
+    public var state: String
+
+    /// A refused call.
+    public init(_ rule: Rule, state: String) {
+      self.rule = rule
+      self.state = state
+    }
+  }
+
+  /// A failure below the protocol.
+  public struct TransportFailure: Hashable, Sendable {
+    /// What was being done.
+    public enum Operation: String, Hashable, Sendable {
+      case resolve, connect, tls, certificate, read, write, listen
+    }
+
+    /// What was being done.
+    public var operation: Operation
+    /// The number that the operating system, libuv or OpenSSL gave; 0 where there is none.
+    public var code: Int
+    /// What went wrong, as one line.
+    public var message: String
+
+    /// A failure of `operation`.
+    public init(_ operation: Operation, code: Int = 0, message: String) {
+      self.operation = operation
+      self.code = code
+      self.message = message
+    }
+  }
+
+  /// One line for a person or a log. It never holds a secret.
+  public var description: String {
+    switch self {
+    case .peer(let violation):
+      violation.text.isEmpty ? violation.rule.rawValue : "\(violation.rule.rawValue): \(violation.text)"
+    case .parse(let error): error.description
+    case .limit(let limit): limit.description
+    case .misuse(let misuse): "\(misuse.rule.rawValue) (\(misuse.state))"
+    case .timedOut(let kind): "timed out: \(kind.rawValue)"
+    case .transport(let failure): "\(failure.operation.rawValue): \(failure.message)"
+    case .closedByPeer(let bye?): "server closed the connection: \(bye)"
+    case .closedByPeer(nil): "server closed the connection"
+    case .closedLocally: "connection closed"
+    }
+  }
+
+  init(_ error: ParseError) {
+    if case .limit(let limit) = error.reason { self = .limit(limit) } else { self = .parse(error) }
+  }
+}
+
+/// What took too long.
+public enum TimeoutKind: String, Hashable, Sendable {
+  /// Name resolution.
+  case resolve
+  /// The TCP connection.
+  case connect
+  /// The TLS handshake.
+  case tls = "TLS handshake"
+  /// The server's first line.
+  case greeting
+  /// No byte came although a command is in flight.
+  case command
+  /// The answer to LOGOUT.
+  case logout
+}

@@ -1,0 +1,64 @@
+/// A bound that the peer's bytes passed.
+public struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible {
+  /// Which bound.
+  public enum Limit: String, Hashable, Sendable {
+    /// Bytes from the start of a response or command to its end, streamed literals not counted.
+    case line
+    /// Bytes of one streamed literal.
+    case literal
+    /// Bytes of one literal in a place that is not streamed.
+    case bufferedLiteral = "buffered literal"
+    /// Parentheses inside one another.
+    case nesting
+    /// Data items in one FETCH response.
+    case fetchItems = "FETCH items"
+    /// Commands waiting in the machine.
+    case queuedCommands = "queued commands"
+    /// Bytes waiting to be sent.
+    case outboundBytes = "outbound bytes"
+  }
+
+  /// Which bound was passed.
+  public var limit: Limit
+  /// The bound's value.
+  public var value: UInt64
+  /// Where: bytes from the start of the stream.
+  public var offset: Int
+
+  /// A bound of `value` that was passed at `offset`.
+  public init(limit: Limit, value: UInt64, offset: Int) {
+    self.limit = limit
+    self.value = value
+    self.offset = offset
+  }
+
+  /// One line for a log.
+  public var description: String { "limit of \(value) for \(limit.rawValue) passed at byte \(offset)" }
+}
+
+/// What a parser accepts at the most. Every default names its reason.
+public struct ParserLimits: Sendable, Hashable {
+  /// One response or command without its streamed literals. A SEARCH answer for a million messages is one line of 7 MB.
+  public var line: Int = 8 << 20
+  /// One streamed literal. Streaming costs no memory, so this only stops nonsense: 2 GiB is above any provider's limit.
+  public var literal: UInt64 = 2 << 30
+  /// One literal that is kept with its line (a mailbox name, a subject in ENVELOPE). Subjects are below 64 KiB.
+  public var bufferedLiteral: Int = 1 << 20
+  /// Parentheses inside one another. Real BODYSTRUCTUREs stay below 25.
+  public var nesting: Int = 64
+  /// Data items in one FETCH response. Fetching 100 sections at once is already rare.
+  public var fetchItems: Int = 1024
+
+  /// The defaults.
+  public init() {}
+
+  /// The defaults for a server that reads commands: it buffers little before anybody is authenticated. Dovecot takes
+  /// 64 KiB a line.
+  public static var server: ParserLimits {
+    var limits = ParserLimits()
+    limits.line = 64 << 10
+    limits.literal = 64 << 20
+    limits.bufferedLiteral = 64 << 10
+    return limits
+  }
+}

@@ -1,0 +1,3 @@
+import IMAPStateMachine
+
+print("imap")
