@@ -77,6 +77,9 @@ public struct ResponseParser: ~Copyable {
     }
   }
 
+  /// Where the next byte to be looked at lies in the stream.
+  var position: Int { offset + reported }
+
   /// Marks `length` bytes as covered by the event about to be returned.
   mutating func report(_ input: inout ReceiveBuffer, _ length: Int) {
     input.report(length)
