@@ -70,6 +70,16 @@ struct SendBuffer: ~Copyable, Sendable {
     }
   }
 
+  /// Drops what was appended after ``count`` was `count`. More than there is drops nothing.
+  mutating func truncate(to count: Int) {
+    let end = head + Swift.min(Swift.max(count, 0), self.count)
+    if secretEnd > end {
+      wipe(&storage, end..<secretEnd)
+      secretEnd = end
+    }
+    storage.removeSubrange(end...)
+  }
+
   /// Takes all bytes out, for a caller that wants to own them.
   mutating func takeAll() -> [UInt8] {
     let bytes = head == 0 ? storage : Array(storage[head...])
