@@ -63,7 +63,7 @@ extension ResponseEncoder {
         try self.flag(flag, into: &output)
         isFirst = false
       } catch {
-        output.truncate(to: start)
+        _ = output.takeTail(behind: start)
       }
     }
   }

@@ -16,7 +16,7 @@ public struct ResponseEncoder: Sendable, Hashable {
   public func encode(_ response: borrowing Response) throws(ConnectionError) -> [UInt8] {
     var output = SendBuffer()
     try encode(response, into: &output)
-    return output.takeAll()
+    return output.takeTail(behind: 0)
   }
 
   /// Appends `response`. Where it throws, what it wrote before is taken back.
@@ -25,7 +25,7 @@ public struct ResponseEncoder: Sendable, Hashable {
     do throws(ConnectionError) {
       try line(copy response, into: &output)
     } catch {
-      output.truncate(to: start)
+      _ = output.takeTail(behind: start)
       throw error
     }
   }

@@ -28,7 +28,7 @@ public struct FetchWriter: ~Copyable {
     do throws(ConnectionError) {
       try encoder.flags(flags, into: &output)
     } catch {
-      output.truncate(to: start)
+      _ = output.takeTail(behind: start)
       output.append(0x28)
       encoder.validFlags(flags, into: &output)
       output.append(0x29)
@@ -85,7 +85,7 @@ public struct FetchWriter: ~Copyable {
 
   /// The bytes with the response; without it where nothing was written, or `keeping` is false.
   consuming func finish(keeping: Bool, from start: Int) -> SendBuffer {
-    if keeping, !isEmpty { output.append(")\r\n") } else { output.truncate(to: start) }
+    if keeping, !isEmpty { output.append(")\r\n") } else { _ = output.takeTail(behind: start) }
     return output
   }
 

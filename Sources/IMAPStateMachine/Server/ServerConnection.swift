@@ -151,7 +151,7 @@ public struct ServerConnection: ~Copyable {
   /// The transport broke: nothing can be sent any more.
   public mutating func transportFailed(_ error: ConnectionError) {
     if case .closed = state { return }
-    _ = output.takeAll()
+    _ = output.takeTail(behind: 0)
     state = .closing(.error(error))
   }
 

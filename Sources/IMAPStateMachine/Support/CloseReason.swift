@@ -1,19 +1,19 @@
-/// Why a connection ended.
+/// Why a connection is over.
 public enum CloseReason: Sendable, Hashable {
-  /// LOGOUT was answered.
+  /// The client logged out and the server agreed.
   case logout
   /// The server said BYE, with this text.
   case bye(String)
-  /// The peer ended its stream where it may.
+  /// The peer ended the connection without a word.
   case endOfInput
   /// This side closed the connection.
   case local
-  /// Something went wrong.
+  /// An error made going on impossible.
   case error(ConnectionError)
 }
 
-/// A layer that comes under the protocol in the middle of a connection.
+/// A layer that starts in the middle of a connection.
 public enum Upgrade: Sendable, Hashable {
-  /// TLS, asked for by STARTTLS (RFC 9051, section 6.2.1).
+  /// TLS, after STARTTLS (RFC 9051, section 6.2.1).
   case tls
 }
