@@ -63,7 +63,8 @@ import Testing
     #expect(wheel.cancel(token) == nil)
     let second = wheel.insert(2, at: milliseconds(10), now: milliseconds(0))
     #expect(second != token)
-    #expect(!wheel.move(token, to: milliseconds(20)))
+    let stale = wheel.move(token, to: milliseconds(20))
+    #expect(!stale)
     #expect(wheel.cancel(.none) == nil)
     #expect(drain(&wheel, at: milliseconds(50)) == [2])
     #expect(!wheel.contains(second))
@@ -72,9 +73,11 @@ import Testing
   @Test func movesBothWays() {
     var wheel = TimerWheel<Int>(now: milliseconds(0))
     let token = wheel.insert(1, at: milliseconds(1000), now: milliseconds(0))
-    #expect(wheel.move(token, to: milliseconds(50_000)))
+    let later = wheel.move(token, to: milliseconds(50_000))
+    #expect(later)
     #expect(drain(&wheel, at: milliseconds(2000)) == [])
-    #expect(wheel.move(token, to: milliseconds(3000)))
+    let sooner = wheel.move(token, to: milliseconds(3000))
+    #expect(sooner)
     #expect(drain(&wheel, at: milliseconds(2999)) == [])
     #expect(drain(&wheel, at: milliseconds(3005)) == [1])
   }
@@ -102,7 +105,8 @@ import Testing
       case 6:
         guard let id = list.keys.sorted().randomElement(using: &random) else { break }
         let due = someDeadline()
-        #expect(wheel.move(list[id]?.token ?? .none, to: due), "seed \(seed)")
+        let moved = wheel.move(list[id]?.token ?? .none, to: due)
+        #expect(moved, "seed \(seed)")
         list[id]?.due = due
       default:
         // Sometimes as the loop does it, sometimes anywhere.

@@ -427,8 +427,14 @@ extension EventLoop {
       return
     }
     let isStopped = inbox.withLock { (inbox: inout Inbox) -> Bool in
+      if inbox.isStopped {
+        // The runtime holds no reference to an executor. The work itself may let go of the last one, which the thread kept
+        // from happening while there was a thread.
+        unsafe _ = Unmanaged.passRetained(self)
+        inbox.queue.append(work)
+        return true
+      }
       inbox.queue.append(work)
-      if inbox.isStopped { return true }
       if !inbox.isSignalled {
         inbox.isSignalled = true
         // Under the lock, so that the handle cannot be closed between the check and the call.
@@ -436,7 +442,10 @@ extension EventLoop {
       }
       return false
     }
-    if isStopped { drainStopped() }
+    if isStopped {
+      drainStopped()
+      unsafe Unmanaged.passUnretained(self).release()
+    }
   }
 
   private func takeInbox() {
