@@ -53,7 +53,7 @@ let package = Package(
       ],
       swiftSettings: withLifetimes),
     .testTarget(
-      name: "StateMachineTests", dependencies: ["IMAPStateMachine"], swiftSettings: withLifetimes),
+      name: "StateMachineTests", dependencies: ["IMAPStateMachine"], exclude: ["Transcripts"], swiftSettings: withLifetimes),
     .testTarget(
       name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL"],
       swiftSettings: withLifetimes),

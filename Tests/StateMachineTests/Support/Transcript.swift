@@ -6,6 +6,7 @@ import Testing
 ///     # a comment
 ///     ! option            a setting of the connection: secure, requires-tls, saslir-off ...
 ///     > LOGIN joe secret  the user enqueues a command, written as on the wire
+///                         (`\n` is CRLF, for literals)
 ///     > .done A3          another verb of the machine: .done, .write, .answer, .cancel, .tls, .close, .eof, .fail
 ///     > .at 30            time passes: seconds since the start
 ///     C: A1 LOGIN ...     exactly this is sent next
@@ -148,14 +149,16 @@ struct TranscriptPlayer: ~Copyable {
 
   private mutating func drain() {
     do throws(ConnectionError) {
-      while try note() {}
+      while try Self.note(&machine, &input, now, &log) {}
     } catch {
       log.note("throws \(error)")
     }
   }
 
   /// Adds the next event to the log; false where there is none.
-  private mutating func note() throws(ConnectionError) -> Bool {
+  private static func note(
+    _ machine: inout ClientConnection, _ input: inout ReceiveBuffer, _ now: MonotonicInstant, _ log: inout EventLog
+  ) throws(ConnectionError) -> Bool {
     switch try machine.next(&input, now: now) {
     case .needMoreInput, .paused: return false
     case .greeting(let status): log.note("greeting \(status.copy())")
@@ -205,7 +208,7 @@ struct TranscriptPlayer: ~Copyable {
       if text.hasPrefix(".") {
         try verb(text, number)
       } else {
-        let bytes = Array("X \(text)\r\n".utf8)
+        let bytes = Array("X \(text.split(separator: "\\n").joined(separator: "\r\n"))\r\n".utf8)
         let command: Command
         do throws(ParseError) {
           command = try CommandParser().parse(bytes.span).command
