@@ -12,7 +12,8 @@ import Testing
   static let fixtures: [Fixture] = [
     Fixture(
       name: "status responses",
-      input: "* OK [CAPABILITY IMAP4rev1 IDLE] ready\n* NO [ALERT] disk full\n* bye going\nA1 OK [READ-WRITE] done\nA2 BAD\n",
+      input:
+        "* OK [CAPABILITY IMAP4rev1 IDLE] ready\n* NO [ALERT] disk full\n* bye going\nA1 OK [READ-WRITE] done\nA2 BAD\n",
       log: """
         status OK [CAPABILITY IMAP4REV1 IDLE] "ready"
         status NO [ALERT] "disk full"

@@ -42,20 +42,25 @@ struct EventLog {
     case .status(let status): "status \(quoted(status))"
     case .capability(let list): "capability \(list.map(\.rawValue).joined(separator: " "))"
     case .enabled(let list): "enabled \(list.map(\.rawValue).joined(separator: " "))"
-    case .id(let fields): "id \(fields.map { $0.map { "\($0.name)=\($0.value ?? "NIL")" }.joined(separator: " ") } ?? "NIL")"
+    case .id(let fields):
+      "id \(fields.map { $0.map { "\($0.name)=\($0.value ?? "NIL")" }.joined(separator: " ") } ?? "NIL")"
     case .namespace(let spaces):
       "namespace "
         + [spaces.personal, spaces.otherUsers, spaces.shared].map { kind in
-          "(" + kind.map { "\($0.prefix.description)|\($0.delimiter.map { String($0) } ?? "NIL")" }.joined(separator: " ") + ")"
+          "("
+            + kind.map { "\($0.prefix.description)|\($0.delimiter.map { String($0) } ?? "NIL")" }.joined(separator: " ")
+            + ")"
         }.joined(separator: " ")
     case .list(let listing): "list \(describe(listing))"
     case .lsub(let listing): "lsub \(describe(listing))"
     case .mailboxStatus(let status):
       "mailbox-status \(status.mailbox) "
-        + StatusItem.allCases.compactMap { item in status[item].map { "\(item.rawValue)=\($0)" } }.joined(separator: " ")
+        + StatusItem.allCases.compactMap { item in status[item].map { "\(item.rawValue)=\($0)" } }.joined(
+          separator: " ")
     case .flags(let flags): "flags \(flags.map(\.rawValue).joined(separator: " "))"
     case .search(let result):
-      "search \(result.numbers.map { String($0) }.joined(separator: " "))" + (result.modSeq.map { " modseq=\($0)" } ?? "")
+      "search \(result.numbers.map { String($0) }.joined(separator: " "))"
+        + (result.modSeq.map { " modseq=\($0)" } ?? "")
     case .exists(let count): "exists \(count)"
     case .recent(let count): "recent \(count)"
     case .expunge(let sequence): "expunge \(sequence)"
