@@ -1,4 +1,4 @@
-import DequeModule
+internal import DequeModule
 import IMAPStateMachine
 
 /// How FETCH responses reach the caller: event by event, borrowed, on the loop's thread.
@@ -31,15 +31,17 @@ final class CommandWaiter {
   var copyCode: ResponseCode?
   /// Called when the server accepts an IDLE.
   var onIdle: (() -> Void)?
-  private let continuation: CheckedContinuation<Outcome, Never>
+  var continuation: CheckedContinuation<Outcome, Never>?
 
-  init(_ id: CommandID, _ interest: Interest, _ continuation: CheckedContinuation<Outcome, Never>) {
+  init(_ id: CommandID, _ interest: Interest) {
     self.id = id
     self.interest = interest
-    self.continuation = continuation
   }
 
-  func finish(_ outcome: Outcome) { continuation.resume(returning: outcome) }
+  func finish(_ outcome: Outcome) {
+    continuation?.resume(returning: outcome)
+    continuation = nil
+  }
 }
 
 /// The channel's delegate behind ``IMAPClient``: brings each response to the command that asked for it, and the others to

@@ -19,7 +19,7 @@ public actor IMAPClient {
   var idleID: CommandID?
 
   /// The loop's thread.
-  public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
   /// Where to connect, and how.
   public struct Configuration: Sendable {
@@ -209,14 +209,11 @@ public actor IMAPClient {
     } catch {
       throw .connection(error)
     }
-    var added: CommandWaiter?
-    let outcome = await withCheckedContinuation { (continuation: CheckedContinuation<Outcome, Never>) in
-      let waiter = CommandWaiter(id, interest, continuation)
-      prepare(waiter)
-      session.add(waiter)
-      added = waiter
-    }
-    guard let waiter = added else { throw .connection(.closedLocally) }
+    // Nothing can be answered before this turn of the loop ends, so the waiter is in place in time.
+    let waiter = CommandWaiter(id, interest)
+    prepare(waiter)
+    session.add(waiter)
+    let outcome = await withCheckedContinuation { waiter.continuation = $0 }
     switch outcome {
     case .failed(let error): throw .connection(error)
     case .completed(let status):
