@@ -5,7 +5,8 @@ import Testing
 @Suite struct ServerConnectionTests {
   @Test func aSessionFromGreetingToLogout() {
     let bench = ServerTestBench()
-    bench.feed("a1 LOGIN fred \"pass word\"\r\na2 select INBOX\r\na3 UID FETCH 1:* (FLAGS)\r\na4 CLOSE\r\na5 LOGOUT\r\n")
+    bench.feed(
+      "a1 LOGIN fred \"pass word\"\r\na2 select INBOX\r\na3 UID FETCH 1:* (FLAGS)\r\na4 CLOSE\r\na5 LOGOUT\r\n")
     #expect(
       bench.log == [
         "a1 LOGIN: login(user: \"fred\", password: <redacted>)",

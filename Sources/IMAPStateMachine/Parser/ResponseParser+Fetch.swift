@@ -298,10 +298,11 @@ extension ResponseParser {
     } catch {
       return .invalid(
         name: ByteView(bytes.extracting(token.name)), value: ByteView(bytes.extracting(token.value)),
-        error.shifted(by: offset))
+        error.shifted(by: offset + token.value.lowerBound))
     }
   }
 
+  /// Offsets of errors count from the value's first byte.
   @_lifetime(copy bytes)
   private static func typed(
     _ bytes: Span<UInt8>, _ token: FetchItemToken, _ limits: ParserLimits
@@ -311,7 +312,7 @@ extension ResponseParser {
     switch token.kind {
     case .uid:
       let uid = try cursor.number32()
-      if uid == 0 { throw ParseError(.invalidValue, offset: token.value.lowerBound) }
+      if uid == 0 { throw ParseError(.invalidValue, offset: 0) }
       try wholly(cursor)
       return .uid(UID(rawValue: uid))
     case .flags:
@@ -319,7 +320,7 @@ extension ResponseParser {
     case .internalDate:
       let string = try cursor.quoted()
       guard let date = InternalDate(value.extracting(string.range)) else {
-        throw ParseError(.invalidValue, offset: token.value.lowerBound)
+        throw ParseError(.invalidValue, offset: 0)
       }
       return .internalDate(date)
     case .rfc822Size:
