@@ -87,7 +87,7 @@ import Testing
       _ = try await client.select("nowhere")
       Issue.record("a mailbox that does not exist was selected")
     } catch {
-      #expect(error.status?.code == .nonexistent)
+      #expect(error.status?.condition == .no)
     }
     await client.logout()
     do throws(IMAPError) {

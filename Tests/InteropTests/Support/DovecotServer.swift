@@ -13,7 +13,7 @@ final class DovecotServer {
   let certificateFile: String
   let password = "secret"
   private let folder: URL
-  private let process: Process
+  private let process: ServerProcess
 
   init() throws {
     guard let executable = ["/usr/sbin/dovecot", "/opt/homebrew/sbin/dovecot"].first(where: FileManager.default.isExecutableFile)
@@ -34,11 +34,7 @@ final class DovecotServer {
     (plainPort, tlsPort) = try FreePort.pair()
     try Self.configuration(folder.path, password, plainPort, tlsPort).write(
       toFile: folder.path + "/dovecot.conf", atomically: true, encoding: .utf8)
-    process = Process()
-    process.executableURL = URL(fileURLWithPath: executable)
-    process.arguments = ["-F", "-c", folder.path + "/dovecot.conf"]
-    process.standardError = FileHandle.nullDevice
-    try process.run()
+    process = try ServerProcess([executable, "-F", "-c", folder.path + "/dovecot.conf"])
     // It answers once a connection is accepted and greeted; until then connecting is refused.
     let deadline = Date().addingTimeInterval(20)
     while !FreePort.greets(plainPort) {
@@ -50,8 +46,7 @@ final class DovecotServer {
   }
 
   deinit {
-    process.terminate()
-    process.waitUntilExit()
+    process.end()
     try? FileManager.default.removeItem(at: folder)
   }
 
