@@ -48,6 +48,9 @@ final class StoredMessage {
     return envelope
   }
 
+  /// The day of its Date field.
+  var sentDay: SearchDate? { envelope.date.flatMap { DateField.day($0) } }
+
   /// Its BODYSTRUCTURE, or BODY without `extended`.
   func bodyStructure(extended: Bool) -> BodyStructure {
     if let cached = extended ? cachedStructure : cachedShortStructure { return cached }
