@@ -5,7 +5,28 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+
+/* Names for macros that Swift cannot call. */
+
+static inline int cssl_set_min_tls12(SSL_CTX *context) {
+  return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+}
+
+static inline long cssl_set_mode(SSL_CTX *context, long mode) { return SSL_CTX_set_mode(context, mode); }
+
+static inline int cssl_add1_chain_certificate(SSL_CTX *context, X509 *certificate) {
+  return (int)SSL_CTX_add1_chain_cert(context, certificate);
+}
+
+static inline int cssl_set_server_name(SSL *ssl, const char *name) {
+  return (int)SSL_set_tlsext_host_name(ssl, name);
+}
+
+static inline EVP_PKEY *cssl_generate_p256(void) { return EVP_EC_gen("P-256"); }
+
+static inline unsigned long cssl_no_renegotiation(void) { return SSL_OP_NO_RENEGOTIATION; }
 
 #endif

@@ -3,4 +3,13 @@
 
 #include <uv.h>
 
+#ifdef __linux__
+#include <sys/prctl.h>
+
+/* A variadic function, and a GNU extension of pthread.h: Swift sees neither. */
+static inline void cuv_name_thread(const char *name) { (void)prctl(PR_SET_NAME, name, 0, 0, 0); }
+#else
+static inline void cuv_name_thread(const char *name) { (void)name; }
+#endif
+
 #endif

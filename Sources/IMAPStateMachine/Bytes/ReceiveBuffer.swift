@@ -12,6 +12,8 @@ public struct ReceiveBuffer: ~Copyable {
   private var tail = 0
   /// Bytes at the front that the last event covers. They are dropped by the next call that looks at the buffer.
   private var reported = 0
+  /// Whether the reported bytes are overwritten when they are dropped.
+  private var wipesReported = false
 
   /// Whether ``close()`` was called: no further byte will come.
   public private(set) var isClosed = false
@@ -69,6 +71,7 @@ public struct ReceiveBuffer: ~Copyable {
 
   /// Drops everything and returns to the state of a new buffer; the allocation is kept for reuse.
   public mutating func reset() {
+    discardReported()
     head = 0
     tail = 0
     reported = 0
@@ -78,6 +81,7 @@ public struct ReceiveBuffer: ~Copyable {
   /// Removes and returns the unread bytes: the tail to stash until more comes, or the bytes of the next protocol layer.
   /// Complexity: O(``unread``).
   public mutating func takeUnread() -> [UInt8] {
+    discardReported()
     let count = unread
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
       unsafe readable.withUnsafeBytes { source in
@@ -100,12 +104,35 @@ public struct ReceiveBuffer: ~Copyable {
 
   /// Drops what the last event covered.
   mutating func discardReported() {
+    if wipesReported {
+      // Safe: `head + reported <= tail` by the invariant.
+      unsafe wipe(UnsafeMutableRawBufferPointer(start: base.map { unsafe $0 + head }, count: reported))
+      wipesReported = false
+    }
     head += reported
     reported = 0
     if head == tail {
       head = 0
       tail = 0
     }
+  }
+
+  /// The reported bytes hold a secret: they are overwritten with zeros when they are dropped.
+  mutating func wipeReportedWhenDropped() { wipesReported = true }
+
+  /// Replaces the first `count` reported bytes, which are base64, by what they encode, and returns how many bytes that
+  /// is: an event can then lend them. Nil where they are not base64, or not that many.
+  mutating func decodeReportedBase64(_ count: Int) -> Int? {
+    guard count >= 0, count <= reported, var bytes = Base64.decode(reportedBytes.extracting(first: count)) else {
+      return nil
+    }
+    defer { wipe(&bytes, bytes.indices) }
+    guard let base = unsafe base else { return 0 }
+    for index in bytes.indices {
+      // Safe: base64 is longer than what it encodes, so `index < count <= reported`.
+      unsafe base.storeBytes(of: bytes[index], toByteOffset: head + index, as: UInt8.self)
+    }
+    return bytes.count
   }
 
   /// The bytes that the event about to be returned covers.
@@ -140,4 +167,11 @@ public struct ReceiveBuffer: ~Copyable {
     head = 0
     tail = used
   }
+}
+
+/// Overwrites `bytes` with zeros. Never inlined and never optimised, so that the stores are not removed as dead.
+@inline(never)
+@_optimize(none)
+private func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
+  unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
 }

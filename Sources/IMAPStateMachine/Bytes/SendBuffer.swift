@@ -70,13 +70,16 @@ struct SendBuffer: ~Copyable, Sendable {
     }
   }
 
-  /// Takes all bytes out, for a caller that wants to own them.
-  mutating func takeAll() -> [UInt8] {
-    let bytes = head == 0 ? storage : Array(storage[head...])
-    storage = []
-    head = 0
-    secretEnd = 0
-    return bytes
+  /// Removes and returns what lies behind the first `count` waiting bytes. What was marked secret is wiped here.
+  mutating func takeTail(behind count: Int) -> [UInt8] {
+    let start = Swift.min(head + Swift.max(count, 0), storage.count)
+    let tail = Array(storage[start...])
+    if secretEnd > start {
+      wipe(&storage, start..<Swift.min(secretEnd, storage.count))
+      secretEnd = start
+    }
+    storage.removeSubrange(start...)
+    return tail
   }
 
   /// Capacity that an empty buffer keeps: one ordinary command line.

@@ -42,7 +42,8 @@ public typealias SequenceSet = MessageSet<SequenceNumber>
 
 /// A sequence-set (RFC 9051, section 9): ranges of numbers in the order they were given. It is never expanded, so a
 /// hostile `1:4294967295` costs eight bytes.
-public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStringConvertible, ExpressibleByArrayLiteral {
+public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStringConvertible, ExpressibleByArrayLiteral
+{
   /// One `a:b`. The bounds may come in either order: RFC 9051 gives `3:1` the meaning of `1:3`.
   public struct Range: Hashable, Sendable {
     /// The bound that was written first.

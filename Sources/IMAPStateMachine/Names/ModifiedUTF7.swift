@@ -53,7 +53,9 @@ enum ModifiedUTF7 {
       }
       guard let data = Base64.decode(word.span), data.count % 2 == 0, !data.isEmpty else { return nil }
       var units: [UInt16] = []
-      for pair in stride(from: 0, to: data.count, by: 2) { units.append(UInt16(data[pair]) << 8 | UInt16(data[pair + 1])) }
+      for pair in stride(from: 0, to: data.count, by: 2) {
+        units.append(UInt16(data[pair]) << 8 | UInt16(data[pair + 1]))
+      }
       guard let decoded = String(validating: units, as: UTF16.self) else { return nil }
       text += decoded
     }

@@ -14,6 +14,8 @@ public struct ParseError: Error, Hashable, Sendable, CustomStringConvertible {
     case invalidValue
     /// A command that the parser does not know.
     case unknownCommand
+    /// A command that the state of the connection does not allow (RFC 9051, section 6).
+    case notAllowed
     /// A bound was passed.
     case limit(LimitExceeded)
   }
@@ -38,6 +40,7 @@ public struct ParseError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unterminatedString: "unterminated string at byte \(offset)"
     case .invalidValue: "invalid value at byte \(offset)"
     case .unknownCommand: "unknown command at byte \(offset)"
+    case .notAllowed: "command not allowed in this state at byte \(offset)"
     case .limit(let limit): limit.description
     }
   }
@@ -188,4 +191,8 @@ public enum TimeoutKind: String, Hashable, Sendable {
   case command
   /// The answer to LOGOUT.
   case logout
+  /// A client that did not authenticate in time.
+  case login
+  /// A client that sent nothing for long (RFC 9051, section 5.4).
+  case autologout
 }

@@ -16,6 +16,8 @@ public struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible 
     case queuedCommands = "queued commands"
     /// Bytes waiting to be sent.
     case outboundBytes = "outbound bytes"
+    /// Commands in a row that a server could not understand.
+    case badCommands = "bad commands"
   }
 
   /// Which bound was passed.

@@ -1,0 +1,174 @@
+import DequeModule
+
+/// The client role of IMAP, without I/O: bytes in, events out, bytes to send out.
+///
+/// What the outside did is told by ``next(_:now:)`` (bytes arrived, or the input was closed), ``handleTimeout(now:)``,
+/// ``upgraded(_:now:)`` and ``transportFailed(_:)``. What the user wants is told by ``enqueue(_:now:)`` and the other verbs.
+/// After any of them, in this order: call ``next(_:now:)`` until it returns ``ClientEvent/needMoreInput`` or
+/// ``ClientEvent/paused``; send ``outbound`` and say how much of it went with ``consumeOutbound(_:)``; call
+/// ``handleTimeout(now:)`` when ``nextDeadline`` comes. Calls in another order do no harm.
+///
+/// Commands may be enqueued at any time and in any number. Each is sent as early as RFC 9051, section 5.5 lets it.
+/// Every enqueued command ends in exactly one ``ClientEvent/completed(_:_:)`` or ``ClientEvent/failed(_:_:)``, and the
+/// connection in exactly one ``ClientEvent/closed(_:)``.
+public struct ClientConnection: ~Copyable {
+  /// What a connection may be told at its start.
+  public struct Configuration: Sendable {
+    /// The bounds of the parser.
+    public var limits = ParserLimits()
+    /// Whether the bytes are already protected, by TLS from the first byte or because they never leave the machine.
+    public var isSecure = false
+    /// Whether PREAUTH on a connection without TLS is refused (RFC 9051, section 7.1.4: STARTTLS is impossible then).
+    public var requiresTLS = false
+    /// How long the greeting may take. RFC 9051 names no time; mail programs wait 30 s to 60 s.
+    public var greetingTimeout = Duration.seconds(30)
+    /// How long a command in flight may go without a single byte from the server.
+    public var commandTimeout = Duration.seconds(120)
+    /// When an IDLE is renewed. RFC 2177 allows 29 minutes; many a NAT forgets a connection after five.
+    public var idleRenewal = Duration.seconds(5 * 60)
+    /// How long the server may take to answer LOGOUT, or to close the connection after its BYE.
+    public var logoutTimeout = Duration.seconds(5)
+    /// Commands in flight at the most. Outlook.com refuses more than about 25.
+    public var maximumInFlight = 20
+    /// Commands that may wait to be sent.
+    public var maximumQueued = 10_000
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// The states of RFC 9051, section 3, with the moments before and after.
+  public enum Phase: Hashable, Sendable, CustomStringConvertible {
+    /// The greeting has not come.
+    case greeting
+    /// The server does not know who the user is.
+    case notAuthenticated
+    /// The user is logged in and no mailbox is selected.
+    case authenticated
+    /// A mailbox is selected.
+    case selected(readOnly: Bool)
+    /// The connection is ending.
+    case loggingOut
+    /// The connection is over.
+    case closed
+
+    /// The state in words.
+    public var description: String {
+      switch self {
+      case .greeting: "waiting for the greeting"
+      case .notAuthenticated: "not authenticated"
+      case .authenticated: "authenticated"
+      case .selected(readOnly: false): "mailbox selected"
+      case .selected(readOnly: true): "mailbox selected for reading"
+      case .loggingOut: "logging out"
+      case .closed: "closed"
+      }
+    }
+  }
+
+  var state: ClientState
+
+  /// A connection whose bytes start with the server's greeting, at `now`.
+  public init(_ configuration: Configuration = Configuration(), now: MonotonicInstant) {
+    state = ClientState(configuration, now: now)
+  }
+
+  /// Where in its life the connection is.
+  public var phase: Phase { state.phase }
+
+  /// What the server announced last, in any of the places where it can; nil where nothing valid is known: at the start,
+  /// after STARTTLS, and after a login that announced nothing (RFC 9051, section 6.1.1).
+  public var capabilities: [Capability]? { state.capabilities }
+
+  /// What ENABLE switched on.
+  public var enabled: [Capability] { state.enabled }
+
+  /// The selected mailbox.
+  public var selected: SelectedMailbox? { state.selected }
+
+  /// Whether TLS protects the connection.
+  public var isSecure: Bool { state.isSecure }
+
+  /// The next event. Throws only behind ``ClientEvent/closed(_:)`` with an error: the same error for ever.
+  @_lifetime(&input)
+  public mutating func next(
+    _ input: inout ReceiveBuffer, now: MonotonicInstant
+  ) throws(ConnectionError) -> ClientEvent {
+    while true {
+      if let event = state.takePending() { return Self.event(event) }
+      switch state.readiness {
+      case .reading: break
+      case .paused: return .paused
+      case .failed(let error): throw error
+      }
+      switch state.step(&input, now: now) {
+      case .again: continue
+      case .event(let event): return event
+      }
+    }
+  }
+
+  /// Does what is due at `now`. A call before ``nextDeadline`` does nothing.
+  public mutating func handleTimeout(now: MonotonicInstant) { state.handleTimeout(now: now) }
+
+  /// The layer that ``ClientEvent/upgrade(_:_:)`` asked for is up. A call that nothing asked for does nothing.
+  public mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) { state.upgraded(upgrade, now: now) }
+
+  /// The connection broke below the protocol: every command fails with `error`, and the connection is closed.
+  public mutating func transportFailed(_ error: ConnectionError) { state.end(.error(error), commands: error) }
+
+  /// Takes a command; it is sent as soon as the protocol allows. A command that the state does not allow when its turn
+  /// comes ends in ``ClientEvent/failed(_:_:)``. Throws `.misuse` on a closed connection, `.limit` where too many wait.
+  public mutating func enqueue(
+    _ command: consuming Command, now: MonotonicInstant
+  ) throws(ConnectionError) -> CommandID {
+    try state.enqueue(command, now: now)
+  }
+
+  /// Answers a ``ClientEvent/challenge(_:_:)``. Throws `.misuse` where none is open for `id`.
+  public mutating func answer(_ id: CommandID, challenge response: Span<UInt8>) throws(ConnectionError) {
+    try state.answer(id, response)
+  }
+
+  /// Gives up a SASL exchange: sends `*`, which the server answers by BAD (RFC 9051, section 6.2.2). Throws `.misuse` where
+  /// no challenge is open for `id`.
+  public mutating func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
+    try state.cancelAuthentication(id)
+  }
+
+  /// Takes bytes of the message of an APPEND, after ``ClientEvent/readyForLiteral(_:byteCount:)``. Returns how many it took:
+  /// fewer than given once 256 KiB wait to be sent; the event then comes again when there is room. Throws `.misuse` where
+  /// `id` waits for no bytes, or for fewer.
+  public mutating func write(
+    _ id: CommandID, literal bytes: Span<UInt8>, now: MonotonicInstant
+  ) throws(ConnectionError) -> Int {
+    try state.write(id, bytes, now: now)
+  }
+
+  /// Ends an IDLE; ``ClientEvent/completed(_:_:)`` follows. Enqueueing a command does the same by itself. Throws `.misuse`
+  /// where `id` is no IDLE in flight.
+  public mutating func endIdle(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
+    try state.endIdle(id, now: now)
+  }
+
+  /// Closes the connection without LOGOUT: every command fails with `.closedLocally`.
+  public mutating func close(now: MonotonicInstant) { state.end(.local, commands: .closedLocally) }
+
+  /// Bytes that wait to be sent. Complexity: O(1).
+  public var outbound: Span<UInt8> { @_lifetime(borrow self) get { state.outbound.bytes } }
+
+  /// Says that the first `count` bytes of ``outbound`` were sent.
+  public mutating func consumeOutbound(_ count: Int) { state.consumeOutbound(count) }
+
+  /// When ``handleTimeout(now:)`` is due; nil where nothing is.
+  public var nextDeadline: MonotonicInstant? { state.nextDeadline }
+
+  @_lifetime(immortal)
+  private static func event(_ pending: ClientState.PendingEvent) -> ClientEvent {
+    switch pending {
+    case .readyForLiteral(let id, let count): .readyForLiteral(id, byteCount: count)
+    case .failed(let id, let error): .failed(id, error)
+    case .closed(let reason): .closed(reason)
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/// Names a command that was handed to ``ClientConnection/enqueue(_:now:)``. Later commands compare as larger.
+public struct CommandID: Hashable, Sendable, Comparable, CustomStringConvertible {
+  let rawValue: UInt32
+
+  /// In the order of enqueueing.
+  public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+
+  /// The tag on the wire.
+  public var description: String { "A\(rawValue)" }
+}
+
+/// What ``ClientConnection/next(_:now:)`` has to say. It borrows the receive buffer until the next call that mutates it,
+/// and never the machine: a handler may enqueue commands while it looks at an event.
+public enum ClientEvent: ~Escapable {
+  /// Nothing more can be said before more bytes arrive or time passes.
+  case needMoreInput
+  /// Nothing will be said before ``ClientConnection/upgraded(_:now:)``; behind ``closed(_:)``, nothing ever.
+  case paused
+  /// The server's first line: OK or PREAUTH. A BYE there ends in ``closed(_:)``.
+  case greeting(StatusView)
+  /// Data of the server. It belongs to the session, not to one command: RFC 9051, section 7 lets it come at any time.
+  case response(ResponseEvent)
+  /// A command was completed, as the status says. It is the last event with this identifier.
+  case completed(CommandID, StatusView)
+  /// The server asks something in a SASL exchange: answer with ``ClientConnection/answer(_:challenge:)``.
+  case challenge(CommandID, ChallengeView)
+  /// The bytes of an APPEND can be written, this many of them: see ``ClientConnection/write(_:literal:now:)``.
+  case readyForLiteral(CommandID, byteCount: UInt64)
+  /// The server accepted IDLE. Changes of the mailbox now come by themselves.
+  case idling(CommandID)
+  /// The server agreed to start a layer: set it up and call ``ClientConnection/upgraded(_:now:)``.
+  case upgrade(Upgrade, CommandID)
+  /// A command will not be completed. It is the last event with this identifier.
+  case failed(CommandID, ConnectionError)
+  /// The connection is over. It is the last event but ``paused``.
+  case closed(CloseReason)
+}
+
+/// A SASL challenge, borrowed.
+public struct ChallengeView: ~Escapable {
+  /// The challenge as on the wire.
+  public let base64: ByteView
+
+  @_lifetime(copy base64)
+  init(_ base64: ByteView) { self.base64 = base64 }
+
+  /// The decoded challenge; nil where it is not base64.
+  public func decode() -> [UInt8]? { Base64.decode(base64.bytes) }
+}

@@ -1,0 +1,654 @@
+import DequeModule
+
+/// Everything a client connection knows, and every transition that it makes. Rules of this file: all changes of `flow`,
+/// `session` and `end` are here; nothing here does I/O or reads a clock; a call that is refused has changed nothing.
+struct ClientState: ~Copyable {
+  /// Who the user is to the server (RFC 9051, section 3).
+  enum Session {
+    case greeting
+    case notAuthenticated
+    case authenticated
+    case selected
+  }
+
+  /// Who owns the sending direction and the next continuation request.
+  enum Flow {
+    /// Commands are sent as they may be.
+    case open
+    /// `+` lets the next bytes of a command with literals go.
+    indirect case literal(CommandID, HeldBytes)
+    /// An APPEND's message: `+` must come first, or it may be written. `wantsMore` says that the caller had more than fit.
+    case append(CommandID, remaining: UInt64, isReady: Bool, wantsMore: Bool)
+    /// An APPEND was refused in the middle of its message. The server still counts the bytes that were announced, so
+    /// blanks stand in for them.
+    case padding(remaining: UInt64)
+    /// AUTHENTICATE.
+    case authenticating(CommandID, Authentication)
+    /// IDLE.
+    case idle(CommandID, Idle)
+    /// STARTTLS was agreed on; nothing is sent or read before TLS is up.
+    case upgrading(Upgrade)
+  }
+
+  enum Authentication {
+    /// The initial response, to be sent when the server asks for it.
+    case initial(Secret)
+    /// It went with the command. A server that still asks with an empty challenge gets it again.
+    case initialSent(Secret)
+    /// The caller answers.
+    case manual
+    /// A challenge is open.
+    case asked
+  }
+
+  enum Idle {
+    /// IDLE was sent, `+` has not come. `endWhenAsked` says that DONE is due as soon as it has.
+    case starting(endWhenAsked: Bool, isRenewal: Bool)
+    /// The server pushes. IDLE is renewed at this time.
+    case active(renewAt: MonotonicInstant)
+    /// DONE was sent. For `renew`, IDLE follows under the same identifier.
+    case ending(renew: Bool)
+  }
+
+  /// What is still to be sent of a command with synchronising literals.
+  struct HeldBytes {
+    var bytes: [UInt8]
+    /// Lengths of `bytes` at which the next continuation request must come.
+    var stops: [Int]
+    /// What owns the sending direction when all is sent.
+    var next: Flow
+  }
+
+  enum PendingEvent {
+    case readyForLiteral(CommandID, UInt64)
+    case failed(CommandID, ConnectionError)
+    case closed(CloseReason)
+  }
+
+  struct InFlight {
+    var id: CommandID
+    var tag: UInt32
+    var traits: CommandTraits
+    var kind: Kind
+
+    /// What the completion changes.
+    enum Kind {
+      case plain, login, logout, startTLS, enable, idle
+      case select(readOnly: Bool)
+      case deselect
+    }
+  }
+
+  struct Queued {
+    var id: CommandID
+    var command: Command
+  }
+
+  enum Readiness {
+    case reading, paused
+    case failed(ConnectionError)
+  }
+
+  enum Step: ~Escapable {
+    case again
+    case event(ClientEvent)
+  }
+
+  let configuration: ClientConnection.Configuration
+  var parser: ResponseParser
+  var outbound = SendBuffer()
+  var session = Session.greeting
+  var flow = Flow.open
+  var queue = Deque<Queued>()
+  var inFlight = Deque<InFlight>()
+  var pending = Deque<PendingEvent>()
+  var capabilities: [Capability]?
+  var enabled: [Capability] = []
+  var selected: SelectedMailbox?
+  /// The mailbox of a SELECT in flight: its data comes before the completion.
+  var selecting: SelectedMailbox?
+  var isSecure: Bool
+  var isLoggingOut = false
+  /// The text of a BYE. Nothing is sent after it.
+  var byeText: String?
+  var reason: CloseReason?
+  var nextID: UInt32 = 1
+  var nextTag: UInt32 = 1
+  /// When the server was last heard, or last given something to do.
+  var lastProgress: MonotonicInstant
+
+  init(_ configuration: ClientConnection.Configuration, now: MonotonicInstant) {
+    self.configuration = configuration
+    parser = ResponseParser(limits: configuration.limits)
+    isSecure = configuration.isSecure
+    lastProgress = now
+  }
+
+  var phase: ClientConnection.Phase {
+    if reason != nil { return .closed }
+    if isLoggingOut || byeText != nil { return .loggingOut }
+    switch session {
+    case .greeting: return .greeting
+    case .notAuthenticated: return .notAuthenticated
+    case .authenticated: return .authenticated
+    case .selected: return .selected(readOnly: selected?.isReadOnly ?? false)
+    }
+  }
+
+  var readiness: Readiness {
+    if case .error(let error) = reason { return .failed(error) }
+    if reason != nil { return .paused }
+    if case .upgrading = flow { return .paused }
+    return .reading
+  }
+
+  mutating func takePending() -> PendingEvent? { pending.popFirst() }
+
+  // MARK: What the user wants
+
+  mutating func enqueue(_ command: consuming Command, now: MonotonicInstant) throws(ConnectionError) -> CommandID {
+    if reason != nil || byeText != nil || isLoggingOut { throw misuse(.closed) }
+    if queue.count >= configuration.maximumQueued {
+      throw .limit(
+        LimitExceeded(limit: .queuedCommands, value: UInt64(configuration.maximumQueued), offset: parser.offset))
+    }
+    let id = CommandID(rawValue: nextID)
+    nextID &+= 1
+    if queue.isEmpty, inFlight.isEmpty { lastProgress = now }
+    queue.append(Queued(id: id, command: command))
+    pump(now: now)
+    return id
+  }
+
+  mutating func answer(_ id: CommandID, _ response: Span<UInt8>) throws(ConnectionError) {
+    guard case .authenticating(id, .asked) = flow else { throw misuse(.unknownCommand) }
+    // RFC 9051, section 6.2.2: an empty answer is an empty line.
+    outbound.appendBase64(Secret(response.copy()), emptyAs: "")
+    outbound.append("\r\n")
+    outbound.markSecret()
+    flow = .authenticating(id, .manual)
+  }
+
+  mutating func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
+    guard case .authenticating(id, .asked) = flow else { throw misuse(.unknownCommand) }
+    outbound.append("*\r\n")
+    flow = .authenticating(id, .manual)
+  }
+
+  mutating func write(
+    _ id: CommandID, _ bytes: Span<UInt8>, now: MonotonicInstant
+  ) throws(ConnectionError) -> Int {
+    guard case .append(id, let remaining, isReady: true, _) = flow else { throw misuse(.unknownCommand) }
+    if UInt64(bytes.count) > remaining { throw misuse(.literalOverrun) }
+    let count = min(bytes.count, max(0, Self.outboundHighWatermark - outbound.count))
+    outbound.append(bytes.extracting(first: count))
+    lastProgress = now
+    let left = remaining - UInt64(count)
+    if left > 0 {
+      flow = .append(id, remaining: left, isReady: true, wantsMore: count < bytes.count)
+    } else {
+      finishLiteral(now: now)
+    }
+    return count
+  }
+
+  mutating func endIdle(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
+    guard case .idle(id, let idle) = flow else { throw misuse(.unknownCommand) }
+    endIdle(id, idle, now: now)
+  }
+
+  mutating func consumeOutbound(_ count: Int) {
+    outbound.consume(count)
+    if outbound.count > Self.outboundLowWatermark { return }
+    switch flow {
+    case .append(let id, let remaining, isReady: true, wantsMore: true):
+      flow = .append(id, remaining: remaining, isReady: true, wantsMore: false)
+      pending.append(.readyForLiteral(id, remaining))
+    case .padding(let remaining): pad(remaining)
+    default: break
+    }
+  }
+
+  /// APPEND stops taking bytes when this many wait, and goes on when they are down to the low mark.
+  private static let outboundHighWatermark = 256 << 10
+  private static let outboundLowWatermark = 64 << 10
+
+  func misuse(_ rule: ConnectionError.Misuse.Rule) -> ConnectionError {
+    .misuse(ConnectionError.Misuse(rule, state: phase.description))
+  }
+
+  // MARK: Sending
+
+  /// Sends what may be sent now.
+  mutating func pump(now: MonotonicInstant) {
+    while reason == nil, byeText == nil, session != .greeting, let next = queue.first {
+      if case .idle(let id, let idle) = flow {
+        // A command during IDLE ends the IDLE by itself.
+        endIdle(id, idle, now: now)
+        return
+      }
+      guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return }
+      let traits = CommandTraits(next.command)
+      guard inFlight.allSatisfy({ traits.mayFollow($0.traits) }) else { return }
+      queue.removeFirst()
+      send(next, traits, now: now)
+    }
+  }
+
+  private mutating func send(_ next: Queued, _ traits: CommandTraits, now: MonotonicInstant) {
+    if let error = refusal(of: next.command) {
+      pending.append(.failed(next.id, error))
+      return
+    }
+    let start = outbound.count
+    let tag = nextTag
+    var encoder = CommandEncoder(
+      literals: LiteralPolicy(capabilities ?? []), mailboxEncoding: parser.mailboxEncoding,
+      hasSASLIR: capabilities?.contains(.saslIR) ?? false)
+    // The encoder writes straight behind what waits already.
+    swap(&encoder.output, &outbound)
+    var isEncoded = true
+    do throws(CommandEncoder.EncodingError) {
+      try encoder.encode(next.command, tag: tag)
+    } catch {
+      isEncoded = false
+    }
+    swap(&encoder.output, &outbound)
+    if !isEncoded {
+      _ = outbound.takeTail(behind: start)
+      pending.append(.failed(next.id, misuse(.unencodable)))
+      return
+    }
+    nextTag &+= 1
+    inFlight.append(InFlight(id: next.id, tag: tag, traits: traits, kind: kind(of: next.command)))
+    begin(next, encoder.stops, now: now)
+  }
+
+  /// Takes over the sending direction where the command needs it.
+  private mutating func begin(_ next: Queued, _ stops: [Int], now: MonotonicInstant) {
+    switch next.command {
+    case .append(let request):
+      // The last stop, if it is at the very end, is that of the message; those before belong to the mailbox's name.
+      let mustWait = stops.last == outbound.count
+      let flow = Flow.append(next.id, remaining: request.byteCount, isReady: !mustWait, wantsMore: false)
+      hold(next.id, mustWait ? stops.dropLast() : stops[...], then: flow, now: now)
+    case .authenticate(let exchange):
+      if let response = exchange.initialResponse {
+        let isSent = capabilities?.contains(.saslIR) ?? false
+        flow = .authenticating(next.id, isSent ? .initialSent(response) : .initial(response))
+      } else {
+        flow = .authenticating(next.id, .manual)
+      }
+    case .idle:
+      flow = .idle(next.id, .starting(endWhenAsked: false, isRenewal: false))
+    case .select(let name), .examine(let name):
+      selecting = SelectedMailbox(name)
+      hold(next.id, stops[...], then: .open, now: now)
+    case .logout:
+      isLoggingOut = true
+      lastProgress = now
+    default:
+      hold(next.id, stops[...], then: .open, now: now)
+    }
+  }
+
+  /// Keeps back what lies behind the first stop.
+  private mutating func hold(_ id: CommandID, _ stops: ArraySlice<Int>, then next: Flow, now: MonotonicInstant) {
+    guard let first = stops.first else { return enter(next, now: now) }
+    let tail = outbound.takeTail(behind: first)
+    flow = .literal(id, HeldBytes(bytes: tail, stops: stops.dropFirst().map { $0 - first }, next: next))
+  }
+
+  private mutating func enter(_ next: Flow, now: MonotonicInstant) {
+    flow = next
+    if case .append(let id, let remaining, isReady: true, _) = next {
+      if remaining == 0 {
+        finishLiteral(now: now)
+      } else {
+        pending.append(.readyForLiteral(id, remaining))
+      }
+    }
+  }
+
+  /// The command line goes on behind the message, and ends.
+  private mutating func finishLiteral(now: MonotonicInstant) {
+    outbound.append("\r\n")
+    flow = .open
+    pump(now: now)
+  }
+
+  private mutating func pad(_ remaining: UInt64) {
+    let count = min(remaining, UInt64(Self.outboundLowWatermark))
+    outbound.append([UInt8](repeating: UInt8(ascii: " "), count: Int(count)))
+    flow = .padding(remaining: remaining - count)
+    if remaining == count { finishLiteral(now: lastProgress) }
+  }
+
+  /// Whether the state forbids the command (RFC 9051, section 6).
+  private func refusal(of command: borrowing Command) -> ConnectionError? {
+    switch copy command {
+    case .capability, .noop, .logout, .id: return nil
+    case .startTLS:
+      if session != .notAuthenticated || isSecure { return misuse(.wrongState) }
+    case .login:
+      if session != .notAuthenticated { return misuse(.wrongState) }
+      // RFC 9051, section 6.2.3: the client MUST NOT issue LOGIN then.
+      if capabilities?.contains(.loginDisabled) ?? false { return misuse(.loginDisabled) }
+    case .authenticate:
+      if session != .notAuthenticated { return misuse(.wrongState) }
+    case .enable, .namespace, .list, .status, .create, .delete, .select, .examine, .append, .idle:
+      if session != .authenticated && session != .selected { return misuse(.wrongState) }
+    case .close, .unselect, .expunge, .uidExpunge, .search, .fetch, .store, .copy, .move:
+      if session != .selected { return misuse(.wrongState) }
+    }
+    return nil
+  }
+
+  private func kind(of command: borrowing Command) -> InFlight.Kind {
+    switch copy command {
+    case .login, .authenticate: .login
+    case .logout: .logout
+    case .startTLS: .startTLS
+    case .enable: .enable
+    case .idle: .idle
+    case .select: .select(readOnly: false)
+    case .examine: .select(readOnly: true)
+    case .close, .unselect: .deselect
+    default: .plain
+    }
+  }
+
+  /// `now` is when DONE is sent; RFC 2177, section 3 allows it only once the server has answered IDLE.
+  private mutating func endIdle(_ id: CommandID, _ idle: Idle, now: MonotonicInstant) {
+    switch idle {
+    case .starting(_, let isRenewal): flow = .idle(id, .starting(endWhenAsked: true, isRenewal: isRenewal))
+    case .active:
+      outbound.append("DONE\r\n")
+      flow = .idle(id, .ending(renew: false))
+      lastProgress = now
+    case .ending: flow = .idle(id, .ending(renew: false))
+    }
+  }
+
+  // MARK: What the server said
+
+  /// Reads one event and acts on it.
+  @_lifetime(&input)
+  mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant) -> Step {
+    // Counted before the event borrows the buffer: what lies behind a STARTTLS answer decides.
+    let received = parser.position + input.unread
+    do throws(ParseError) {
+      let event = try parser.next(&input)
+      if case .needMoreInput = event { return .event(.needMoreInput) }
+      lastProgress = now
+      switch event {
+      case .endOfInput:
+        inputEnded()
+        return .again
+      case .tagged(let tag, let status):
+        return tagged(tag, status, bytesBehind: received - parser.position, now: now)
+      case .continuation(let text): return continuation(text, now: now)
+      case .untagged(let view): return untagged(view, now: now)
+      default:
+        if session == .greeting { return violation(.greeting) }
+        return .event(.response(event))
+      }
+    } catch {
+      end(.error(ConnectionError(error)), commands: ConnectionError(error))
+      return .again
+    }
+  }
+
+  @_lifetime(copy view)
+  private mutating func untagged(_ view: UntaggedView, now: MonotonicInstant) -> Step {
+    if session == .greeting {
+      guard case .status(let status) = view else { return violation(.greeting) }
+      return greeting(status, now: now)
+    }
+    switch view {
+    case .status(let status):
+      if status.condition == .bye, byeText == nil { byeText = status.text.lossyString() }
+      noteCapabilities(status)
+    case .capability(let list): capabilities = list.copy()
+    case .enabled(let list): enable(list.copy())
+    default: break
+    }
+    if selecting != nil { selecting?.apply(view) } else { selected?.apply(view) }
+    return .event(.response(.untagged(view)))
+  }
+
+  /// RFC 9051, sections 7.1.1, 7.1.4 and 7.1.5: the first line is an untagged OK, PREAUTH or BYE.
+  @_lifetime(copy status)
+  private mutating func greeting(_ status: StatusView, now: MonotonicInstant) -> Step {
+    switch status.condition {
+    case .ok: session = .notAuthenticated
+    case .preauth:
+      if configuration.requiresTLS, !isSecure { return violation(.preauthWithoutTLS) }
+      session = .authenticated
+    case .bye:
+      let text = status.text.lossyString()
+      end(.bye(text), commands: .closedByPeer(bye: text))
+      return .again
+    case .no, .bad: return violation(.greeting, status.text.lossyString())
+    }
+    noteCapabilities(status)
+    pump(now: now)
+    return .event(.greeting(status))
+  }
+
+  @_lifetime(copy tag, copy status)
+  private mutating func tagged(
+    _ tag: ByteView, _ status: StatusView, bytesBehind: Int, now: MonotonicInstant
+  ) -> Step {
+    guard session != .greeting else { return violation(.greeting) }
+    guard let number = CommandTag.number(tag.bytes), number < nextTag else {
+      return violation(.unknownTag, tag.lossyString())
+    }
+    guard let index = inFlight.firstIndex(where: { $0.tag == number }) else {
+      // A command that is over already: the server repeats itself, nothing is at stake.
+      return .event(.response(.tagged(tag: tag, status)))
+    }
+    let command = inFlight.remove(at: index)
+    let isRenewed = leaveFlow(of: command, status, now: now)
+    if isRenewed { return .again }
+    let isOK = status.condition == .ok
+    switch command.kind {
+    case .plain, .idle, .enable: break
+    case .login where isOK:
+      session = .authenticated
+      // RFC 9051, section 6.2: what was announced before is void.
+      capabilities = nil
+    case .startTLS where isOK:
+      if bytesBehind > 0 { return violation(.plaintextAfterStartTLS) }
+      capabilities = nil
+      flow = .upgrading(.tls)
+      return .event(.upgrade(.tls, command.id))
+    case .select(let readOnly):
+      // RFC 9051, section 6.3.2: if it fails, no mailbox is selected.
+      selected = isOK ? selecting : nil
+      selecting = nil
+      session = isOK ? .selected : .authenticated
+      if readOnly { selected?.isReadOnly = true }
+      selected?.apply(status)
+    case .deselect where isOK:
+      session = .authenticated
+      selected = nil
+    case .logout:
+      noteCapabilities(status)
+      end(.logout, commands: .closedByPeer(bye: byeText))
+      // `end` queued the last events; this one comes before them.
+      return .event(.completed(command.id, status))
+    case .login, .startTLS, .deselect: break
+    }
+    noteCapabilities(status)
+    pump(now: now)
+    return .event(.completed(command.id, status))
+  }
+
+  /// Gives the sending direction back when its owner is completed. True where the command goes on: a renewed IDLE.
+  private mutating func leaveFlow(
+    of command: InFlight, _ status: borrowing StatusView, now: MonotonicInstant
+  ) -> Bool {
+    switch flow {
+    case .literal(command.id, let held):
+      // RFC 9051, section 7.6: NO or BAD instead of `+` refuses the literal, and with it the command.
+      var bytes = held.bytes
+      wipe(&bytes, bytes.indices)
+      flow = .open
+    case .append(command.id, let remaining, let isReady, _):
+      if isReady { pad(remaining) } else { flow = .open }
+    case .authenticating(command.id, _): flow = .open
+    case .idle(command.id, .ending(renew: true)) where status.condition == .ok:
+      let traits = command.traits
+      outbound.append(CommandTag.prefix)
+      outbound.append(decimal: nextTag)
+      outbound.append(" IDLE\r\n")
+      inFlight.append(InFlight(id: command.id, tag: nextTag, traits: traits, kind: .idle))
+      nextTag &+= 1
+      flow = .idle(command.id, .starting(endWhenAsked: false, isRenewal: true))
+      return true
+    case .idle(command.id, _): flow = .open
+    default: break
+    }
+    return false
+  }
+
+  /// `+`: its meaning depends on who owns the sending direction (RFC 9051, section 7.6).
+  @_lifetime(copy text)
+  private mutating func continuation(_ text: ByteView, now: MonotonicInstant) -> Step {
+    switch flow {
+    case .literal(let id, var held):
+      let count = held.stops.first ?? held.bytes.count
+      outbound.append(Array(held.bytes[..<count]))
+      outbound.markSecret()
+      wipe(&held.bytes, 0..<count)
+      held.bytes.removeFirst(count)
+      if held.stops.isEmpty {
+        enter(held.next, now: now)
+        if case .open = flow { pump(now: now) }
+      } else {
+        held.stops.removeFirst()
+        held.stops = held.stops.map { $0 - count }
+        flow = .literal(id, held)
+      }
+      return .again
+    case .append(let id, let remaining, isReady: false, _):
+      enter(.append(id, remaining: remaining, isReady: true, wantsMore: false), now: now)
+      return .again
+    case .authenticating(let id, let authentication): return challenge(id, authentication, text)
+    case .idle(let id, .starting(let endWhenAsked, let isRenewal)):
+      if endWhenAsked {
+        outbound.append("DONE\r\n")
+        flow = .idle(id, .ending(renew: false))
+      } else {
+        flow = .idle(id, .active(renewAt: now.advanced(by: configuration.idleRenewal)))
+      }
+      return isRenewal ? .again : .event(.idling(id))
+    default:
+      if session == .greeting { return violation(.greeting) }
+      // Exchange sends extra ones. Nothing waits for it, so nothing is at stake.
+      return .event(.response(.continuation(text)))
+    }
+  }
+
+  @_lifetime(copy text)
+  private mutating func challenge(_ id: CommandID, _ authentication: Authentication, _ text: ByteView) -> Step {
+    switch authentication {
+    case .initial(let response):
+      send(response, of: id)
+      return .again
+    case .initialSent(let response) where text.isEmpty:
+      send(response, of: id)
+      return .again
+    case .initialSent, .manual, .asked:
+      flow = .authenticating(id, .asked)
+      return .event(.challenge(id, ChallengeView(text)))
+    }
+  }
+
+  private mutating func send(_ response: Secret, of id: CommandID) {
+    outbound.appendBase64(response, emptyAs: "")
+    outbound.append("\r\n")
+    flow = .authenticating(id, .manual)
+  }
+
+  private mutating func noteCapabilities(_ status: borrowing StatusView) {
+    switch status.code {
+    case .some(let code):
+      guard code.name.equalsIgnoringCase("CAPABILITY"), case .capability(let list) = code.copy() else { return }
+      capabilities = list
+    case .none: break
+    }
+  }
+
+  private mutating func enable(_ list: [Capability]) {
+    for capability in list where !enabled.contains(capability) { enabled.append(capability) }
+    // RFC 6855, section 3 and RFC 9051, section 5.1: mailbox names are UTF-8 from here on.
+    if enabled.contains(.utf8Accept) || enabled.contains(.imap4rev2) { parser.mailboxEncoding = .utf8 }
+  }
+
+  mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) {
+    guard case .upgrading(upgrade) = flow else { return }
+    isSecure = true
+    flow = .open
+    lastProgress = now
+    pump(now: now)
+  }
+
+  private mutating func inputEnded() {
+    if let byeText {
+      end(isLoggingOut ? .logout : .bye(byeText), commands: .closedByPeer(bye: byeText))
+    } else {
+      end(.endOfInput, commands: .closedByPeer(bye: nil))
+    }
+  }
+
+  @_lifetime(immortal)
+  private mutating func violation(_ rule: ConnectionError.PeerViolation.Rule, _ text: String = "") -> Step {
+    // One short line: the text may come from anybody.
+    let error = ConnectionError.peer(ConnectionError.PeerViolation(rule, text: String(text.prefix(200))))
+    end(.error(error), commands: error)
+    return .again
+  }
+
+  /// The end of the connection: every command fails with `error`, nothing more is sent.
+  mutating func end(_ reason: CloseReason, commands error: ConnectionError) {
+    if self.reason != nil { return }
+    self.reason = reason
+    for command in inFlight { pending.append(.failed(command.id, error)) }
+    for command in queue { pending.append(.failed(command.id, error)) }
+    pending.append(.closed(reason))
+    inFlight = []
+    queue = []
+    flow = .open
+    outbound.consume(outbound.count)
+  }
+
+  // MARK: Time
+
+  var nextDeadline: MonotonicInstant? {
+    if reason != nil { return nil }
+    if session == .greeting { return lastProgress.advanced(by: configuration.greetingTimeout) }
+    if isLoggingOut || byeText != nil { return lastProgress.advanced(by: configuration.logoutTimeout) }
+    switch flow {
+    case .upgrading: return nil
+    case .idle(_, .active(let renewAt)): return renewAt
+    // The caller has the next step.
+    case .append(_, _, isReady: true, _), .authenticating(_, .asked): return nil
+    default: return inFlight.isEmpty ? nil : lastProgress.advanced(by: configuration.commandTimeout)
+    }
+  }
+
+  mutating func handleTimeout(now: MonotonicInstant) {
+    guard let deadline = nextDeadline, deadline <= now else { return }
+    if case .idle(let id, .active) = flow, !isLoggingOut, byeText == nil {
+      outbound.append("DONE\r\n")
+      flow = .idle(id, .ending(renew: true))
+      lastProgress = now
+      return
+    }
+    if let byeText { return end(.bye(byeText), commands: .closedByPeer(bye: byeText)) }
+    let kind: TimeoutKind = session == .greeting ? .greeting : isLoggingOut ? .logout : .command
+    end(.error(.timedOut(kind)), commands: .timedOut(kind))
+  }
+}

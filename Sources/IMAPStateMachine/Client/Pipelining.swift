@@ -1,0 +1,87 @@
+/// What a command does that matters for commands sent before its completion (RFC 9051, section 5.5).
+struct CommandTraits: OptionSet {
+  let rawValue: UInt16
+
+  /// Sent alone: nothing may be in flight before it, nothing may follow before its completion. Commands that change the
+  /// state, start a layer, or take over the meaning of continuation requests.
+  static let barrier = CommandTraits(rawValue: 1 << 0)
+  /// Names messages by sequence number, or returns sequence numbers.
+  static let usesSequenceNumbers = CommandTraits(rawValue: 1 << 1)
+  /// The server may send EXPUNGE before completing it: every command but FETCH, STORE and SEARCH without UID.
+  static let mayExpunge = CommandTraits(rawValue: 1 << 2)
+  /// Changes flags of messages, by STORE or by fetching a body without PEEK.
+  static let changesFlags = CommandTraits(rawValue: 1 << 3)
+  /// Its result depends on flags.
+  static let readsFlags = CommandTraits(rawValue: 1 << 4)
+  /// Changes which mailboxes there are or what they hold.
+  static let changesMailboxes = CommandTraits(rawValue: 1 << 5)
+  /// Its result depends on which mailboxes there are or what they hold.
+  static let readsMailboxes = CommandTraits(rawValue: 1 << 6)
+
+  init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  init(_ command: borrowing Command) {
+    switch copy command {
+    case .logout, .startTLS, .login, .authenticate, .enable, .select, .examine, .idle, .close, .unselect:
+      self = .barrier
+    case .capability, .id, .namespace, .noop:
+      self = .mayExpunge
+    case .list, .status:
+      self = [.mayExpunge, .readsMailboxes]
+    case .create, .delete, .append:
+      self = [.mayExpunge, .changesMailboxes, .readsMailboxes]
+    case .expunge, .uidExpunge:
+      self = [.mayExpunge, .readsFlags, .changesMailboxes]
+    case .search(let key, let uid, _):
+      self = uid ? [.mayExpunge, .readsFlags] : [.usesSequenceNumbers, .readsFlags]
+      if Self.usesSequenceNumbers(key) { insert(.usesSequenceNumbers) }
+    case .fetch(let messages, let items, let since):
+      self = Self.reference(messages)
+      if items.contains(.flags) || since != nil { insert(.readsFlags) }
+      if items.contains(where: Self.setsSeen) { insert(.changesFlags) }
+    case .store(let messages, _, let since):
+      self = Self.reference(messages).union(.changesFlags)
+      if since != nil { insert(.readsFlags) }
+    case .copy(let messages, _), .move(let messages, _):
+      self = Self.reference(messages).union([.mayExpunge, .readsFlags, .changesMailboxes, .readsMailboxes])
+    }
+  }
+
+  /// Whether a command with these traits may be sent while one with `earlier` is in flight.
+  func mayFollow(_ earlier: CommandTraits) -> Bool {
+    if contains(.barrier) || earlier.contains(.barrier) { return false }
+    if contains(.usesSequenceNumbers), earlier.contains(.mayExpunge) { return false }
+    if contains(.readsFlags), earlier.contains(.changesFlags) { return false }
+    if contains(.changesFlags), earlier.contains(.readsFlags) { return false }
+    if contains(.readsMailboxes), earlier.contains(.changesMailboxes) { return false }
+    return !(contains(.changesMailboxes) && earlier.contains(.readsMailboxes))
+  }
+
+  private static func reference(_ messages: MessageReference) -> CommandTraits {
+    switch messages {
+    case .uids: .mayExpunge
+    case .sequence: .usesSequenceNumbers
+    }
+  }
+
+  private static func setsSeen(_ item: FetchItem) -> Bool {
+    switch item {
+    case .rfc822, .rfc822Text, .section(_, peek: false, _): true
+    default: false
+    }
+  }
+
+  private static func usesSequenceNumbers(_ key: SearchKey) -> Bool {
+    var pending = [key]
+    while let key = pending.popLast() {
+      switch key {
+      case .sequence: return true
+      case .and(let keys): pending += keys
+      case .or(let left, let right): pending += [left, right]
+      case .not(let inner): pending.append(inner)
+      default: break
+      }
+    }
+    return false
+  }
+}

@@ -1,0 +1,247 @@
+/// A position in the bytes of one framed line, literals included. Every read is checked; at the end ``peek`` is NUL, which
+/// no grammar rule accepts.
+struct Cursor: ~Escapable {
+  let bytes: Span<UInt8>
+  var index: Int
+
+  @_lifetime(copy bytes)
+  @inline(__always)
+  init(_ bytes: Span<UInt8>, at index: Int = 0) {
+    self.bytes = bytes
+    self.index = index
+  }
+
+  var isAtEnd: Bool { index >= bytes.count }
+
+  /// Whether nothing but the line's end is left.
+  var isAtLineEnd: Bool {
+    switch peek {
+    case 0x0d, 0x0a: true
+    default: isAtEnd
+    }
+  }
+
+  @inline(__always)
+  var peek: UInt8 { index < bytes.count ? bytes[index] : 0 }
+
+  /// The byte `distance` behind the current one; NUL past the end.
+  func peek(ahead distance: Int) -> UInt8 {
+    let target = index &+ distance
+    return target >= 0 && target < bytes.count ? bytes[target] : 0
+  }
+
+  /// Steps over `byte` if it is next.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func eat(_ byte: UInt8) -> Bool {
+    if peek != byte { return false }
+    index &+= 1
+    return true
+  }
+
+  /// Steps over `byte`, which must be next.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func expect(_ byte: UInt8) throws(ParseError) {
+    if !eat(byte) { throw unexpected }
+  }
+
+  /// Steps over any run of spaces: servers put several, or none, where the grammar has one.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func skipSpaces() {
+    while peek == 0x20 { index &+= 1 }
+  }
+
+  /// The error for the byte at this position.
+  var unexpected: ParseError {
+    ParseError(isAtLineEnd ? .unexpectedEnd : .unexpectedByte(peek), offset: index)
+  }
+
+  /// A decimal number that fits 64 bits.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func number() throws(ParseError) -> UInt64 {
+    let start = index
+    var value: UInt64 = 0
+    while true {
+      let digit = peek &- 0x30
+      if digit > 9 { break }
+      let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+      let (sum, overflow2) = product.addingReportingOverflow(UInt64(digit))
+      if overflow || overflow2 { throw ParseError(.numberTooLarge, offset: start) }
+      value = sum
+      index &+= 1
+    }
+    if index == start { throw unexpected }
+    return value
+  }
+
+  /// A decimal number that fits 32 bits.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func number32() throws(ParseError) -> UInt32 {
+    let start = index
+    guard let value = UInt32(exactly: try number()) else { throw ParseError(.numberTooLarge, offset: start) }
+    return value
+  }
+
+  /// A run of bytes of `accepted`, at least one.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func run(of accepted: ByteClass) throws(ParseError) -> Range<Int> {
+    let start = index
+    index = bytes.firstNot(accepted, from: start)
+    if index == start { throw unexpected }
+    return start..<index
+  }
+
+  /// A string in any of its forms.
+  @_lifetime(self: copy self)
+  mutating func string() throws(ParseError) -> StringToken {
+    switch peek {
+    case 0x22: try quoted()
+    case 0x7b, 0x7e: try literal()
+    default: throw unexpected
+    }
+  }
+
+  /// A string, or NIL as nil.
+  @_lifetime(self: copy self)
+  mutating func nstring() throws(ParseError) -> StringToken? {
+    eatNIL() ? nil : try string()
+  }
+
+  /// A string, or a bare token of what servers put into one.
+  @_lifetime(self: copy self)
+  mutating func astring() throws(ParseError) -> StringToken {
+    if peek == 0x22 || isAtLiteral { return try string() }
+    return StringToken(range: try run(of: .token), hasEscapes: false)
+  }
+
+  /// Steps over NIL if it is next and stands alone.
+  @_lifetime(self: copy self)
+  mutating func eatNIL() -> Bool {
+    guard index &+ 3 <= bytes.count, bytes.foldedWord(index..<index &+ 3) == keyword("NIL"),
+      !ByteClass(of: peek(ahead: 3)).contains(.token)
+    else { return false }
+    index &+= 3
+    return true
+  }
+
+  /// A quoted string. The closing quote is the first that is not escaped and stands before a space, `)`, `]` or the end of
+  /// the line: servers leave quotes inside strings bare.
+  @_lifetime(self: copy self)
+  mutating func quoted() throws(ParseError) -> StringToken {
+    try expect(0x22)
+    let start = index
+    var hasEscapes = false
+    while true {
+      index = bytes.firstQuotedSpecial(from: index)
+      switch peek {
+      case 0x5c where index &+ 1 < bytes.count && bytes[index &+ 1] != 0x0d && bytes[index &+ 1] != 0x0a:
+        hasEscapes = true
+        index &+= 2
+      case 0x22:
+        let next = index &+ 1
+        if next == bytes.count || ByteClass(of: bytes[next]).contains(.afterQuote) {
+          let range = start..<index
+          index = next
+          return StringToken(range: range, hasEscapes: hasEscapes)
+        }
+        index = next
+      default:
+        throw ParseError(.unterminatedString, offset: start)
+      }
+    }
+  }
+
+  /// Whether a literal's announcement is next: `{` and a digit, or `~{`.
+  var isAtLiteral: Bool {
+    let start = peek == 0x7e ? 1 : 0
+    return peek(ahead: start) == 0x7b && peek(ahead: start + 1) &- 0x30 <= 9
+  }
+
+  /// A literal whose bytes are all here, as framing ensures.
+  @_lifetime(self: copy self)
+  mutating func literal() throws(ParseError) -> StringToken {
+    let header = try literalHeader()
+    guard let count = Int(exactly: header.byteCount), count <= bytes.count &- index else {
+      throw ParseError(.unexpectedEnd, offset: index)
+    }
+    let range = index..<index &+ count
+    index = range.upperBound
+    return StringToken(range: range, hasEscapes: false)
+  }
+
+  /// `{n}` or `{n+}`, an optional `~` before it, and the end of its line.
+  @_lifetime(self: copy self)
+  mutating func literalHeader() throws(ParseError) -> LiteralHeader {
+    let isBinary = eat(0x7e)
+    try expect(0x7b)
+    let count = try number()
+    let isSynchronizing = !(eat(0x2b) || eat(0x2d))
+    try expect(0x7d)
+    _ = eat(0x0d)
+    try expect(0x0a)
+    return LiteralHeader(byteCount: count, isBinary: isBinary, isSynchronizing: isSynchronizing)
+  }
+}
+
+/// Where a string's content lies in its line.
+struct StringToken {
+  /// The content, without quotes or literal header.
+  var range: Range<Int>
+  /// Whether a backslash stands for the byte behind it.
+  var hasEscapes: Bool
+}
+
+/// The announcement of a literal (RFC 9051, section 4.3).
+public struct LiteralHeader: Sendable, Hashable {
+  /// How many bytes follow.
+  public var byteCount: UInt64
+  /// Whether the bytes may hold NUL (`~{n}`, RFC 3516).
+  public var isBinary: Bool
+  /// Whether the sender waits for a continuation request before the bytes; false for `{n+}` (RFC 7888).
+  public var isSynchronizing: Bool
+
+  /// A header.
+  public init(byteCount: UInt64, isBinary: Bool = false, isSynchronizing: Bool = true) {
+    self.byteCount = byteCount
+    self.isBinary = isBinary
+    self.isSynchronizing = isSynchronizing
+  }
+
+  /// The header that ends the line `bytes[start..<end]`, `end` being behind its LF; nil where it ends in none. Looks at
+  /// the last bytes only. Complexity: O(1).
+  static func atEnd(of bytes: Span<UInt8>, from start: Int, to end: Int) -> LiteralHeader? {
+    var index = end &- 1
+    guard index > start, bytes[index] == 0x0a else { return nil }
+    index &-= 1
+    if index > start, bytes[index] == 0x0d { index &-= 1 }
+    guard index > start, bytes[index] == 0x7d else { return nil }
+    index &-= 1
+    var isSynchronizing = true
+    if index > start, bytes[index] == 0x2b || bytes[index] == 0x2d {
+      isSynchronizing = false
+      index &-= 1
+    }
+    var count: UInt64 = 0
+    var factor: UInt64 = 1
+    var digits = 0
+    while index > start, bytes[index] &- 0x30 <= 9 {
+      // Nineteen digits fit 64 bits; a longer number is above every limit whatever it is.
+      digits &+= 1
+      if digits > 19 {
+        count = .max
+      } else {
+        count &+= UInt64(bytes[index] &- 0x30) &* factor
+        factor &*= 10
+      }
+      index &-= 1
+    }
+    guard digits > 0, index >= start, bytes[index] == 0x7b else { return nil }
+    let isBinary = index > start && bytes[index &- 1] == 0x7e
+    return LiteralHeader(byteCount: count, isBinary: isBinary, isSynchronizing: isSynchronizing)
+  }
+}

@@ -1,0 +1,415 @@
+/// How far a FETCH response was read. Positions count from the first unread byte.
+struct FetchProgress {
+  /// Behind the LF of the line that is being read; 0 while that line is not all here.
+  var lineEnd: Int
+  /// Up to here no LF is left to find while `lineEnd` is 0.
+  var scanned = 0
+  /// The message.
+  var sequence: SequenceNumber
+  /// Items so far.
+  var items = 0
+  /// The bytes before the first item: `* n FETCH (`.
+  var prefix: Int
+  /// Where the walk over an item's value stopped at a literal, and how deep it was; 0 at an item's start.
+  var walkIndex = 0
+  var walkDepth = 0
+  /// The literal at which the walk stopped is the whole value.
+  var endsWithLiteral = false
+
+  /// Reads `* n FETCH (`; nil where `line`, which ends in LF, does not start so.
+  init?(_ line: Span<UInt8>) {
+    var cursor = Cursor(line)
+    guard cursor.eat(UInt8(ascii: "*")) else { return nil }
+    cursor.skipSpaces()
+    guard let sequence = try? cursor.number32() else { return nil }
+    cursor.skipSpaces()
+    guard let name = try? cursor.run(of: .token), line.foldedWord(name) == keyword("FETCH") else { return nil }
+    cursor.skipSpaces()
+    guard cursor.eat(UInt8(ascii: "(")) else { return nil }
+    self.sequence = SequenceNumber(rawValue: sequence)
+    prefix = cursor.index
+    lineEnd = line.count
+  }
+
+  /// Looks for the end of the line that is being read. False while it is not here.
+  mutating func completeLine(
+    _ bytes: Span<UInt8>, _ limits: ParserLimits, offset: Int
+  ) throws(ParseError) -> Bool {
+    if lineEnd > 0 { return true }
+    let end = bytes.firstLF(from: scanned)
+    if end >= limits.line {
+      throw ParseError(
+        .limit(LimitExceeded(limit: .line, value: UInt64(limits.line), offset: offset)), offset: offset)
+    }
+    if end >= bytes.count {
+      scanned = max(scanned, bytes.count)
+      return false
+    }
+    lineEnd = end + 1
+    return true
+  }
+
+  /// What the next bytes of a FETCH response are, as positions.
+  enum Step {
+    /// More lines are needed: an item's value goes on behind a literal.
+    case more
+    /// The closing parenthesis and the line's end.
+    case end(length: Int)
+    /// A whole item.
+    case item(FetchItemToken, length: Int)
+    /// A section's literal starts behind these bytes.
+    case literal(FetchItemToken, LiteralHeader, length: Int)
+    /// What is left of the line makes no sense.
+    case damaged(ParseError, length: Int)
+
+    /// How many bytes the event covers.
+    var length: Int {
+      switch self {
+      case .more: 0
+      case .end(let length), .item(_, let length), .literal(_, _, let length), .damaged(_, let length): length
+      }
+    }
+  }
+
+  /// Reads one item of the line. Throws only where a bound is passed.
+  mutating func step(
+    _ bytes: Span<UInt8>, _ limits: ParserLimits, offset: Int
+  ) throws(ParseError) -> Step {
+    var cursor = Cursor(bytes.extracting(first: lineEnd))
+    cursor.skipSpaces()
+    // A server that forgets the closing parenthesis has still ended the line.
+    if cursor.peek == UInt8(ascii: ")") || cursor.isAtLineEnd { return .end(length: lineEnd) }
+    items += walkIndex == 0 ? 1 : 0
+    if items > limits.fetchItems {
+      throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
+    }
+    do throws(ParseError) {
+      let token = try FetchItemToken(&cursor)
+      cursor.skipSpaces()
+      let start = cursor.index
+      if token.isSection, cursor.isAtLiteral {
+        let header = try cursor.literalHeader()
+        if header.byteCount > limits.literal {
+          throw Self.exceeded(.literal, limits.literal, offset + start)
+        }
+        walkIndex = 0
+        return .literal(token, header, length: cursor.index)
+      }
+      cursor.index = max(start, walkIndex)
+      guard try walk(&cursor, limits, offset: offset) else { return .more }
+      var whole = token
+      whole.value = start..<cursor.index
+      walkIndex = 0
+      walkDepth = 0
+      return .item(whole, length: cursor.index)
+    } catch {
+      if case .limit = error.reason { throw error }
+      return .damaged(error.shifted(by: offset), length: lineEnd)
+    }
+  }
+
+  /// Steps over a value. False where it goes on behind a literal that is not all here: the walk resumes there. By
+  /// iteration, so that no input can exhaust the stack.
+  private mutating func walk(
+    _ cursor: inout Cursor, _ limits: ParserLimits, offset: Int
+  ) throws(ParseError) -> Bool {
+    if endsWithLiteral {
+      endsWithLiteral = false
+      return true
+    }
+    repeat {
+      cursor.skipSpaces()
+      switch cursor.peek {
+      case UInt8(ascii: "("):
+        walkDepth += 1
+        if walkDepth > limits.nesting {
+          throw Self.exceeded(.nesting, UInt64(limits.nesting), offset + cursor.index)
+        }
+        cursor.index += 1
+      case UInt8(ascii: ")"):
+        if walkDepth == 0 { throw cursor.unexpected }
+        walkDepth -= 1
+        cursor.index += 1
+      case UInt8(ascii: "\""):
+        _ = try cursor.quoted()
+      case UInt8(ascii: "{") where cursor.isAtLiteral, UInt8(ascii: "~") where cursor.isAtLiteral:
+        let start = cursor.index
+        let header = try cursor.literalHeader()
+        if header.byteCount > UInt64(limits.bufferedLiteral) {
+          throw Self.exceeded(.bufferedLiteral, UInt64(limits.bufferedLiteral), offset + start)
+        }
+        walkIndex = cursor.index + Int(header.byteCount)
+        endsWithLiteral = walkDepth == 0
+        scanned = walkIndex
+        lineEnd = 0
+        return false
+      default:
+        _ = try cursor.run(of: .token)
+      }
+    } while walkDepth > 0
+    return true
+  }
+
+  private static func exceeded(_ limit: LimitExceeded.Limit, _ value: UInt64, _ offset: Int) -> ParseError {
+    ParseError(.limit(LimitExceeded(limit: limit, value: value, offset: offset)), offset: offset)
+  }
+}
+
+/// The name of a FETCH item and where its value lies.
+struct FetchItemToken {
+  /// The items that have a type of their own.
+  enum Kind {
+    case uid, flags, internalDate, rfc822Size, modSeq, envelope, bodyStructure, body
+    case section(SectionView.Kind)
+    case unknown
+  }
+
+  var kind: Kind
+  /// The name, with section and origin.
+  var name: Range<Int>
+  /// Between the brackets of a section.
+  var specification = 0..<0
+  /// The number between `<` and `>`.
+  var origin: UInt32?
+  var value = 0..<0
+
+  /// Whether the value is a message's bytes, which are streamed.
+  var isSection: Bool { if case .section = kind { true } else { false } }
+
+  /// Reads a name such as `UID`, `BODY[1.MIME]<0>` or `X-GM-LABELS`.
+  init(_ cursor: inout Cursor) throws(ParseError) {
+    let start = cursor.index
+    while ByteClass(of: cursor.peek).contains(.token), cursor.peek != UInt8(ascii: "[") { cursor.index += 1 }
+    if cursor.index == start { throw cursor.unexpected }
+    kind = Self.kind(cursor.bytes, start..<cursor.index)
+    if cursor.peek == UInt8(ascii: "[") {
+      if case .body = kind { kind = .section(.body) } else { kind = .unknown }
+      specification = try Self.brackets(&cursor)
+      if cursor.eat(UInt8(ascii: "<")) {
+        origin = try cursor.number32()
+        // One server repeats the length that was asked for.
+        if cursor.eat(UInt8(ascii: ".")) { _ = try cursor.number32() }
+        try cursor.expect(UInt8(ascii: ">"))
+      }
+    }
+    name = start..<cursor.index
+  }
+
+  /// Steps over `[...]`, in which quoted strings may hold brackets.
+  private static func brackets(_ cursor: inout Cursor) throws(ParseError) -> Range<Int> {
+    try cursor.expect(UInt8(ascii: "["))
+    let start = cursor.index
+    while true {
+      switch cursor.peek {
+      case UInt8(ascii: "]"):
+        cursor.index += 1
+        return start..<cursor.index - 1
+      case UInt8(ascii: "\""): _ = try cursor.quoted()
+      default:
+        if cursor.isAtLineEnd { throw cursor.unexpected }
+        cursor.index += 1
+      }
+    }
+  }
+
+  private static func kind(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Kind {
+    switch bytes.foldedWord(range) {
+    case keyword("UID"): return .uid
+    case keyword("FLAGS"): return .flags
+    case keyword("MODSEQ"): return .modSeq
+    case keyword("BODY"): return .body
+    case keyword("ENVELOPE"): return .envelope
+    case keyword("RFC822"): return .section(.rfc822)
+    case 0: break
+    default: return .unknown
+    }
+    let name = bytes.extracting(range)
+    if name.equalsIgnoringCase("INTERNALDATE") { return .internalDate }
+    if name.equalsIgnoringCase("RFC822.SIZE") { return .rfc822Size }
+    if name.equalsIgnoringCase("BODYSTRUCTURE") { return .bodyStructure }
+    if name.equalsIgnoringCase("RFC822.HEADER") { return .section(.rfc822Header) }
+    if name.equalsIgnoringCase("RFC822.TEXT") { return .section(.rfc822Text) }
+    return .unknown
+  }
+}
+
+extension ResponseParser {
+  /// Reports `* n FETCH (`.
+  @_lifetime(&input)
+  mutating func fetchBegin(_ input: inout ReceiveBuffer) -> ResponseEvent {
+    guard case .fetch(var progress) = state else { return .needMoreInput }
+    report(&input, progress.prefix)
+    progress.lineEnd -= progress.prefix
+    state = .fetch(progress)
+    scanned = 0
+    return .fetchBegin(progress.sequence)
+  }
+
+  /// Turns positions into the event, whose bytes were reported.
+  @_lifetime(&input)
+  mutating func fetchEvent(
+    _ input: inout ReceiveBuffer, _ step: FetchProgress.Step, _ progress: FetchProgress
+  ) -> ResponseEvent {
+    var progress = progress
+    progress.lineEnd -= step.length
+    switch step {
+    case .more:
+      return .needMoreInput
+    case .end:
+      state = .idle
+      return .fetchEnd
+    case .item(let token, _):
+      state = .fetch(progress)
+      return .fetchAttribute(Self.attribute(input.reportedBytes, token, limits, offset: offset))
+    case .literal(let token, let header, _):
+      progress.lineEnd = 0
+      progress.scanned = 0
+      state = .literal(remaining: header.byteCount, progress)
+      return .literalBegin(Self.section(input.reportedBytes, token), header)
+    case .damaged(let error, _):
+      state = .fetchAborted
+      return .malformed(ByteView(input.reportedBytes), error)
+    }
+  }
+
+  /// Passes on what is here of a section's bytes.
+  @_lifetime(&input)
+  mutating func literalEvent(
+    _ input: inout ReceiveBuffer, _ remaining: UInt64, _ progress: FetchProgress
+  ) -> ResponseEvent {
+    if remaining == 0 {
+      state = .fetch(progress)
+      return .literalEnd
+    }
+    let available = UInt64(input.unread)
+    if available == 0 { return input.isClosed ? .endOfInput(clean: false) : .needMoreInput }
+    let count = min(available, remaining)
+    report(&input, Int(count))
+    state = .literal(remaining: remaining - count, progress)
+    return .literalChunk(input.reportedBytes, remaining: remaining - count)
+  }
+
+  @_lifetime(copy bytes)
+  private static func attribute(
+    _ bytes: Span<UInt8>, _ token: FetchItemToken, _ limits: ParserLimits, offset: Int
+  ) -> FetchAttributeView {
+    do throws(ParseError) {
+      return try typed(bytes, token, limits)
+    } catch {
+      return .invalid(
+        name: ByteView(bytes.extracting(token.name)), value: ByteView(bytes.extracting(token.value)),
+        error.shifted(by: offset + token.value.lowerBound))
+    }
+  }
+
+  /// Offsets of errors count from the value's first byte.
+  @_lifetime(copy bytes)
+  private static func typed(
+    _ bytes: Span<UInt8>, _ token: FetchItemToken, _ limits: ParserLimits
+  ) throws(ParseError) -> FetchAttributeView {
+    let value = bytes.extracting(token.value)
+    var cursor = Cursor(value)
+    switch token.kind {
+    case .uid:
+      let uid = try cursor.number32()
+      if uid == 0 { throw ParseError(.invalidValue, offset: 0) }
+      try wholly(cursor)
+      return .uid(UID(rawValue: uid))
+    case .flags:
+      return .flags(FlagListView(value))
+    case .internalDate:
+      let string = try cursor.quoted()
+      guard let date = InternalDate(value.extracting(string.range)) else {
+        throw ParseError(.invalidValue, offset: 0)
+      }
+      return .internalDate(date)
+    case .rfc822Size:
+      let size = try cursor.number()
+      try wholly(cursor)
+      return .rfc822Size(size)
+    case .modSeq:
+      try cursor.expect(UInt8(ascii: "("))
+      cursor.skipSpaces()
+      let number = try cursor.number()
+      cursor.skipSpaces()
+      try cursor.expect(UInt8(ascii: ")"))
+      return .modSeq(ModSeq(rawValue: number))
+    case .envelope:
+      return .envelope(try EnvelopeView(value, nesting: limits.nesting))
+    case .bodyStructure:
+      if cursor.peek != UInt8(ascii: "(") { throw cursor.unexpected }
+      return .bodyStructure(BodyStructureView(value, nesting: limits.nesting))
+    case .body:
+      if cursor.peek != UInt8(ascii: "(") { throw cursor.unexpected }
+      return .body(BodyStructureView(value, nesting: limits.nesting))
+    case .section:
+      guard let string = try cursor.nstring() else { return .section(section(bytes, token), nil) }
+      return .section(section(bytes, token), StringView(value, string))
+    case .unknown:
+      return .unknown(name: ByteView(bytes.extracting(token.name)), value: ByteView(value))
+    }
+  }
+
+  /// A number that something is glued to is none.
+  private static func wholly(_ cursor: borrowing Cursor) throws(ParseError) {
+    if !cursor.isAtEnd { throw cursor.unexpected }
+  }
+
+  @_lifetime(copy bytes)
+  private static func section(_ bytes: Span<UInt8>, _ token: FetchItemToken) -> SectionView {
+    var kind = SectionView.Kind.body
+    if case .section(let named) = token.kind { kind = named }
+    let start = token.name.lowerBound
+    let specification =
+      token.specification.isEmpty
+      ? 0..<0 : token.specification.lowerBound - start..<token.specification.upperBound - start
+    return SectionView(
+      bytes.extracting(token.name), kind, specification: specification, origin: token.origin)
+  }
+}
+
+extension InternalDate {
+  /// Reads `dd-Mon-yyyy hh:mm:ss +zzzz`, the day with one digit or two; nil where it is none.
+  init?(_ bytes: Span<UInt8>) {
+    var cursor = Cursor(bytes)
+    cursor.skipSpaces()
+    guard let day = try? cursor.number32(), (try? cursor.expect(UInt8(ascii: "-"))) != nil else { return nil }
+    let start = cursor.index
+    while (cursor.peek | 0x20) &- 0x61 < 26 { cursor.index += 1 }
+    guard let month = Self.month(bytes.foldedWord(start..<cursor.index)), cursor.eat(UInt8(ascii: "-")),
+      let year = try? cursor.number32()
+    else { return nil }
+    cursor.skipSpaces()
+    guard let hour = try? cursor.number32(), cursor.eat(UInt8(ascii: ":")), let minute = try? cursor.number32(),
+      cursor.eat(UInt8(ascii: ":")), let second = try? cursor.number32()
+    else { return nil }
+    cursor.skipSpaces()
+    let isWest = cursor.peek == UInt8(ascii: "-")
+    guard isWest || cursor.peek == UInt8(ascii: "+") else { return nil }
+    cursor.index += 1
+    guard let zone = try? cursor.number32(), zone % 100 < 60, zone < 10_000, cursor.isAtEnd else { return nil }
+    let minutes = Int(zone / 100 * 60 + zone % 100)
+    self.init(
+      year: Int(year), month: month, day: Int(day), hour: Int(hour), minute: Int(minute), second: Int(second),
+      zone: isWest ? -minutes : minutes)
+  }
+
+  /// The number of the month whose name packs to `word`.
+  static func month(_ word: UInt64) -> Int? {
+    switch word {
+    case keyword("JAN"): 1
+    case keyword("FEB"): 2
+    case keyword("MAR"): 3
+    case keyword("APR"): 4
+    case keyword("MAY"): 5
+    case keyword("JUN"): 6
+    case keyword("JUL"): 7
+    case keyword("AUG"): 8
+    case keyword("SEP"): 9
+    case keyword("OCT"): 10
+    case keyword("NOV"): 11
+    case keyword("DEC"): 12
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,116 @@
+/// A FETCH response that is being collected.
+struct OwnedFetch {
+  var response = FetchResponse(sequence: 0, attributes: [])
+  /// The section whose literal is being read.
+  var section: SectionName?
+  /// The section's name as on the wire, for one that does not parse.
+  var sectionBytes: [UInt8] = []
+  var origin: UInt32?
+  var data: [UInt8] = []
+}
+
+extension ResponseParser {
+  /// The next response as an owned value; nil where more input is needed, or none will come. FETCH responses come whole,
+  /// sections included, so memory grows with them up to ``ParserLimits/literal``: for large bodies use ``next(_:)``.
+  /// Throws as ``next(_:)`` does.
+  public mutating func nextOwned(_ input: inout ReceiveBuffer) throws(ParseError) -> Response? {
+    while true {
+      switch try next(&input) {
+      case .needMoreInput, .endOfInput: return nil
+      case .tagged(let tag, let status): return .tagged(tag: tag.lossyString(), status.copy())
+      case .untagged(let view): return view.copy()
+      case .continuation(let text): return .continuation(text: text.copy())
+      case .unknown(let line): return .unknown(line.copy())
+      case .malformed(let line, let error): return .malformed(line.copy(), error)
+      case .fetchBegin(let sequence): owned = OwnedFetch(response: FetchResponse(sequence: sequence, attributes: []))
+      case .fetchAttribute(let attribute): owned.response.attributes.append(attribute.copy())
+      case .literalBegin(let section, _): owned.begin(section)
+      case .literalChunk(let bytes, _): owned.append(bytes)
+      case .literalEnd: owned.end()
+      case .fetchEnd:
+        defer { owned = OwnedFetch() }
+        return .fetch(owned.response)
+      }
+    }
+  }
+}
+
+extension OwnedFetch {
+  mutating func begin(_ view: borrowing SectionView) {
+    section = view.copy()
+    sectionBytes = view.raw.copy()
+    origin = view.origin
+  }
+
+  mutating func append(_ bytes: Span<UInt8>) {
+    data.reserveCapacity(data.count + bytes.count)
+    for index in bytes.indices { data.append(bytes[index]) }
+  }
+
+  mutating func end() {
+    if let section {
+      response.attributes.append(.section(section, origin: origin, data: data))
+    } else {
+      response.attributes.append(.unknown(name: sectionBytes, value: data))
+    }
+    data = []
+  }
+}
+
+extension UntaggedView {
+  /// An owned copy.
+  public func copy() -> Response {
+    switch self {
+    case .status(let view): .status(view.copy())
+    case .capability(let view): .capability(view.copy())
+    case .enabled(let view): .enabled(view.copy())
+    case .id(let view): .id(view.copy())
+    case .namespace(let view): .namespace(view.copy())
+    case .list(let view): .list(view.copy())
+    case .lsub(let view): .lsub(view.copy())
+    case .mailboxStatus(let view): .mailboxStatus(view.copy())
+    case .flags(let view): .flags(view.copy())
+    case .search(let view): .search(view.copy())
+    case .exists(let count): .exists(count)
+    case .recent(let count): .recent(count)
+    case .expunge(let sequence): .expunge(sequence)
+    }
+  }
+}
+
+extension FetchAttributeView {
+  /// An owned copy. A BODYSTRUCTURE that does not parse becomes ``FetchAttribute/invalid(name:value:reason:)``.
+  public func copy() -> FetchAttribute {
+    switch self {
+    case .uid(let uid): return .uid(uid)
+    case .flags(let view): return .flags(view.copy())
+    case .internalDate(let date): return .internalDate(date)
+    case .rfc822Size(let size): return .rfc822Size(size)
+    case .modSeq(let value): return .modSeq(value)
+    case .envelope(let view): return .envelope(view.copy())
+    case .bodyStructure(let view):
+      do throws(ParseError) {
+        return .bodyStructure(try view.copy())
+      } catch {
+        return .invalid(name: Array("BODYSTRUCTURE".utf8), value: view.raw.copy(), reason: error)
+      }
+    case .body(let view):
+      do throws(ParseError) {
+        return .body(try view.copy())
+      } catch {
+        return .invalid(name: Array("BODY".utf8), value: view.raw.copy(), reason: error)
+      }
+    case .section(let section, let string):
+      let data: [UInt8]?
+      switch string {
+      case .some(let view): data = view.copy()
+      case .none: data = nil
+      }
+      guard let name = section.copy() else { return .unknown(name: section.raw.copy(), value: data ?? []) }
+      return .section(name, origin: section.origin, data: data)
+    case .unknown(let name, let value): return .unknown(name: name.copy(), value: value.copy())
+    case .invalid(let name, let value, let error):
+      return .invalid(name: name.copy(), value: value.copy(), reason: error)
+    }
+  }
+}

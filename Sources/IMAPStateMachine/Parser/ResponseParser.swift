@@ -1,0 +1,208 @@
+/// Parses what a server sends: bytes in, borrowed events out. Usable alone, for benchmarks, fuzzers and other machines.
+///
+/// Add bytes to the buffer, call ``next(_:)`` until it returns ``ResponseEvent/needMoreInput``, and repeat. A line is
+/// framed first, by a scan that resumes where it stopped, and parsed once it is whole, so the work is linear in the bytes
+/// however they arrive. Section literals of FETCH are passed through as they come and never buffered.
+public struct ResponseParser: ~Copyable {
+  /// The bounds that the parser keeps.
+  public let limits: ParserLimits
+  /// How mailbox names are encoded. UTF-8 once UTF8=ACCEPT or IMAP4rev2 is enabled.
+  public var mailboxEncoding: MailboxName.Encoding = .modifiedUTF7
+
+  var state = State.idle
+  /// How many bytes at the front are known to hold no line end that framing still looks for. May lie behind the last byte
+  /// that is here, while a literal's bytes are awaited.
+  var scanned = 0
+  /// Bytes of the stream before the front of the unread ones.
+  var offset = 0
+  /// Bytes that the last event covers: they leave the buffer with the next call.
+  var reported = 0
+  /// What ``nextOwned(_:)`` has collected of a FETCH response.
+  var owned = OwnedFetch()
+
+  enum State {
+    /// Between responses.
+    case idle
+    /// Framing a response that is no FETCH; its first line was seen and may end in a literal.
+    case framing(allowsLiterals: Bool, lineStart: Int)
+    /// Inside a FETCH response, before an item.
+    case fetch(FetchProgress)
+    /// Inside a streamed section.
+    case literal(remaining: UInt64, FetchProgress)
+    /// A FETCH response ended in damage; its end is still to be said.
+    case fetchAborted
+    /// A fatal error was thrown. It is thrown again by every call.
+    case failed(ParseError)
+  }
+
+  /// A parser.
+  public init(limits: ParserLimits = ParserLimits()) { self.limits = limits }
+
+  /// The next event. Throws where framing is lost or a bound was passed: nothing behind that point can be trusted, and
+  /// every later call throws the same. Damage that leaves the framing intact is an event.
+  /// Complexity: linear in the bytes that became readable since the last call.
+  @_lifetime(&input)
+  public mutating func next(_ input: inout ReceiveBuffer) throws(ParseError) -> ResponseEvent {
+    input.discardReported()
+    offset += reported
+    reported = 0
+    while true {
+      switch state {
+      case .idle:
+        skipNoise(&input)
+        guard try frameFirstLine(input.readable) else { return endOrMore(input) }
+        if case .fetch = state { return fetchBegin(&input) }
+      case .framing(let allowsLiterals, let lineStart):
+        guard let length = try frame(input.readable, allowsLiterals, lineStart) else { return endOrMore(input) }
+        state = .idle
+        scanned = 0
+        report(&input, length)
+        return Self.response(input.reportedBytes, mailboxEncoding, offset: offset)
+      case .fetch(let progress):
+        var progress = progress
+        guard let step = try fetchStep(input.readable, &progress) else {
+          state = .fetch(progress)
+          return endOrMore(input)
+        }
+        report(&input, step.length)
+        return fetchEvent(&input, step, progress)
+      case .literal(let remaining, let progress):
+        return literalEvent(&input, remaining, progress)
+      case .fetchAborted:
+        state = .idle
+        return .fetchEnd
+      case .failed(let error):
+        throw error
+      }
+    }
+  }
+
+  /// Where the next byte to be looked at lies in the stream.
+  var position: Int { offset + reported }
+
+  /// Marks `length` bytes as covered by the event about to be returned.
+  mutating func report(_ input: inout ReceiveBuffer, _ length: Int) {
+    input.report(length)
+    reported = length
+  }
+
+  /// Makes `error` sticky.
+  mutating func fail(_ error: ParseError) -> ParseError {
+    state = .failed(error)
+    return error
+  }
+
+  /// Blank lines between responses and NULs before one: Exchange and others send them.
+  private mutating func skipNoise(_ input: inout ReceiveBuffer) {
+    if scanned > 0 { return }
+    let count = Self.noise(input.readable)
+    if count == 0 { return }
+    input.report(count)
+    input.discardReported()
+    offset += count
+  }
+
+  private static func noise(_ bytes: Span<UInt8>) -> Int {
+    var index = 0
+    while index < bytes.count, bytes[index] == 0 || bytes[index] == 0x0d || bytes[index] == 0x0a { index += 1 }
+    return index
+  }
+
+  @_lifetime(immortal)
+  private func endOrMore(_ input: borrowing ReceiveBuffer) -> ResponseEvent {
+    guard input.isClosed else { return .needMoreInput }
+    if case .idle = state { return .endOfInput(clean: input.unread == 0) }
+    return .endOfInput(clean: false)
+  }
+
+  /// Looks for the end of a response's first line and decides by it how the rest is framed. False while it is not here.
+  private mutating func frameFirstLine(_ bytes: Span<UInt8>) throws(ParseError) -> Bool {
+    let end = bytes.firstLF(from: scanned)
+    if end >= limits.line { throw limitPassed(.line, UInt64(limits.line)) }
+    if end >= bytes.count {
+      scanned = bytes.count
+      return false
+    }
+    scanned = end
+    let line = bytes.extracting(0...end)
+    if let progress = FetchProgress(line) {
+      state = .fetch(progress)
+    } else {
+      state = .framing(allowsLiterals: Self.mayHoldLiterals(line), lineStart: 0)
+    }
+    return true
+  }
+
+  /// The length of the response whose first line was seen; nil while it is not all here.
+  private mutating func frame(
+    _ bytes: Span<UInt8>, _ allowsLiterals: Bool, _ start: Int
+  ) throws(ParseError) -> Int? {
+    var lineStart = start
+    while true {
+      let end = bytes.firstLF(from: scanned)
+      if end >= limits.line { throw limitPassed(.line, UInt64(limits.line)) }
+      if end >= bytes.count {
+        scanned = max(scanned, bytes.count)
+        state = .framing(allowsLiterals: allowsLiterals, lineStart: lineStart)
+        return nil
+      }
+      guard allowsLiterals, let literal = LiteralHeader.atEnd(of: bytes, from: lineStart, to: end + 1) else {
+        return end + 1
+      }
+      guard literal.byteCount <= UInt64(limits.bufferedLiteral) else {
+        throw limitPassed(.bufferedLiteral, UInt64(limits.bufferedLiteral), at: end)
+      }
+      lineStart = end + 1 + Int(literal.byteCount)
+      scanned = lineStart
+    }
+  }
+
+  /// The next step through a FETCH response; nil while the line that it needs is not here.
+  private mutating func fetchStep(
+    _ bytes: Span<UInt8>, _ progress: inout FetchProgress
+  ) throws(ParseError) -> FetchProgress.Step? {
+    do throws(ParseError) {
+      while try progress.completeLine(bytes, limits, offset: offset) {
+        let step = try progress.step(bytes, limits, offset: offset)
+        if case .more = step { continue }
+        return step
+      }
+      return nil
+    } catch {
+      throw fail(error)
+    }
+  }
+
+  /// Whether braces at the end of the line announce a literal. In text for people they are text (RFC 9051, section 7.1).
+  private static func mayHoldLiterals(_ line: Span<UInt8>) -> Bool {
+    guard line[0] == UInt8(ascii: "*") else { return false }
+    var cursor = Cursor(line, at: 1)
+    cursor.skipSpaces()
+    guard let name = try? cursor.run(of: .token) else { return true }
+    return Condition(line, name) == nil
+  }
+
+  private mutating func limitPassed(
+    _ limit: LimitExceeded.Limit, _ value: UInt64, at index: Int = 0
+  ) -> ParseError {
+    let position = offset + index
+    return fail(ParseError(.limit(LimitExceeded(limit: limit, value: value, offset: position)), offset: position))
+  }
+}
+
+/// The word of a status response.
+typealias Condition = Status.Condition
+
+extension Status.Condition {
+  /// The condition that `range` of `bytes` names, ASCII case ignored.
+  init?(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+    switch bytes.foldedWord(range) {
+    case keyword("OK"): self = .ok
+    case keyword("NO"): self = .no
+    case keyword("BAD"): self = .bad
+    case keyword("BYE"): self = .bye
+    case keyword("PREAUTH"): self = .preauth
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import IMAPStateMachine
+import Testing
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// Replays each file of `Transcripts/` at every split point of the server's bytes.
+@Suite struct ClientTranscriptTests {
+  static let names: [String] = {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Transcripts")
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    return names.filter { $0.hasSuffix(".imap") }.sorted()
+  }()
+
+  @Test func thereAreTranscripts() { #expect(Self.names.count >= 20) }
+
+  @Test(arguments: names) func transcript(_ name: String) throws {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Transcripts")
+    let text = try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)
+    let transcript = Transcript(text)
+    for feed in feeds(transcript.serverByteCount) {
+      let problems = transcript.replay(feed)
+      #expect(problems.isEmpty, "\(name), \(feed): \(problems.joined(separator: "; "))")
+      if !problems.isEmpty { break }
+    }
+  }
+}

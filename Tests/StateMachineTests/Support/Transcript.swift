@@ -1,0 +1,257 @@
+import IMAPStateMachine
+import Testing
+
+/// A recorded conversation of a client and what its machine must make of it. One line each:
+///
+///     # a comment
+///     ! option            a setting of the connection: secure, requires-tls, saslir-off ...
+///     > LOGIN joe secret  the user enqueues a command, written as on the wire
+///                         (`\n` is CRLF, for literals)
+///     > .done A3          another verb of the machine: .done, .write, .answer, .cancel, .tls, .close, .eof, .fail
+///     > .at 30            time passes: seconds since the start
+///     C: A1 LOGIN ...     exactly this is sent next
+///     S: * OK hi          the server sends this and CRLF
+///     S|: abc             the server sends this and nothing behind it
+///     E: greeting OK "hi" the next event
+///
+/// The runner replays it whole, byte by byte and with each server block cut at each point. Events between two lines that
+/// are no `E:` must match exactly: nothing more and nothing less.
+struct Transcript {
+  enum Line {
+    case option(String)
+    case user(String)
+    case client(String)
+    case server([UInt8])
+    case event(String)
+  }
+
+  var lines: [(number: Int, line: Line)] = []
+
+  init(_ text: String) {
+    for (index, raw) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+      let line = raw.drop { $0 == " " }
+      func rest(_ prefix: String) -> String? {
+        guard line.hasPrefix(prefix) else { return nil }
+        let rest = line.dropFirst(prefix.count)
+        return String(rest.first == " " ? rest.dropFirst() : rest)
+      }
+      let parsed: Line? =
+        if let text = rest("!") {
+          .option(text)
+        } else if let text = rest(">") {
+          .user(text)
+        } else if let text = rest("C:") {
+          .client(text)
+        } else if let text = rest("S:") {
+          .server(Array(text.utf8) + [0x0d, 0x0a])
+        } else if let text = rest("S|:") {
+          .server(Array(text.utf8))
+        } else if let text = rest("E:") {
+          .event(text)
+        } else {
+          nil
+        }
+      if let parsed { lines.append((index + 1, parsed)) }
+    }
+  }
+
+  /// How many bytes the server sends in all.
+  var serverByteCount: Int {
+    lines.reduce(0) { sum, entry in
+      if case .server(let bytes) = entry.line { sum + bytes.count } else { sum }
+    }
+  }
+
+  /// Replays the conversation, server bytes fed as `feed` says, counted over the whole conversation.
+  func replay(_ feed: Feed) -> [String] {
+    var player = TranscriptPlayer(self)
+    return player.run(feed)
+  }
+}
+
+struct TranscriptPlayer: ~Copyable {
+  private let transcript: Transcript
+  private var machine: ClientConnection
+  private var input = ReceiveBuffer()
+  private var log = EventLog()
+  private var seen = 0
+  private var now = MonotonicInstant(nanoseconds: 0)
+  private var ids: [String: CommandID] = [:]
+  private var problems: [String] = []
+  private var fed = 0
+
+  init(_ transcript: Transcript) {
+    self.transcript = transcript
+    var configuration = ClientConnection.Configuration()
+    for case (_, .option(let option)) in transcript.lines {
+      switch option {
+      case "secure": configuration.isSecure = true
+      case "requires-tls": configuration.requiresTLS = true
+      case "one-in-flight": configuration.maximumInFlight = 1
+      case "two-queued": configuration.maximumQueued = 2
+      default: problems.append("unknown option \(option)")
+      }
+    }
+    machine = ClientConnection(configuration, now: now)
+  }
+
+  mutating func run(_ feed: Feed) -> [String] {
+    for (number, line) in transcript.lines {
+      switch line {
+      case .option: break
+      case .user(let text):
+        expectNoEvents(number)
+        perform(text, number)
+        drain()
+      case .client(let text): expectSent(text, number)
+      case .server(let bytes): receive(bytes, feed)
+      case .event(let text):
+        if seen < log.lines.count {
+          if log.lines[seen] != text { problems.append("line \(number): event \(log.lines[seen]), expected \(text)") }
+          seen += 1
+        } else {
+          problems.append("line \(number): no event, expected \(text)")
+        }
+      }
+      if case .event = line { continue }
+    }
+    expectNoEvents(0)
+    if machine.outbound.count > 0 { problems.append("unexpected bytes at the end: \(takeOutbound())") }
+    return problems
+  }
+
+  private mutating func expectNoEvents(_ number: Int) {
+    while seen < log.lines.count {
+      problems.append("line \(number): unexpected event \(log.lines[seen])")
+      seen += 1
+    }
+  }
+
+  private mutating func receive(_ bytes: [UInt8], _ feed: Feed) {
+    switch feed {
+    case .whole, .pieces:
+      input.append(bytes.span)
+      drain()
+    case .bytewise:
+      for byte in bytes {
+        input.append([byte].span)
+        drain()
+      }
+    case .split(let index):
+      let cut = min(max(index - fed, 0), bytes.count)
+      for part in [bytes[..<cut], bytes[cut...]] where !part.isEmpty {
+        input.append(Array(part).span)
+        drain()
+      }
+    }
+    fed += bytes.count
+  }
+
+  private mutating func drain() {
+    do throws(ConnectionError) {
+      while try Self.note(&machine, &input, now, &log) {}
+    } catch {
+      log.note("throws \(error)")
+    }
+  }
+
+  /// Adds the next event to the log; false where there is none.
+  private static func note(
+    _ machine: inout ClientConnection, _ input: inout ReceiveBuffer, _ now: MonotonicInstant, _ log: inout EventLog
+  ) throws(ConnectionError) -> Bool {
+    switch try machine.next(&input, now: now) {
+    case .needMoreInput, .paused: return false
+    case .greeting(let status): log.note("greeting \(status.copy())")
+    case .response(let event): return log.add(event)
+    case .completed(let id, let status): log.note("completed \(id) \(status.copy())")
+    case .challenge(let id, let challenge):
+      log.note("challenge \(id) \(challenge.decode().map { log.quoted($0) } ?? "invalid")")
+    case .readyForLiteral(let id, let count): log.note("ready \(id) \(count)")
+    case .idling(let id): log.note("idling \(id)")
+    case .upgrade(let upgrade, let id): log.note("upgrade \(upgrade) \(id)")
+    case .failed(let id, let error): log.note("failed \(id) \(error)")
+    case .closed(let reason): log.note("closed \(reason)")
+    }
+    return true
+  }
+
+  private mutating func takeOutbound() -> String {
+    let bytes = machine.outbound.count
+    var text: [UInt8] = []
+    do {
+      let outbound = machine.outbound
+      for index in outbound.indices { text.append(outbound[index]) }
+    }
+    machine.consumeOutbound(bytes)
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  private mutating func expectSent(_ text: String, _ number: Int) {
+    var expected = text
+    // `C: bytes|` sends no line end.
+    if expected.hasSuffix("|") { expected.removeLast() } else { expected += "\r\n" }
+    let count = expected.utf8.count
+    var sent: [UInt8] = []
+    do {
+      let outbound = machine.outbound
+      for index in outbound.indices.prefix(count) { sent.append(outbound[index]) }
+    }
+    machine.consumeOutbound(count)
+    drain()
+    if sent != Array(expected.utf8) {
+      problems.append("line \(number): sent \(String(decoding: sent, as: UTF8.self)), expected \(expected)")
+    }
+  }
+
+  private mutating func perform(_ text: String, _ number: Int) {
+    do throws(ConnectionError) {
+      if text.hasPrefix(".") {
+        try verb(text, number)
+      } else {
+        let bytes = Array("X \(text.split(separator: "\\n").joined(separator: "\r\n"))\r\n".utf8)
+        let command: Command
+        do throws(ParseError) {
+          command = try CommandParser().parse(bytes.span).command
+        } catch {
+          problems.append("line \(number): the test's own command does not parse: \(error)")
+          return
+        }
+        let id = try machine.enqueue(command, now: now)
+        ids[id.description] = id
+      }
+    } catch {
+      log.note("refused \(error)")
+    }
+  }
+
+  private mutating func verb(_ text: String, _ number: Int) throws(ConnectionError) {
+    let words = text.split(separator: " ", maxSplits: 2).map { String($0) }
+    let id = words.count > 1 ? ids[words[1]] : nil
+    let bytes = words.count > 2 ? Array(words[2].utf8) : []
+    switch (words[0], id) {
+    case (".done", let id?): try machine.endIdle(id, now: now)
+    case (".write", let id?): log.note("wrote \(try machine.write(id, literal: bytes.span, now: now))")
+    case (".answer", let id?): try machine.answer(id, challenge: bytes.span)
+    case (".cancel", let id?): try machine.cancelAuthentication(id)
+    case (".tls", _): machine.upgraded(.tls, now: now)
+    case (".close", _): machine.close(now: now)
+    case (".eof", _): input.close()
+    case (".fail", _):
+      machine.transportFailed(.transport(ConnectionError.TransportFailure(.read, code: 104, message: "reset")))
+    case (".at", _):
+      now = MonotonicInstant(nanoseconds: Int64((Double(words[1]) ?? 0) * 1e9))
+      machine.handleTimeout(now: now)
+    case (".phase", _): log.note("phase \(machine.phase)")
+    case (".selected", _):
+      guard let selected = machine.selected else { return log.note("nothing selected") }
+      log.note(
+        "selected \(selected.name) exists=\(selected.exists) validity=\(selected.uidValidity ?? 0)"
+          + " next=\(selected.uidNext ?? 0) flags=\(selected.flags.count)")
+    case (".capabilities", _):
+      log.note("capabilities \(machine.capabilities?.map(\.rawValue).joined(separator: " ") ?? "unknown")")
+    case (".deadline", _):
+      log.note("deadline \(machine.nextDeadline.map { String($0.nanoseconds / 1_000_000_000) } ?? "none")")
+    default: problems.append("line \(number): unknown verb or command \(text)")
+    }
+  }
+}
