@@ -263,14 +263,7 @@ extension EventLoop {
     unsafe uv_unref(UnsafeMutableRawPointer(wakeup).assumingMemoryBound(to: uv_handle_t.self))
     unsafe uv_unref(UnsafeMutableRawPointer(alarm).assumingMemoryBound(to: uv_handle_t.self))
     resolver.cancelAll()
-    unsafe uv_walk(
-      uv,
-      { handle, argument in
-        guard let handle = unsafe handle, unsafe handle.pointee.data != argument, unsafe uv_is_closing(handle) == 0 else {
-          return
-        }
-        unsafe Handle.of(handle.pointee.data)?.loopShutsDown()
-      }, Unmanaged.passUnretained(self).toOpaque())
+    for handle in handles() { handle.loopShutsDown() }
   }
 
   private func closeHandles() {
@@ -485,5 +478,35 @@ extension EventLoop {
       owner.store(0, ordering: .releasing)
       inbox.withLock { $0.isDraining = false }
     }
+  }
+}
+
+// MARK: - Handles
+
+extension EventLoop {
+  /// The streams that are open. Complexity: O(handles).
+  func streams() -> [TCPStream] { handles().compactMap { $0 as? TCPStream } }
+
+  /// The handles that are open, without the loop's own. Complexity: O(handles).
+  private func handles() -> [Handle] {
+    var found = unsafe Found(own: Unmanaged.passUnretained(self).toOpaque())
+    unsafe withUnsafeMutablePointer(to: &found) { found in
+      unsafe uv_walk(
+        uv,
+        { handle, argument in
+          guard let handle = unsafe handle, unsafe uv_is_closing(handle) == 0,
+            let found = unsafe argument?.assumingMemoryBound(to: Found.self), let data = unsafe handle.pointee.data,
+            unsafe data != found.pointee.own, let object = unsafe Handle.of(data)
+          else { return }
+          unsafe found.pointee.handles.append(object)
+        }, found)
+    }
+    return found.handles
+  }
+
+  @safe
+  private struct Found {
+    let own: UnsafeMutableRawPointer
+    var handles: [Handle] = []
   }
 }

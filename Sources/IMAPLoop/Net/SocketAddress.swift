@@ -38,7 +38,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
   /// Reads what the system filled in; nil for other families.
   init?(_ address: UnsafePointer<sockaddr>, port: UInt16? = nil) {
     var text = [CChar](repeating: 0, count: 64)
-    let raw = UnsafeRawPointer(address)
+    let raw = unsafe UnsafeRawPointer(address)
     // Safe: the family says which structure the system has written there.
     switch unsafe Int32(address.pointee.sa_family) {
     case AF_INET:
@@ -60,7 +60,7 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
   func withSystemAddress(_ body: (UnsafePointer<sockaddr>) -> Int32) -> Int32 {
     var storage = sockaddr_storage()
     return unsafe withUnsafeMutableBytes(of: &storage) { bytes in
-      guard let base = unsafe bytes.baseAddress else { return -1 }
+      guard let base = bytes.baseAddress else { return -1 }
       // Safe: the storage is large and aligned enough for each family.
       let status =
         isIPv6

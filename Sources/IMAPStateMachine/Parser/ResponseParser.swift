@@ -9,6 +9,12 @@ public struct ResponseParser: ~Copyable {
   /// How mailbox names are encoded. UTF-8 once UTF8=ACCEPT or IMAP4rev2 is enabled.
   public var mailboxEncoding: MailboxName.Encoding = .modifiedUTF7
 
+  /// Where the bytes of the last event end: how much of the stream was read.
+  public var position: Int { offset + reported }
+
+  /// Where the bytes of the last event start.
+  public var eventPosition: Int { offset }
+
   var state = State.idle
   /// How many bytes at the front are known to hold no line end that framing still looks for. May lie behind the last byte
   /// that is here, while a literal's bytes are awaited.
@@ -76,9 +82,6 @@ public struct ResponseParser: ~Copyable {
       }
     }
   }
-
-  /// Where the next byte to be looked at lies in the stream.
-  var position: Int { offset + reported }
 
   /// Marks `length` bytes as covered by the event about to be returned.
   mutating func report(_ input: inout ReceiveBuffer, _ length: Int) {

@@ -25,11 +25,11 @@ extension ServerConnection {
       case .greeting, .running, .offered, .closed:
         return .paused
       case .closing(let reason):
-        state = .closed
+        state.closeReported()
         return .closed(reason)
       case .upgradeReady(let id):
         if failOnPlaintext(input) { continue }
-        state = .upgrading
+        state.upgradeReported()
         return .upgrade(id)
       case .upgrading:
         if failOnPlaintext(input) { continue }
@@ -67,7 +67,7 @@ extension ServerConnection {
       if head.name.carriesSecret { input.wipeReportedWhenDropped() }
       remember(input.reportedBytes.extracting(head.tag))
       badCommands = 0
-      state = .running(ActiveCommand(id: id, name: head.name))
+      state.handedOut(ActiveCommand(id: id, name: head.name))
       return .command(id, head, command)
     case .failure(let error):
       return refuse(&input, nil, end, error, now)
@@ -115,7 +115,7 @@ extension ServerConnection {
       consume(end, of: &input, now)
       remember(input.reportedBytes.extracting(head.tag))
       badCommands = 0
-      state = .offered(ActiveCommand(id: id, name: .append), header)
+      state.offered(ActiveCommand(id: id, name: .append), header)
       return .offered(id, request, header)
     case .success(let (head, _)):
       // Only an APPEND comes here.
@@ -132,8 +132,9 @@ extension ServerConnection {
     let tag = CommandReader.tag(in: input.readable.extracting(first: end))
     let shifted = error.shifted(by: streamOffset)
     var status = Status(.bad, "Error in IMAP command: \(error)")
-    if case .limit(let limit) = error.reason, limit.limit != .nesting, limit.limit != .fetchItems {
-      status.code = .atom("TOOBIG")
+    if case .limit(let limit) = error.reason, limit.limit == .literal || limit.limit == .bufferedLiteral {
+      // RFC 4469, section 4.2.
+      status = Status(.no, code: .atom("TOOBIG"), "Literal too large: \(error)")
     }
     consume(end, of: &input, now)
     // The line may be a LOGIN that went wrong.
@@ -145,7 +146,7 @@ extension ServerConnection {
       encoder.status(status, into: &output)
       output.append("\r\n")
     }
-    state = header.map { ServerState.refused($0) } ?? .reading
+    state.refused(header)
     if let header, !header.isSynchronizing, header.byteCount == .max {
       // More than can be counted: where the command ends is not known any more.
       fail(.limit(LimitExceeded(limit: .literal, value: configuration.limits.literal, offset: streamOffset)))
@@ -167,15 +168,14 @@ extension ServerConnection {
     _ input: inout ReceiveBuffer, _ active: ActiveCommand, _ remaining: UInt64, _ now: MonotonicInstant
   ) -> Step? {
     if remaining == 0 {
-      state = .literalTail(active)
+      state.receivedAll()
       return nil
     }
     let count = Int(min(remaining, UInt64(input.unread)))
     if count == 0 { return starved(input) }
     consume(count, of: &input, now)
-    let rest = remaining - UInt64(count)
-    state = .literal(active, remaining: rest)
-    return .chunk(active.id, remaining: rest)
+    state.received(UInt64(count))
+    return .chunk(active.id, remaining: remaining - UInt64(count))
   }
 
   /// RFC 9051, section 6.3.12: nothing but the line's end follows the message.
@@ -186,12 +186,9 @@ extension ServerConnection {
     let error = rest(of: input.readable.extracting(first: end))
     let header = LiteralHeader.atEnd(of: input.readable, from: 0, to: end)
     consume(end, of: &input, now)
-    guard let error else {
-      state = .appended(active, swallow: nil)
-      return .literalEnd(active.id)
-    }
-    state = .appended(active, swallow: header.flatMap { $0.isSynchronizing ? nil : $0.byteCount })
-    return .literalAborted(active.id, error)
+    state.appended(header)
+    if let error { return .literalAborted(active.id, error) }
+    return .literalEnd(active.id)
   }
 
   /// What is wrong with the rest of an APPEND's line.
@@ -208,12 +205,8 @@ extension ServerConnection {
   private mutating func swallow(_ input: inout ReceiveBuffer, _ count: UInt64) -> Step? {
     let taken = Int(min(count, UInt64(input.unread)))
     drop(taken, of: &input)
-    if UInt64(taken) == count {
-      state = .swallowingLine
-      return nil
-    }
-    state = .swallowing(count - UInt64(taken))
-    return starved(input)
+    state.swallowed(UInt64(taken))
+    return UInt64(taken) == count ? nil : starved(input)
   }
 
   /// The rest of a command that was answered already. It may announce another literal.
@@ -221,7 +214,7 @@ extension ServerConnection {
     guard let end = line(input) else { return starved(input) }
     let header = LiteralHeader.atEnd(of: input.readable, from: 0, to: end)
     drop(end, of: &input)
-    state = header.map { ServerState.refused($0) } ?? .reading
+    state.swallowedLine(header)
     return nil
   }
 
@@ -236,10 +229,10 @@ extension ServerConnection {
     consume(end, of: &input, now)
     input.wipeReportedWhenDropped()
     if !isCancelled, let count = input.decodeReportedBase64(length) {
-      state = .running(active)
+      state.responded()
       return .response(active.id, count: count)
     }
-    state = .ended(active)
+    state.ended()
     if !isCancelled { countBadCommand() }
     return .cancelled(active.id)
   }
@@ -256,7 +249,7 @@ extension ServerConnection {
     let start = streamOffset
     consume(end, of: &input, now)
     if isDone {
-      state = .ended(active)
+      state.ended()
       return .idleDone(active.id)
     }
     output.append("* BAD Expected DONE\r\n")
@@ -290,14 +283,13 @@ extension ServerConnection {
   private mutating func starved(_ input: borrowing ReceiveBuffer) -> Step? {
     if state.isOver { return nil }
     if !input.isClosed { return .needMoreInput }
-    switch state {
-    case .literal, .literalTail, .swallowing, .swallowingLine:
-      state = .closing(.error(.parse(ParseError(.unexpectedEnd, offset: streamOffset + input.unread))))
-    default:
-      let isWhole = input.unread == 0
-      state = .closing(
-        isWhole ? .endOfInput : .error(.parse(ParseError(.unexpectedEnd, offset: streamOffset + input.unread))))
-    }
+    let isCut =
+      switch state {
+      case .literal, .literalTail, .swallowing, .swallowingLine: true
+      default: input.unread > 0
+      }
+    let end = ParseError(.unexpectedEnd, offset: streamOffset + input.unread)
+    state.close(isCut ? .error(.parse(end)) : .endOfInput)
     return nil
   }
 

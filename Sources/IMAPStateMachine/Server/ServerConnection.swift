@@ -50,6 +50,7 @@ public struct ServerConnection: ~Copyable {
   }
 
   let configuration: Configuration
+  /// Changed by the transitions of ``ServerState`` only.
   var state = ServerState.greeting
   var access = ServerAccess.notAuthenticated
   var isEncrypted: Bool
@@ -138,21 +139,20 @@ public struct ServerConnection: ~Copyable {
     guard case .upgrading = state else { return }
     lastActivity = now
     isEncrypted = true
-    state = .reading
+    state.upgraded()
   }
 
   /// Ends the connection from this side, with a BYE where the client could read it.
   public mutating func close(now: MonotonicInstant) {
     if state.isOver { return }
     bye("Server closes the connection")
-    state = .closing(.local)
+    state.close(.local)
   }
 
   /// The transport broke: nothing can be sent any more.
   public mutating func transportFailed(_ error: ConnectionError) {
-    if case .closed = state { return }
     _ = output.takeTail(behind: 0)
-    state = .closing(.error(error))
+    state.transportFailed(error)
   }
 
   // MARK: What the server wants
@@ -169,7 +169,7 @@ public struct ServerConnection: ~Copyable {
     if status.condition == .preauth { access = .authenticated }
     saidBye = status.condition == .bye
     wasActive = true
-    state = .greeted(status)
+    state.greeted(status)
   }
 
   /// Sends an untagged response. BYE ends the connection, except while LOGOUT is running. After ENABLED with
@@ -186,7 +186,7 @@ public struct ServerConnection: ~Copyable {
       try encoder.encode(response, into: &output)
       saidBye = true
       if case .running(let active) = state, active.name == .logout { return }
-      state = .closing(.bye(status.text))
+      state.close(.bye(status.text))
     case .enabled(let list):
       try encoder.encode(response, into: &output)
       if list.contains(.utf8Accept) || list.contains(.imap4rev2) { parser.mailboxEncoding = .utf8 }
@@ -226,7 +226,7 @@ public struct ServerConnection: ~Copyable {
     answer(status)
     wasActive = true
     access = active.name.access(after: status.condition, from: access)
-    state = .completed(active, status.condition)
+    state.completed(status.condition)
   }
 
   /// Lets the client send the message of the APPEND `id`.
@@ -234,23 +234,22 @@ public struct ServerConnection: ~Copyable {
     guard case .offered(let active, let header) = state, active.id == id else { throw misuse(for: id) }
     if header.isSynchronizing { output.append("+ Ready for literal data\r\n") }
     wasActive = true
-    state = .literal(active, remaining: header.byteCount)
+    state.accepted()
   }
 
   /// Completes the APPEND `id` with NO or BAD instead of taking its message, or the rest of it. Bytes that the client
   /// sends anyway are skipped (RFC 7888, section 4).
   public mutating func reject(_ id: ServerCommandID, with status: Status) throws(ConnectionError) {
-    let next: ServerState
     switch state {
-    case .offered(let active, let header) where active.id == id: next = .refused(header)
-    case .literal(let active, let remaining) where active.id == id: next = .swallowing(remaining)
-    case .literalTail(let active) where active.id == id: next = .swallowingLine
+    case .offered(let active, _) where active.id == id: break
+    case .literal(let active, _) where active.id == id: break
+    case .literalTail(let active) where active.id == id: break
     default: throw misuse(for: id)
     }
     guard status.condition == .no || status.condition == .bad else { throw misuse(.unencodable) }
     answer(status)
     wasActive = true
-    state = next
+    state.rejected()
   }
 
   /// Sends `bytes` as a challenge of the AUTHENTICATE `id`, in base64. The answer comes as
@@ -264,7 +263,7 @@ public struct ServerConnection: ~Copyable {
     output.append(encoded)
     output.append("\r\n")
     wasActive = true
-    state = .challenged(active)
+    state.challenged()
   }
 
   /// Tells the client that it is idle now (RFC 2177). Whatever ``respond(_:)`` is given from here on reaches it at once,
@@ -274,7 +273,7 @@ public struct ServerConnection: ~Copyable {
     guard active.name == .idle, active.mayContinue else { throw misuse(.wrongState) }
     output.append("+ idling\r\n")
     wasActive = true
-    state = .idling(active)
+    state.idled()
   }
 
   // MARK: What the outside must do
@@ -289,7 +288,7 @@ public struct ServerConnection: ~Copyable {
 
   /// Whether ``Configuration/maximumOutbound`` is reached. A handler that has more to say on its own account, as during
   /// IDLE, waits until it is not: the verbs themselves refuse nothing for it.
-  public var isOutboundFull: Bool { output.count >= configuration.maximumOutbound }
+  public var isOutboundFull: Bool { output.count >= max(1, configuration.maximumOutbound) }
 
   /// Says that the first `count` bytes of ``outbound`` were sent.
   public mutating func consumeOutbound(_ count: Int) {
@@ -331,7 +330,7 @@ public struct ServerConnection: ~Copyable {
     case .timedOut(.login): bye("Autologout; authentication took too long")
     default: bye(error.description)
     }
-    state = .closing(.error(error))
+    state.close(.error(error))
   }
 
   /// Completes the command that the handler has.

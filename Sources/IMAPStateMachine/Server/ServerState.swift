@@ -1,5 +1,5 @@
-/// Where a server's connection stands. All transitions are in this file; ``ServerConnection``'s verbs and its reader only
-/// ask for them.
+/// Where a server's connection stands. All transitions are in this file: ``ServerConnection``'s verbs and its reader ask
+/// for them by name.
 enum ServerState {
   /// The server did not greet yet.
   case greeting
@@ -115,43 +115,147 @@ extension ServerState {
     default: nil
     }
   }
+}
 
+/// The transitions. One that does not fit the state does nothing.
+extension ServerState {
   /// The server greeted with `status`.
-  static func greeted(_ status: borrowing Status) -> ServerState {
+  mutating func greeted(_ status: borrowing Status) {
+    guard case .greeting = self else { return }
     switch status.condition {
-    case .ok, .preauth: .reading
-    case .bye, .no, .bad: .closing(.bye(status.text))
+    case .ok, .preauth: self = .reading
+    case .bye, .no, .bad: self = .closing(.bye(status.text))
     }
   }
 
-  /// `active` was completed with `condition`.
-  static func completed(_ active: ActiveCommand, _ condition: Status.Condition) -> ServerState {
-    if let count = active.swallow { return .swallowing(count) }
-    switch (active.name, condition) {
-    case (.startTLS, .ok): return .upgradeReady(active.id)
-    case (.logout, .ok): return .closing(.logout)
-    default: return .reading
-    }
+  /// A whole command goes to the handler.
+  mutating func handedOut(_ active: ActiveCommand) {
+    if case .reading = self { self = .running(active) }
   }
 
-  /// A command whose last line announced a literal was answered before the literal: one that does not wait for
+  /// An APPEND goes to the handler before its message.
+  mutating func offered(_ active: ActiveCommand, _ header: LiteralHeader) {
+    if case .reading = self { self = .offered(active, header) }
+  }
+
+  /// A command was answered without the handler. A literal that its last line announced and that does not wait for
   /// permission arrives anyway.
-  static func refused(_ header: LiteralHeader) -> ServerState {
-    header.isSynchronizing ? .reading : .swallowing(header.byteCount)
+  mutating func refused(_ header: LiteralHeader?) {
+    if case .reading = self { self = Self.skipping(header) }
   }
 
-  /// The message of an accepted APPEND has arrived with its line's end; `swallow` bytes of another literal follow where
-  /// the line was not at its end.
-  static func appended(_ active: ActiveCommand, swallow: UInt64?) -> ServerState {
-    var active = active
-    active.swallow = swallow
-    return .running(active)
+  /// The handler takes the offered message.
+  mutating func accepted() {
+    if case .offered(let active, let header) = self { self = .literal(active, remaining: header.byteCount) }
   }
 
-  /// The client ended or cancelled what `active` had going on.
-  static func ended(_ active: ActiveCommand) -> ServerState {
-    var active = active
-    active.mayContinue = false
-    return .running(active)
+  /// The handler does not want the message, or no more of it.
+  mutating func rejected() {
+    switch self {
+    case .offered(_, let header): self = Self.skipping(header)
+    case .literal(_, let remaining): self = .swallowing(remaining)
+    case .literalTail: self = .swallowingLine
+    default: break
+    }
+  }
+
+  /// `count` bytes of the message arrived.
+  mutating func received(_ count: UInt64) {
+    guard case .literal(let active, let remaining) = self else { return }
+    self = .literal(active, remaining: remaining - min(count, remaining))
+  }
+
+  /// All bytes of the message arrived.
+  mutating func receivedAll() {
+    if case .literal(let active, remaining: 0) = self { self = .literalTail(active) }
+  }
+
+  /// The line's end behind the message arrived. `header` is that of a further literal where the line was not at its end.
+  mutating func appended(_ header: LiteralHeader?) {
+    guard case .literalTail(var active) = self else { return }
+    if let header, !header.isSynchronizing { active.swallow = header.byteCount }
+    self = .running(active)
+  }
+
+  /// A challenge was sent.
+  mutating func challenged() {
+    if case .running(let active) = self { self = .challenged(active) }
+  }
+
+  /// The challenge was answered.
+  mutating func responded() {
+    if case .challenged(let active) = self { self = .running(active) }
+  }
+
+  /// IDLE was confirmed.
+  mutating func idled() {
+    if case .running(let active) = self { self = .idling(active) }
+  }
+
+  /// The client ended IDLE or cancelled AUTHENTICATE.
+  mutating func ended() {
+    switch self {
+    case .challenged(var active), .idling(var active):
+      active.mayContinue = false
+      self = .running(active)
+    default: break
+    }
+  }
+
+  /// The handler completed its command with `condition`.
+  mutating func completed(_ condition: Status.Condition) {
+    guard case .running(let active) = self else { return }
+    if let count = active.swallow {
+      self = .swallowing(count)
+      return
+    }
+    switch (active.name, condition) {
+    case (.startTLS, .ok): self = .upgradeReady(active.id)
+    case (.logout, .ok): self = .closing(.logout)
+    default: self = .reading
+    }
+  }
+
+  /// `count` bytes of a refused literal were skipped.
+  mutating func swallowed(_ count: UInt64) {
+    guard case .swallowing(let left) = self else { return }
+    self = count < left ? .swallowing(left - count) : .swallowingLine
+  }
+
+  /// The rest of a refused command was skipped, up to its end or to the next literal.
+  mutating func swallowedLine(_ header: LiteralHeader?) {
+    if case .swallowingLine = self { self = Self.skipping(header) }
+  }
+
+  /// The upgrade was reported.
+  mutating func upgradeReported() {
+    if case .upgradeReady = self { self = .upgrading }
+  }
+
+  /// The layer below is there.
+  mutating func upgraded() {
+    if case .upgrading = self { self = .reading }
+  }
+
+  /// The connection is to end; the first reason stands, except that a broken transport overrules it.
+  mutating func close(_ reason: CloseReason) {
+    if !isOver { self = .closing(reason) }
+  }
+
+  /// The transport is gone.
+  mutating func transportFailed(_ error: ConnectionError) {
+    if case .closed = self { return }
+    self = .closing(.error(error))
+  }
+
+  /// The end was reported.
+  mutating func closeReported() {
+    if case .closing = self { self = .closed }
+  }
+
+  /// What follows a line that was refused and ended with `header`.
+  private static func skipping(_ header: LiteralHeader?) -> ServerState {
+    guard let header, !header.isSynchronizing else { return .reading }
+    return .swallowing(header.byteCount)
   }
 }

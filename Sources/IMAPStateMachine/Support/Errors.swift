@@ -48,7 +48,11 @@ public struct ParseError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The same error, `base` bytes further on.
   func shifted(by base: Int) -> ParseError {
     var error = self
-    error.offset += base
+    error.offset &+= base
+    if case .limit(var limit) = reason {
+      limit.offset &+= base
+      error.reason = .limit(limit)
+    }
     return error
   }
 }

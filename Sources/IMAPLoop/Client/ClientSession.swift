@@ -1,0 +1,231 @@
+internal import DequeModule
+import IMAPStateMachine
+
+/// How FETCH responses reach the caller: event by event, borrowed, on the loop's thread.
+typealias FetchHandler = (borrowing ResponseEvent) -> Void
+
+/// How a command ended.
+enum Outcome: Sendable {
+  case completed(Status)
+  case failed(ConnectionError)
+}
+
+/// A command that somebody waits for, and what was gathered for it. Used on the loop's thread only.
+final class CommandWaiter {
+  /// The data that the command asks for.
+  enum Interest { case nothing, capabilities, id, namespaces, listings, mailboxStatus, search, fetch, copy }
+
+  let id: CommandID
+  let interest: Interest
+  var capabilities: [Capability] = []
+  var fields: [IDField]?
+  var namespaces: Namespaces?
+  var listings: [MailboxListing] = []
+  var mailboxStatus: MailboxStatus?
+  var search = SearchResult()
+  /// Gets the FETCH responses as they come.
+  var fetchHandler: FetchHandler?
+  /// The bytes of an APPEND that were not written yet.
+  var literal: ArraySlice<UInt8> = []
+  /// COPYUID of an untagged OK (RFC 6851, section 4.3).
+  var copyCode: ResponseCode?
+  /// Called when the server accepts an IDLE.
+  var onIdle: (() -> Void)?
+  var continuation: CheckedContinuation<Outcome, Never>?
+
+  init(_ id: CommandID, _ interest: Interest) {
+    self.id = id
+    self.interest = interest
+  }
+
+  func finish(_ outcome: Outcome) {
+    continuation?.resume(returning: outcome)
+    continuation = nil
+  }
+}
+
+/// The channel's delegate behind ``IMAPClient``: brings each response to the command that asked for it, and the others to
+/// the event stream. Lives on the loop's thread.
+final class ClientSession: ClientChannelDelegate {
+  /// What the server said first.
+  private(set) var greeting: Status?
+  private(set) var closeReason: CloseReason?
+  private var waiters = Deque<CommandWaiter>()
+  /// The STARTTLS whose handshake is running.
+  private var startTLS: CommandID?
+  private var greetingWaiters: [CheckedContinuation<Outcome, Never>] = []
+  private var closeWaiters: [CheckedContinuation<Void, Never>] = []
+  private var events: AsyncStream<MailboxEvent>.Continuation?
+  /// A FETCH response that nobody asked for and that is being gathered.
+  private var unsolicited: FetchResponse?
+  /// Whom the FETCH response that is being read belongs to.
+  private var fetchOwner: CommandWaiter?
+
+  func add(_ waiter: CommandWaiter) { waiters.append(waiter) }
+
+  func waiter(of id: CommandID) -> CommandWaiter? { waiters.first { $0.id == id } }
+
+  func awaitGreeting(_ continuation: CheckedContinuation<Outcome, Never>) {
+    if let greeting {
+      continuation.resume(returning: .completed(greeting))
+    } else if let closeReason {
+      continuation.resume(returning: .failed(Self.error(closeReason)))
+    } else {
+      greetingWaiters.append(continuation)
+    }
+  }
+
+  func awaitClose(_ continuation: CheckedContinuation<Void, Never>) {
+    if closeReason != nil { continuation.resume() } else { closeWaiters.append(continuation) }
+  }
+
+  /// Unsolicited events go to `continuation` from now on; the stream before it ends.
+  func setEvents(_ continuation: AsyncStream<MailboxEvent>.Continuation) {
+    events?.finish()
+    events = continuation
+    if closeReason != nil { continuation.finish() }
+  }
+
+  static func error(_ reason: CloseReason) -> ConnectionError {
+    switch reason {
+    case .logout, .local: .closedLocally
+    case .bye(let text): .closedByPeer(bye: text)
+    case .endOfInput: .closedByPeer(bye: nil)
+    case .error(let error): error
+    }
+  }
+
+  // MARK: ClientChannelDelegate
+
+  func channelConnected(_ channel: ClientChannel) {}
+
+  func channelSecured(_ channel: ClientChannel) {
+    guard let id = startTLS else { return }
+    startTLS = nil
+    finish(id, .completed(Status(.ok, "")))
+  }
+
+  func channel(_ channel: ClientChannel, received event: borrowing ClientEvent) {
+    switch copy event {
+    case .needMoreInput, .paused, .closed: break
+    case .greeting(let status):
+      let status = status.copy()
+      greeting = status
+      let waiting = greetingWaiters
+      greetingWaiters = []
+      for continuation in waiting { continuation.resume(returning: .completed(status)) }
+    case .response(let response): receive(response)
+    case .completed(let id, let status): finish(id, .completed(status.copy()))
+    case .failed(let id, let error): finish(id, .failed(error))
+    // STARTTLS is complete for its caller once TLS is up.
+    case .upgrade(_, let id): startTLS = id
+    case .readyForLiteral(let id, _):
+      if let waiter = waiter(of: id) { write(waiter, channel) }
+    case .idling(let id):
+      let waiter = waiter(of: id)
+      waiter?.onIdle?()
+      waiter?.onIdle = nil
+    case .challenge(let id, _):
+      // Every mechanism offered so far says all in its initial response.
+      try? channel.cancelAuthentication(id)
+    }
+  }
+
+  func channelClosed(_ channel: ClientChannel, reason: CloseReason) {
+    closeReason = reason
+    let error = Self.error(reason)
+    let waitingForGreeting = greetingWaiters
+    let waitingForClose = closeWaiters
+    let waitingForAnswers = waiters
+    greetingWaiters = []
+    closeWaiters = []
+    waiters = []
+    for continuation in waitingForGreeting { continuation.resume(returning: .failed(error)) }
+    for waiter in waitingForAnswers { waiter.finish(.failed(error)) }
+    for continuation in waitingForClose { continuation.resume() }
+    events?.finish()
+    events = nil
+  }
+
+  private func finish(_ id: CommandID, _ outcome: Outcome) {
+    guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
+    waiters.remove(at: index).finish(outcome)
+  }
+
+  private func write(_ waiter: CommandWaiter, _ channel: ClientChannel) {
+    do throws(ConnectionError) {
+      let bytes = waiter.literal
+      let count = try channel.write(waiter.id, literal: bytes.span)
+      waiter.literal = waiter.literal.dropFirst(count)
+    } catch {
+      // The machine completes or fails the command itself.
+    }
+  }
+
+  // MARK: Responses
+
+  private func receive(_ event: borrowing ResponseEvent) {
+    switch copy event {
+    case .untagged(let view): receive(view)
+    case .fetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd: receiveFetch(event)
+    case .malformed:
+      // Inside a FETCH response its owner must hear of it.
+      if fetchOwner != nil || unsolicited != nil { receiveFetch(event) }
+    case .unknown(let line): events?.yield(.unknown(line.copy()))
+    case .needMoreInput, .tagged, .continuation, .endOfInput: break
+    }
+  }
+
+  private func receive(_ view: borrowing UntaggedView) {
+    switch copy view {
+    case .status(let status):
+      let status = status.copy()
+      if case .copyUID = status.code { first(.copy)?.copyCode = status.code }
+      events?.yield(.notice(status))
+    case .capability(let list), .enabled(let list): first(.capabilities)?.capabilities += list.copy()
+    case .id(let fields): first(.id)?.fields = fields.copy()
+    case .namespace(let spaces): first(.namespaces)?.namespaces = spaces.copy()
+    case .list(let listing), .lsub(let listing): first(.listings)?.listings.append(listing.copy())
+    case .mailboxStatus(let status): first(.mailboxStatus)?.mailboxStatus = status.copy()
+    case .search(let numbers):
+      // Some servers answer in several lines.
+      let more = numbers.copy()
+      let waiter = first(.search)
+      waiter?.search.numbers += more.numbers
+      waiter?.search.modSeq = more.modSeq ?? waiter?.search.modSeq
+    case .flags(let flags): events?.yield(.flags(flags.copy()))
+    case .exists(let count): events?.yield(.exists(count))
+    case .recent(let count): events?.yield(.recent(count))
+    case .expunge(let sequence): events?.yield(.expunged(sequence))
+    }
+  }
+
+  /// The first command in flight that asks for such data. Responses do not say whose they are, and servers answer in order.
+  private func first(_ interest: CommandWaiter.Interest) -> CommandWaiter? {
+    waiters.first { $0.interest == interest }
+  }
+
+  private func receiveFetch(_ event: borrowing ResponseEvent) {
+    if case .fetchBegin(let sequence) = copy event {
+      fetchOwner = first(.fetch)
+      if fetchOwner == nil { unsolicited = FetchResponse(sequence: sequence, attributes: []) }
+    }
+    if let fetchOwner {
+      fetchOwner.fetchHandler?(event)
+    } else {
+      gather(event)
+    }
+    if case .fetchEnd = copy event { fetchOwner = nil }
+  }
+
+  private func gather(_ event: borrowing ResponseEvent) {
+    switch copy event {
+    case .fetchAttribute(let attribute): unsolicited?.attributes.append(attribute.copy())
+    case .fetchEnd:
+      if let response = unsolicited, !response.attributes.isEmpty { events?.yield(.changed(response)) }
+      unsolicited = nil
+    // Nobody asked for a body, so nobody keeps its bytes.
+    default: break
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import IMAPStateMachine
+
+/// Gathers FETCH events into owned responses. Use one for each command, or read the borrowed events yourself where bodies
+/// are large.
+public struct FetchCollector: Sendable {
+  private var response: FetchResponse?
+  private var section: (name: SectionName?, wireName: [UInt8], origin: UInt32?)?
+  private var data: [UInt8] = []
+
+  /// An empty collector.
+  public init() {}
+
+  /// Takes an event; returns the response that it completes.
+  public mutating func add(_ event: borrowing ResponseEvent) -> FetchResponse? {
+    switch copy event {
+    case .fetchBegin(let sequence): response = FetchResponse(sequence: sequence, attributes: [])
+    case .fetchAttribute(let attribute): response?.attributes.append(attribute.copy())
+    case .literalBegin(let view, _):
+      section = (view.copy(), view.raw.copy(), view.origin)
+      data = []
+    case .literalChunk(let bytes, _):
+      unsafe bytes.withUnsafeBufferPointer { unsafe data.append(contentsOf: $0) }
+    case .literalEnd:
+      guard let section else { return nil }
+      if let name = section.name {
+        response?.attributes.append(.section(name, origin: section.origin, data: data))
+      } else {
+        response?.attributes.append(.unknown(name: section.wireName, value: data))
+      }
+      data = []
+    case .fetchEnd:
+      defer { response = nil }
+      return response
+    default: break
+    }
+    return nil
+  }
+}

@@ -1,0 +1,227 @@
+import IMAPStateMachine
+
+/// An IMAP client for async code. It is an actor that runs on its event loop's thread, so its calls take no locks and make
+/// no hops. Calls from many tasks pipeline by themselves; each returns when the server has completed its command.
+///
+/// ```swift
+/// let loop = try EventLoop.start()
+/// let client = try await IMAPClient.connect(.init(host: "imap.example.org"), on: loop)
+/// try await client.login(user: "joe", password: Secret("secret"))
+/// let inbox = try await client.select(.inbox)
+/// for message in try await client.fetch(.uids(.all), [.uid, .flags, .envelope]) { print(message) }
+/// await client.logout()
+/// ```
+public actor IMAPClient {
+  let loop: EventLoop
+  let channel: ClientChannel
+  let session: ClientSession
+  /// The IDLE that is running.
+  var idleID: CommandID?
+
+  /// The loop's thread.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+  /// Where to connect, and how.
+  public struct Configuration: Sendable {
+    /// What protects the connection.
+    public enum Security: Sendable, Hashable {
+      /// TLS from the first byte (RFC 8314): port 993.
+      case implicitTLS
+      /// STARTTLS before anything else: port 143. Without it the connection fails.
+      case startTLS
+      /// Nothing: port 143. For loopback and tests.
+      case plain
+    }
+
+    /// A host name or address.
+    public var host: String
+    /// The port; nil is 993 for implicit TLS, else 143.
+    public var port: UInt16?
+    /// What protects the connection.
+    public var security: Security
+    /// Whose certificates are accepted.
+    public var trust: TLSContext.Trust
+    /// How long looking up the name, connecting, and the TLS handshake may take, each.
+    public var connectTimeout = Duration.seconds(30)
+    /// What the protocol machine is told.
+    public var connection = ClientConnection.Configuration()
+
+    /// A configuration with the defaults of the field.
+    public init(
+      host: String, port: UInt16? = nil, security: Security = .implicitTLS, trust: TLSContext.Trust = .system
+    ) {
+      self.host = host
+      self.port = port
+      self.security = security
+      self.trust = trust
+    }
+  }
+
+  /// Connects, waits for the greeting, and starts TLS where the configuration says so. Throws `.connection` with what was
+  /// in the way.
+  public static func connect(_ configuration: Configuration, on loop: EventLoop) async throws(IMAPError) -> IMAPClient {
+    let security: TransportSecurity
+    do throws(ConnectionError) {
+      security =
+        switch configuration.security {
+        case .plain: .plain
+        case .implicitTLS: .tls(try TLSContext.client(trust: configuration.trust))
+        case .startTLS: .startTLS(try TLSContext.client(trust: configuration.trust))
+        }
+    } catch {
+      throw .connection(error)
+    }
+    let client = await loop.run { IMAPClient(configuration, security, loop) }
+    try await client.start(configuration.security)
+    return client
+  }
+
+  /// Must run on the loop's thread.
+  private init(_ configuration: Configuration, _ security: TransportSecurity, _ loop: EventLoop) {
+    self.loop = loop
+    let session = ClientSession()
+    var connection = configuration.connection
+    if configuration.security == .startTLS { connection.requiresTLS = true }
+    self.session = session
+    channel = ClientChannel(
+      loop: loop, host: configuration.host, port: configuration.port ?? (configuration.security == .implicitTLS ? 993 : 143),
+      security: security, configuration: connection, timeout: configuration.connectTimeout, delegate: session)
+  }
+
+  private func start(_ security: Configuration.Security) async throws(IMAPError) {
+    let outcome = await withCheckedContinuation { session.awaitGreeting($0) }
+    if case .failed(let error) = outcome { throw .connection(error) }
+    if security != .startTLS { return }
+    do throws(IMAPError) {
+      try await startTLS()
+    } catch {
+      // Nothing may be said in the clear.
+      await close()
+      throw error
+    }
+  }
+
+  // MARK: Start and end
+
+  /// What the server said first.
+  public var greeting: Status? { session.greeting }
+
+  /// Where in its life the connection is.
+  public var phase: ClientConnection.Phase { channel.state }
+
+  /// What the server announced last; nil where nothing valid is known. ``capability()`` asks.
+  public var knownCapabilities: [Capability]? { channel.capabilities }
+
+  /// The selected mailbox, as kept up to date by every response.
+  public var selected: SelectedMailbox? { channel.selected }
+
+  /// Whether the server announced `capability`, asking it where that is not known. Throws as every command does.
+  public func supports(_ capability: Capability) async throws(IMAPError) -> Bool {
+    let known: [Capability]
+    if let announced = channel.capabilities { known = announced } else { known = try await self.capability() }
+    return known.contains(capability)
+  }
+
+  /// LOGOUT (RFC 9051, section 6.1.3), then waits for the end of the connection. It does not fail: a connection that is
+  /// gone already is what was wanted.
+  public func logout() async {
+    _ = try? await run("LOGOUT", .logout)
+    await waitUntilClosed()
+  }
+
+  /// Closes the connection without LOGOUT, and waits for its end. Commands in flight fail.
+  public func close() async {
+    channel.close()
+    await waitUntilClosed()
+  }
+
+  /// Returns once the connection is closed, by whomever.
+  public func waitUntilClosed() async {
+    await withCheckedContinuation { session.awaitClose($0) }
+  }
+
+  /// What happens without having been asked for, from now on: new messages, expunges, flag changes, notices. The stream
+  /// ends with the connection, or when the next one is asked for. Up to 10,000 events wait; then the oldest go.
+  public func events() -> AsyncStream<MailboxEvent> {
+    let (stream, continuation) = AsyncStream.makeStream(
+      of: MailboxEvent.self, bufferingPolicy: .bufferingNewest(10_000))
+    session.setEvents(continuation)
+    return stream
+  }
+
+  // MARK: Any state
+
+  /// CAPABILITY (RFC 9051, section 6.1.1).
+  public func capability() async throws(IMAPError) -> [Capability] {
+    try await run("CAPABILITY", .capability, .capabilities).waiter.capabilities
+  }
+
+  /// NOOP (RFC 9051, section 6.1.2): lets the server send what is new.
+  public func noop() async throws(IMAPError) { _ = try await run("NOOP", .noop) }
+
+  /// ID (RFC 2971): tells the server who the client is, and returns what it says of itself; nil where it says nothing.
+  public func id(_ fields: [IDField]?) async throws(IMAPError) -> [IDField]? {
+    try await run("ID", .id(fields), .id).waiter.fields
+  }
+
+  // MARK: Not authenticated
+
+  /// STARTTLS (RFC 9051, section 6.2.1). Capabilities are unknown afterwards. Throws `.connection` where TLS fails.
+  public func startTLS() async throws(IMAPError) { _ = try await run("STARTTLS", .startTLS) }
+
+  /// LOGIN (RFC 9051, section 6.2.3). The password goes over the connection as it is: use TLS.
+  public func login(user: String, password: Secret) async throws(IMAPError) {
+    _ = try await run("LOGIN", .login(user: user, password: password))
+  }
+
+  /// AUTHENTICATE PLAIN (RFC 4616). The password goes over the connection as it is: use TLS. Throws `.misuse` where one of
+  /// the three holds NUL.
+  public func authenticatePlain(
+    authorizationID: String = "", user: String, password: Secret
+  ) async throws(IMAPError) {
+    guard let exchange = SASLExchange.plain(authorizationID: authorizationID, user: user, password: password) else {
+      throw .connection(.misuse(ConnectionError.Misuse(.unencodable, state: channel.state.description)))
+    }
+    _ = try await run("AUTHENTICATE", .authenticate(exchange))
+  }
+
+  /// Logs in by the best way that the server offers: AUTHENTICATE PLAIN where it is announced, else LOGIN.
+  public func signIn(user: String, password: Secret) async throws(IMAPError) {
+    if try await supports(.auth("PLAIN")) {
+      try await authenticatePlain(user: user, password: password)
+    } else {
+      try await login(user: user, password: password)
+    }
+  }
+
+  // MARK: Running commands
+
+  /// Sends `command`, waits for its completion and returns the waiter with what was gathered. `prepare` sees the waiter
+  /// before any response can. Throws where the command was not completed by OK. `name` is for errors.
+  @discardableResult
+  func run(
+    _ name: String, _ command: Command, _ interest: CommandWaiter.Interest = .nothing,
+    prepare: (CommandWaiter) -> Void = { _ in }
+  ) async throws(IMAPError) -> (waiter: CommandWaiter, status: Status) {
+    let id: CommandID
+    do throws(ConnectionError) {
+      id = try channel.send(command)
+    } catch {
+      throw .connection(error)
+    }
+    // Nothing can be answered before this turn of the loop ends, so the waiter is in place in time.
+    let waiter = CommandWaiter(id, interest)
+    prepare(waiter)
+    session.add(waiter)
+    let outcome = await withCheckedContinuation { waiter.continuation = $0 }
+    switch outcome {
+    case .failed(let error): throw .connection(error)
+    case .completed(let status):
+      switch status.condition {
+      case .ok, .bye, .preauth: return (waiter, status)
+      case .no: throw .refused(command: name, status)
+      case .bad: throw .rejected(command: name, status)
+      }
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import ArgumentParser
+import IMAPLoop
+import IMAPStateMachine
+
+/// How `imap` ends, so that scripts can tell what went wrong. The numbers follow sysexits.h where it has one.
+enum ExitStatus: Int32, CaseIterable {
+  /// Anything that has no number of its own.
+  case failure = 1
+  /// The command line was wrong.
+  case usage = 64
+  /// The server sent something that is no IMAP.
+  case protocolError = 65
+  /// The mailbox or message does not exist.
+  case missing = 66
+  /// The host name cannot be resolved.
+  case unknownHost = 68
+  /// Nobody listens there, or the connection was lost.
+  case unavailable = 69
+  /// The server refused the command.
+  case refused = 73
+  /// A file cannot be read or written.
+  case file = 74
+  /// The server took too long.
+  case timeout = 75
+  /// TLS failed, or the certificate is not trusted.
+  case tls = 76
+  /// User name or password are wrong.
+  case credentials = 77
+
+  /// For the help text.
+  static let table = """
+    EXIT STATUS
+      0   success
+      1   failure without a number of its own
+      64  wrong command line
+      65  the server sent something that is no IMAP
+      66  no such mailbox or message
+      68  unknown host
+      69  connection refused or lost
+      73  the server refused the command
+      74  a file cannot be read or written
+      75  timed out
+      76  TLS failed or the certificate is not trusted
+      77  wrong user name or password
+    """
+}
+
+/// An error as the user sees it: one line that says what to do, and a status.
+struct Failure: Error {
+  var status: ExitStatus
+  var message: String
+
+  init(_ status: ExitStatus, _ message: String) {
+    self.status = status
+    self.message = message
+  }
+
+  /// What went wrong while talking to `host`.
+  init(_ error: IMAPError, host: String) {
+    switch error {
+    case .connection(let error): self = Failure(error, host: host)
+    case .refused(let command, let status), .rejected(let command, let status):
+      self = Failure(command, status, host: host)
+    }
+  }
+
+  private init(_ error: ConnectionError, host: String) {
+    switch error {
+    case .transport(let failure):
+      switch failure.operation {
+      case .resolve:
+        self.init(.unknownHost, "unknown host \(host): check the spelling of --host (\(failure.message))")
+      case .connect:
+        self.init(
+          .unavailable, "cannot connect to \(host): \(failure.message); check --host, --port and that the server runs")
+      case .certificate:
+        self.init(
+          .tls,
+          "the certificate of \(host) is not trusted: \(failure.message); give its authority with --ca-file, or use "
+            + "--insecure to go on without any protection")
+      case .tls:
+        self.init(.tls, "TLS with \(host) failed: \(failure.message); check --port and --tls")
+      case .read, .write, .listen:
+        self.init(.unavailable, "connection to \(host) lost: \(failure.message); try again")
+      }
+    case .timedOut(let kind):
+      self.init(.timeout, "\(host) took too long (\(kind.rawValue)); try again, or raise --timeout")
+    case .closedByPeer(let bye?):
+      self.init(.unavailable, "\(host) closed the connection: \(bye)")
+    case .closedByPeer(nil):
+      self.init(.unavailable, "\(host) closed the connection without a word; check --port and --tls")
+    case .closedLocally:
+      self.init(.unavailable, "connection to \(host) closed")
+    case .misuse(let misuse) where misuse.rule == .loginDisabled:
+      self.init(.tls, "\(host) takes no password without TLS; use --tls implicit or --tls starttls")
+    case .misuse: self.init(.failure, error.description)
+    case .peer, .parse, .limit:
+      self.init(.protocolError, "\(host) does not speak IMAP properly: \(error); check --port and --tls")
+    }
+  }
+
+  private init(_ command: String, _ status: Status, host: String) {
+    let text = status.text
+    switch (command, status.code) {
+    case ("LOGIN", _), ("AUTHENTICATE", _):
+      if case .unavailable? = status.code {
+        self.init(.unavailable, "\(host) cannot log in anybody now: \(text); try again later")
+      } else {
+        self.init(.credentials, "\(host) refused user name or password: \(text); check --user and the password")
+      }
+    case (_, .nonexistent?), (_, .tryCreate?), ("SELECT", nil), ("EXAMINE", nil), ("STATUS", nil):
+      self.init(.missing, "no such mailbox: \(text); `imap list` shows those there are")
+    default:
+      self.init(.refused, "\(host) refused \(command): \(status)")
+    }
+  }
+}
+
+/// Runs a command's work and turns its errors into one line and a status.
+func reporting(_ work: () async throws -> Void) async throws {
+  do {
+    try await work()
+  } catch let failure as Failure {
+    Console.error("imap: \(failure.message)")
+    throw ExitCode(failure.status.rawValue)
+  }
+}

@@ -1,3 +1,0 @@
-import IMAPStateMachine
-
-print("imap")
