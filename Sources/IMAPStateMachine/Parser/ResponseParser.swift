@@ -12,8 +12,16 @@ public struct ResponseParser: ~Copyable {
   /// Where the bytes of the last event end: how much of the stream was read.
   public var position: Int { offset + reported }
 
-  /// Where the bytes of the last event start.
-  public var eventPosition: Int { offset }
+  /// Where the response that was read last, or is being read, starts.
+  public private(set) var responsePosition = 0
+
+  /// Whether a FETCH response was begun and not ended.
+  public var isInsideResponse: Bool {
+    switch state {
+    case .fetch, .literal, .fetchAborted: true
+    case .idle, .framing, .failed: false
+    }
+  }
 
   var state = State.idle
   /// How many bytes at the front are known to hold no line end that framing still looks for. May lie behind the last byte
@@ -127,6 +135,7 @@ public struct ResponseParser: ~Copyable {
       return false
     }
     scanned = end
+    responsePosition = offset
     let line = bytes.extracting(0...end)
     if let progress = FetchProgress(line) {
       state = .fetch(progress)

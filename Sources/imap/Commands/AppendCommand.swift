@@ -42,7 +42,7 @@ struct AppendCommand: AsyncParsableCommand {
       try await connection.withClient { client in
         for (file, message) in zip(files, messages) {
           let result = try await client.append(
-            message, to: MailboxName(mailbox), flags: flags.map { Flag($0) })
+            message, to: MailboxName(mailbox), flags: flags.map { MessageFlag($0) })
           if json {
             Console.line(
               JSON.object([

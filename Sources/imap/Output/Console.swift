@@ -4,6 +4,8 @@
   import Darwin
 #endif
 
+private let systemWrite: @Sendable (Int32, UnsafeRawPointer?, Int) -> Int = { unsafe write($0, $1, $2) }
+
 /// Standard output and error as this tool uses them.
 enum Console {
   /// Whether standard error is a terminal, so that progress can be drawn.
@@ -14,7 +16,7 @@ enum Console {
 
   /// Bytes on standard output as they are.
   static func bytes(_ bytes: [UInt8]) {
-    bytes.withUnsafeBytes { unsafe writeAll(STDOUT_FILENO, $0) }
+    unsafe bytes.withUnsafeBytes { unsafe writeAll(STDOUT_FILENO, $0) }
   }
 
   /// One line on standard error.
@@ -29,13 +31,13 @@ enum Console {
   }
 
   private static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) {
-    var rest = unsafe bytes[...]
-    while unsafe !rest.isEmpty {
-      let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
+    var written = 0
+    while written < bytes.count {
+      let count = unsafe systemWrite(descriptor, bytes.baseAddress.map { unsafe $0 + written }, bytes.count - written)
       if count < 0, errno == EINTR { continue }
       // A reader that went away is no error of ours; there is nobody left to tell.
       if count <= 0 { return }
-      unsafe rest = rest.dropFirst(count)
+      written += count
     }
   }
 }

@@ -1,7 +1,7 @@
 import IMAPStateMachine
 
 extension JSON {
-  static func flags(_ flags: [Flag]) -> JSON { .array(flags.map { .string($0.rawValue) }) }
+  static func flags(_ flags: [MessageFlag]) -> JSON { .array(flags.map { .string($0.rawValue) }) }
 
   static func code(_ code: ResponseCode?) -> JSON {
     guard let code else { return .null }

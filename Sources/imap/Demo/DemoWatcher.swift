@@ -1,0 +1,158 @@
+import IMAPLoop
+import IMAPStateMachine
+
+/// One connection of the demo: logs in, selects, idles, and fetches what arrives.
+final class DemoWatcher: ClientChannelDelegate {
+  let mailbox: Int
+  private(set) var isOpen = true
+  private unowned let state: DemoState
+  private var channel: ClientChannel?
+  private var step = Step.connecting
+  /// Messages that were asked for already.
+  private var fetched: UInt32 = 0
+  private var exists: UInt32 = 0
+  /// When each message that was not fetched yet was announced, oldest first.
+  private var announced: [ContinuousClock.Instant] = []
+  /// The messages that came, by their number in the demo.
+  private var seen: Set<Int> = []
+
+  private enum Step {
+    case connecting, loggingIn, selecting, startingIdle(isFirst: Bool), idling
+    case fetching(count: Int)
+    case leaving
+  }
+
+  init(_ state: DemoState, _ mailbox: Int, on loop: EventLoop) {
+    self.state = state
+    self.mailbox = mailbox
+    channel = ClientChannel(
+      loop: loop, host: state.settings.host, port: state.settings.port, security: state.settings.security,
+      delegate: self)
+  }
+
+  func logOut() {
+    guard let channel, isOpen else { return }
+    if case .idling = step { state.stoppedIdling() }
+    step = .leaving
+    if (try? channel.send(.logout)) == nil { channel.close() }
+  }
+
+  func channelConnected(_ channel: ClientChannel) {}
+
+  func channel(_ channel: ClientChannel, received event: borrowing ClientEvent) {
+    do throws(ConnectionError) {
+      switch copy event {
+      case .greeting: try logIn(channel)
+      case .idling:
+        if case .startingIdle(let isFirst) = step {
+          step = .idling
+          state.isIdling(self, isFirst: isFirst, on: channel.loop)
+          try fetchNew(channel)
+        }
+      case .completed(_, let status): try completed(channel, isOK: status.condition == .ok, status)
+      case .response(.untagged(.exists(let count))): try announce(channel, count)
+      case .response(.fetchAttribute(.envelope(let envelope))): note(envelope)
+      case .failed(_, let error): fail(error.description)
+      default: break
+      }
+    } catch {
+      fail(error.description)
+    }
+  }
+
+  func channelClosed(_ channel: ClientChannel, reason: CloseReason) {
+    isOpen = false
+    var wasSettled = true
+    switch step {
+    case .leaving: break
+    case .connecting, .loggingIn, .selecting, .startingIdle(isFirst: true):
+      wasSettled = false
+      fail("\(reason)")
+    case .idling:
+      state.stoppedIdling()
+      fail("\(reason)")
+    case .startingIdle, .fetching: fail("\(reason)")
+    }
+    state.ended(self, wasSettled: wasSettled, on: channel.loop)
+    self.channel = nil
+  }
+
+  private func logIn(_ channel: ClientChannel) throws(ConnectionError) {
+    step = .loggingIn
+    _ = try channel.send(.login(user: state.settings.user, password: state.settings.password))
+  }
+
+  private func completed(
+    _ channel: ClientChannel, isOK: Bool, _ status: borrowing StatusView
+  ) throws(ConnectionError) {
+    if !isOK, !isLeaving {
+      fail(status.text.lossyString())
+      return channel.close()
+    }
+    switch step {
+    case .loggingIn:
+      step = .selecting
+      _ = try channel.send(.examine(DemoSettings.mailbox(mailbox)))
+    case .selecting:
+      fetched = exists
+      announced = []
+      try idle(channel, isFirst: true)
+    case .fetching(let count):
+      announced.removeFirst(min(count, announced.count))
+      if exists > fetched { try fetchNew(channel) } else { try idle(channel, isFirst: false) }
+    case .connecting, .startingIdle, .idling, .leaving: break
+    }
+  }
+
+  private var isLeaving: Bool { if case .leaving = step { true } else { false } }
+
+  private func idle(_ channel: ClientChannel, isFirst: Bool) throws(ConnectionError) {
+    step = .startingIdle(isFirst: isFirst)
+    _ = try channel.send(.idle)
+  }
+
+  private func announce(_ channel: ClientChannel, _ count: UInt32) throws(ConnectionError) {
+    let now = ContinuousClock.now
+    while exists < count {
+      exists += 1
+      announced.append(now)
+    }
+    if case .idling = step { try fetchNew(channel) }
+  }
+
+  /// Asks for the messages that were not asked for; the machine ends the IDLE by itself.
+  private func fetchNew(_ channel: ClientChannel) throws(ConnectionError) {
+    guard exists > fetched else { return }
+    let range = SequenceNumber(rawValue: fetched + 1)...SequenceNumber(rawValue: exists)
+    if case .idling = step { state.stoppedIdling() }
+    step = .fetching(count: Int(exists - fetched))
+    fetched = exists
+    _ = try channel.send(.fetch(.sequence(SequenceSet(range)), [.envelope]))
+    order = 0
+  }
+
+  /// How many answers of the FETCH in flight have come.
+  private var order = 0
+
+  private func note(_ envelope: borrowing EnvelopeView) {
+    let arrival = announced.indices.contains(order) ? announced[order] : .now
+    order += 1
+    guard let index = Self.index(envelope), let sent = state.sentTime(index) else { return }
+    if seen.insert(index).inserted {
+      state.delivered(latency: arrival - sent)
+    } else {
+      state.duplicated()
+    }
+  }
+
+  private static func index(_ envelope: borrowing EnvelopeView) -> Int? {
+    switch envelope.subject {
+    case .some(let subject): DemoSettings.index(ofSubject: subject.raw.bytes)
+    case .none: nil
+    }
+  }
+
+  private func fail(_ reason: String) {
+    if !isLeaving { state.failed(reason) }
+  }
+}

@@ -1,0 +1,405 @@
+import Foundation
+import IMAPStateMachine
+import Testing
+
+@testable import IMAPLoop
+
+/// A stream's owner that writes down what happens.
+@safe
+private final class Recorder: StreamOwner {
+  var received: [UInt8] = []
+  var events: [String] = []
+  var echoes = false
+  var closesAtEnd = true
+  var memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 1024, alignment: 16)
+  var onReceive: ((TCPStream) -> Void)?
+  var onDrained: ((TCPStream) -> Void)?
+  var onClosed: (() -> Void)?
+
+  deinit { unsafe memory.deallocate() }
+
+  func streamConnected(_ stream: TCPStream, error: LoopError?) { events.append(error == nil ? "connected" : "refused") }
+  @unsafe func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
+  func stream(_ stream: TCPStream, received count: Int) {
+    let bytes = unsafe Array(memory[..<count])
+    received += bytes
+    if echoes { _ = try? stream.write(bytes.span) }
+    if count > 0 { onReceive?(stream) }
+  }
+  func streamEnded(_ stream: TCPStream) {
+    events.append("end")
+    if closesAtEnd { stream.close() }
+  }
+  func streamFailed(_ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError) {
+    events.append("failed \(operation)")
+    stream.close()
+  }
+  func streamDrained(_ stream: TCPStream) { onDrained?(stream) }
+  func streamClosed(_ stream: TCPStream) {
+    events.append("closed")
+    onClosed?()
+  }
+}
+
+private let loopback = SocketAddress(numeric: "127.0.0.1", port: 0)
+
+@Suite(.timeLimit(.minutes(1))) struct TCPTests {
+  /// Listens, connects, and hands both ends to `body` on the loop's thread.
+  private func withPair(
+    on loop: EventLoop, _ body: @escaping @Sendable (_ client: TCPStream, _ server: TCPStream, _ done: Promise<String>) -> Void
+  ) async throws -> String {
+    let done = Promise<String>()
+    let address = try #require(loopback)
+    loop.submit {
+      do {
+        let accepted = Confined<TCPStream?>(nil)
+        let connected = Confined<TCPStream?>(nil)
+        @Sendable func meet() {
+          if let server = accepted.value, let client = connected.value { body(client, server, done) }
+        }
+        let listener = Confined<Listener?>(nil)
+        listener.value = try Listener(loop: loop, address: address) { stream in
+          accepted.value = stream
+          stream.owner = Recorder()
+          listener.value?.close()
+          meet()
+        }
+        let deadline = loop.now.advanced(by: .seconds(10))
+        _ = Connector(loop: loop, host: "127.0.0.1", port: listener.value?.address.port ?? 0, deadline: deadline) { result in
+          guard case .success(let stream) = result else { return done.fulfil("\(result)") }
+          connected.value = stream
+          stream.owner = Recorder()
+          meet()
+        }
+      } catch {
+        done.fulfil("\(error)")
+      }
+    }
+    return await done.value
+  }
+
+  @Test func echoes() async throws {
+    try await withLoop { loop in
+      let result = try await withPair(on: loop) { client, server, done in
+        let far = Recorder()
+        far.echoes = true
+        server.owner = far
+        let near = Recorder()
+        client.owner = near
+        near.onReceive = { if near.received.count == 5 { $0.close() } }
+        near.onClosed = { done.fulfil(String(decoding: near.received, as: UTF8.self)) }
+        _ = try? client.startReading()
+        _ = try? server.startReading()
+        _ = try? client.write(Array("hello".utf8).span)
+      }
+      #expect(result == "hello")
+    }
+  }
+
+  /// More than the kernel takes, in uneven pieces, to a peer that starts to read late: nothing is lost or swapped.
+  @Test(arguments: [1, 2, 3] as [UInt64])
+  func keepsOrderUnderPartialWrites(seed: UInt64) async throws {
+    try await withLoop { loop in
+      let result = try await withPair(on: loop) { client, server, done in
+        var random = SeededRandom(seed: seed)
+        let total = 6_000_000
+        var sent = 0
+        let far = Recorder()
+        server.owner = far
+        let near = Recorder()
+        client.owner = near
+        while sent < total {
+          let count = min(total - sent, Int.random(in: 1...100_000, using: &random))
+          let piece = (sent..<sent + count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+          sent += count
+          if (try? client.write(piece.span)) != count { done.fulfil("short write") }
+        }
+        if client.queued == 0 { done.fulfil("nothing was queued") }
+        near.onDrained = { stream in
+          if stream.queued == 0 { stream.close() }
+        }
+        far.onClosed = {
+          let isRight = far.received.indices.allSatisfy { far.received[$0] == UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+          done.fulfil("\(far.received.count) \(isRight) \(far.events)")
+        }
+        _ = try? server.startReading()
+      }
+      #expect(result == #"6000000 true ["end", "closed"]"#, "seed \(seed)")
+    }
+  }
+
+  @Test func stopsAtTheWriteLimit() async throws {
+    try await withLoop { loop in
+      let result = try await withPair(on: loop) { client, server, done in
+        let chunk = [UInt8](repeating: 1, count: 1 << 20)
+        var total = 0
+        // The peer does not read: the kernel's buffers fill, then the queue.
+        while let count = try? client.write(chunk.span, queueing: 10_000), count > 0 { total += count }
+        let queued = client.queued
+        client.close()
+        server.close()
+        done.fulfil("\(queued) \(total > 10_000)")
+      }
+      #expect(result == "10000 true")
+    }
+  }
+
+  @Test func pausedStreamReadsNothing() async throws {
+    try await withLoop { loop in
+      let result = try await withPair(on: loop) { client, server, done in
+        let far = Recorder()
+        server.owner = far
+        _ = try? server.startReading()
+        server.pauseReading()
+        _ = try? client.write(Array("late".utf8).span)
+        loop.schedule(after: .milliseconds(20)) {
+          let early = far.received.count
+          _ = try? server.startReading()
+          far.onReceive = {
+            $0.close()
+            client.close()
+            done.fulfil("\(early) \(far.received.count)")
+          }
+        }
+      }
+      #expect(result == "0 4")
+    }
+  }
+
+  @Test func oneBusyStreamDoesNotStarveTimers() async throws {
+    try await withLoop { loop in
+      let result = try await withPair(on: loop) { client, server, done in
+        let chunk = [UInt8](repeating: 1, count: 1 << 20)
+        let near = Recorder()
+        client.owner = near
+        let far = Recorder()
+        server.owner = far
+        var first: UInt32?
+        var most = 0
+        var reads = 0
+        far.onReceive = { _ in
+          if first != loop.iteration { reads = 0 }
+          first = loop.iteration
+          reads += 1
+          most = max(most, reads)
+        }
+        for _ in 0..<8 { _ = try? client.write(chunk.span) }
+        near.onDrained = { $0.close() }
+        far.onClosed = { done.fulfil("\(far.received.count) \(most)") }
+        _ = try? server.startReading()
+      }
+      // Buffers of 1 KiB come back full each time: four, then the others have their turn.
+      #expect(result == "8388608 4")
+    }
+  }
+
+  @Test func closesOnceAndFreesQueuedWrites() async throws {
+    try await withLoop { loop in
+      let result = try await withPair(on: loop) { client, server, done in
+        let near = Recorder()
+        client.owner = near
+        _ = try? client.write([UInt8](repeating: 1, count: 8 << 20).span)
+        client.close()
+        client.close()
+        let refused = (try? client.write([1].span)) == nil
+        server.close()
+        near.onClosed = { done.fulfil("\(near.events) \(refused) \(client.remoteAddress == nil)") }
+      }
+      #expect(result == #"["closed"] true true"#)
+    }
+  }
+
+  @Test func writingToAClosedPeerRaisesNoSignal() async throws {
+    try await withLoop { loop in
+      let result = try await withPair(on: loop) { client, server, done in
+        let near = Recorder()
+        client.owner = near
+        near.onClosed = { done.fulfil("\(near.events.last ?? "")") }
+        server.close()
+        // The first write is answered by a reset; a later one meets a broken pipe.
+        func again() {
+          do throws(LoopError) {
+            _ = try client.write([1].span)
+            loop.schedule(after: .milliseconds(1)) { again() }
+          } catch {
+            client.close()
+          }
+        }
+        again()
+      }
+      #expect(result == "closed")
+    }
+  }
+
+  @Test func shutdownClosesWhatIsOpen() async throws {
+    let loop = try EventLoop.start()
+    let events = Confined<[Recorder]>([])
+    let result = try await withPair(on: loop) { client, server, done in
+      for stream in [client, server] {
+        let recorder = Recorder()
+        stream.owner = recorder
+        events.value.append(recorder)
+        _ = try? stream.startReading()
+      }
+      done.fulfil("open")
+    }
+    #expect(result == "open")
+    let report = await loop.shutdown()
+    #expect(report.isClean, "\(report)")
+    #expect(events.value.map(\.events) == [["closed"], ["closed"]])
+  }
+}
+
+@Suite(.timeLimit(.minutes(1))) struct ConnectorTests {
+  private func connect(
+    _ loop: EventLoop, host: String, port: UInt16, within time: Duration = .seconds(20)
+  ) async -> ConnectionError? {
+    let done = Promise<ConnectionError?>()
+    loop.submit {
+      _ = Connector(loop: loop, host: host, port: port, deadline: loop.now.advanced(by: time)) { result in
+        if case .success(let stream) = result { stream.close() }
+        done.fulfil(result.error)
+      }
+    }
+    return await done.value
+  }
+
+  /// A port that nobody listens on: bound, closed again.
+  private func freePort(_ loop: EventLoop) async throws -> UInt16 {
+    let address = try #require(loopback)
+    return try #require(
+      await loop.run {
+        let listener = try? Listener(loop: loop, address: address) { _ in }
+        defer { listener?.close() }
+        return listener?.address.port
+      })
+  }
+
+  @Test func isRefused() async throws {
+    try await withLoop { loop in
+      let error = try await connect(loop, host: "127.0.0.1", port: freePort(loop))
+      #expect(error?.transportOperation == .connect)
+      #expect(error?.transportMessage.contains("ECONNREFUSED") == true, "\(String(describing: error))")
+    }
+  }
+
+  @Test(arguments: ["", "no such host", "a..b", "host.invalid", "a\u{0}b", String(repeating: "x", count: 300)])
+  func unresolvable(host: String) async throws {
+    try await withLoop { loop in
+      let error = await connect(loop, host: host, port: 1)
+      #expect(error?.transportOperation == .resolve || error == .timedOut(.resolve), "\(String(describing: error))")
+    }
+  }
+
+  @Test func resolvesLocalhost() async throws {
+    try await withLoop { loop in
+      let done = Promise<[SocketAddress]>()
+      let inside = Confined(true)
+      loop.submit {
+        _ = loop.resolver.resolve(host: "localhost", port: 143) { result in
+          #expect(!inside.value)
+          done.fulfil((try? result.get()) ?? [])
+        }
+        inside.value = false
+      }
+      let addresses = await done.value
+      #expect(!addresses.isEmpty)
+      #expect(addresses.filter { $0.port == 143 }.count == addresses.count)
+      #expect(Set(addresses).count == addresses.count)
+    }
+  }
+
+  @Test func manyLookupsRunTwoAtATime() async throws {
+    try await withLoop { loop in
+      let done = Promise<Int>()
+      let most = Confined(0)
+      let left = Confined(20)
+      loop.submit {
+        for _ in 0..<20 {
+          _ = loop.resolver.resolve(host: "localhost", port: 1) { _ in
+            most.value = max(most.value, loop.counters[.lookup].opened - loop.counters[.lookup].freed)
+            left.value -= 1
+            if left.value == 0 { done.fulfil(most.value) }
+          }
+        }
+        most.value = loop.counters[.lookup].opened
+      }
+      #expect(await done.value <= 2)
+    }
+  }
+
+  @Test func cancelledLookupsStaySilent() async throws {
+    try await withLoop { loop in
+      await loop.run {
+        let queries = (0..<10).map { _ in
+          loop.resolver.resolve(host: "localhost", port: 1) { _ in Issue.record("a cancelled look-up was reported") }
+        }
+        for query in queries { query.cancel() }
+      }
+    }
+  }
+
+  /// A listener whose queue is full does not answer: the deadline ends the attempt.
+  @Test func givesUpAtTheDeadline() async throws {
+    try await withLoop { loop in
+      let error = await connect(loop, host: "127.0.0.1", port: 9, within: .zero)
+      #expect(error == .timedOut(.connect) || error?.transportOperation == .connect)
+      let resolving = await connect(loop, host: "localhost", port: 9, within: .zero)
+      #expect(
+        resolving == .timedOut(.resolve) || resolving == .timedOut(.connect) || resolving?.transportOperation == .connect)
+    }
+  }
+
+  @Test func cancelledAttemptStaysSilent() async throws {
+    try await withLoop { loop in
+      await loop.run {
+        for host in ["127.0.0.1", "localhost", "host.invalid"] {
+          let deadline = loop.now.advanced(by: .seconds(5))
+          let connector = Connector(loop: loop, host: host, port: 9, deadline: deadline) { _ in
+            Issue.record("a cancelled attempt was reported")
+          }
+          connector.cancel()
+        }
+      }
+    }
+  }
+
+  @Test func shutdownEndsAttempts() async throws {
+    let loop = try EventLoop.start()
+    let done = Promise<ConnectionError?>()
+    loop.submit {
+      // 192.0.2.0/24 is reserved for documentation: no answer, or no route.
+      let deadline = loop.now.advanced(by: .seconds(50))
+      _ = Connector(loop: loop, host: "localhost", port: 9, deadline: deadline) { done.fulfil($0.error) }
+    }
+    let report = await loop.shutdown()
+    #expect(report.isClean, "\(report)")
+    let error = await done.value
+    #expect(error == .closedLocally || error?.transportOperation == .connect, "\(String(describing: error))")
+  }
+
+  @Test func portInUseIsAnError() async throws {
+    try await withLoop { loop in
+      let address = try #require(loopback)
+      let error: LoopError? = await loop.run {
+        do throws(LoopError) {
+          let first = try Listener(loop: loop, address: address) { _ in }
+          defer { first.close() }
+          _ = try Listener(loop: loop, address: first.address) { _ in }
+          return nil
+        } catch {
+          return error
+        }
+      }
+      #expect(error?.description.contains("EADDRINUSE") == true, "\(String(describing: error))")
+    }
+  }
+
+  @Test func readsNumericAddresses() {
+    #expect(SocketAddress(numeric: "127.0.0.1", port: 143)?.description == "127.0.0.1:143")
+    #expect(SocketAddress(numeric: "::1", port: 993)?.description == "[::1]:993")
+    for name in ["localhost", "", "127.0.0.1\u{0}x", "1.2.3", "127.0.0.256", "::g"] {
+      #expect(SocketAddress(numeric: name, port: 1) == nil)
+    }
+  }
+}
