@@ -38,14 +38,15 @@ struct FlagTable {
 
   /// The bits of `list`, keywords made where they are new. Nil where there are too many keywords; nothing is made then.
   ///
-  /// System flags that no client can set are left out (RFC 9051, section 7.1, PERMANENTFLAGS: the server may ignore them).
+  /// System flags that no client can set are left out (RFC 9051, section 7.1, PERMANENTFLAGS: the server may ignore them),
+  /// and so is what is no flag at all.
   mutating func intern(_ list: [Flag]) -> FlagSet? {
     var result = FlagSet()
     var missing: [Flag] = []
     for flag in list {
       if let known = find(flag) {
         result = result.union(known)
-      } else if !flag.isSystem, !missing.contains(flag) {
+      } else if Self.isKeyword(flag), !missing.contains(flag) {
         if flags.count + missing.count >= UInt128.bitWidth { return nil }
         missing.append(flag)
       }
@@ -67,6 +68,16 @@ struct FlagTable {
     lists[set] = result
     return result
   }
+
+  /// Whether a flag is a keyword: an atom (RFC 9051, section 9).
+  private static func isKeyword(_ flag: Flag) -> Bool {
+    let name = flag.rawValue.utf8
+    return (1...maximumKeyword).contains(name.count)
+      && name.allSatisfy { $0 > 0x20 && $0 < 0x7f && !"(){%*\"\\]".utf8.contains($0) }
+  }
+
+  /// Bytes of a keyword. Real ones have about twenty.
+  private static let maximumKeyword = 255
 
   private static func bit(_ index: Int) -> FlagSet { FlagSet(bits: 1 << UInt128(index)) }
 

@@ -74,7 +74,8 @@ final class MailAccount {
   private var listing: [(name: [UInt8], attributes: [Flag])]?
   private let limits: StoreLimits
   private let uidValidities: UIDValidities
-  private let quota: Quota
+  /// What the account may still hold.
+  let quota: Quota
 
   init(password: Secret, limits: StoreLimits, uidValidities: UIDValidities) {
     self.password = password
@@ -96,17 +97,22 @@ final class MailAccount {
   /// Makes a mailbox. A delimiter at the end only says that the client is going to make mailboxes below (RFC 9051, section
   /// 6.3.4) and is dropped.
   @discardableResult
-  func create(_ name: MailboxName, attributes: [Flag] = []) throws(StoreError) -> Mailbox {
+  func create(_ name: MailboxName) throws(StoreError) -> Mailbox {
     var key = Self.key(name)
     if key.last == Self.delimiter { key.removeLast() }
     guard isValid(key) else { throw .invalidName }
     if mailboxes[key] != nil { throw .alreadyExists }
     if mailboxes.count >= limits.mailboxes { throw .overQuota }
     let mailbox = Mailbox(uidValidity: uidValidities.take(), quota: quota)
-    mailbox.attributes = attributes
     mailboxes[key] = mailbox
     listing = nil
     return mailbox
+  }
+
+  /// Sets what LIST shows of a mailbox besides its children.
+  func setAttributes(_ attributes: [Flag], of name: MailboxName) {
+    mailbox(name)?.attributes = attributes
+    listing = nil
   }
 
   /// Removes a mailbox with its messages. Those below it stay (RFC 9051, section 6.3.5). Sessions that have it open see

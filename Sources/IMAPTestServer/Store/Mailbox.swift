@@ -166,6 +166,9 @@ extension Mailbox {
     return remove { message in message.flags.contains(.deleted) && uids?.contains(message.uid) != false }
   }
 
+  /// Removes the messages in `uids`, whatever their flags.
+  func remove(_ uids: NumberRanges) { remove { uids.contains($0.uid) } }
+
   /// Removes every message: the mailbox is being deleted.
   func removeAll() { remove { _ in true } }
 
