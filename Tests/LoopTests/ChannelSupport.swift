@@ -189,7 +189,8 @@ struct TestBench: Sendable {
   ) async throws -> [String] {
     let security = try security ?? clientSecurity()
     return await runClient(
-      loop, host: host, port: port ?? self.port, security: security, configuration: configuration, timeout: timeout, script)
+      loop, host: host, port: port ?? self.port, security: security, configuration: configuration, timeout: timeout,
+      script)
   }
 }
 

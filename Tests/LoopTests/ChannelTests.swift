@@ -9,7 +9,9 @@ import Testing
     { log in
       var rest = commands[...]
       log.onLine = { channel, line in
-        guard line.hasPrefix("greeting") || line == "secured" || line.hasSuffix(" OK") || line.hasSuffix(" ok") else { return }
+        guard line.hasPrefix("greeting") || line == "secured" || line.hasSuffix(" OK") || line.hasSuffix(" ok") else {
+          return
+        }
         guard let next = rest.popFirst() else { return }
         do throws(ConnectionError) { _ = try channel.send(next) } catch { log.lines.append("refused: \(error)") }
       }
@@ -24,7 +26,10 @@ import Testing
       let bench = try await TestBench(loop, protection)
       let lines = try await bench.client(Self.sending([Self.login, .noop, .logout]))
       let secured = protection == .tls ? ["secured"] : []
-      #expect(lines.filter { $0 != "response" && $0 != "secured" } == ["connected", "greeting ok", "A1 ok", "A2 ok", "A3 ok", "closed: logout"])
+      #expect(
+        lines.filter { $0 != "response" && $0 != "secured" } == [
+          "connected", "greeting ok", "A1 ok", "A2 ok", "A3 ok", "closed: logout",
+        ])
       #expect(lines.filter { $0 == "secured" } == secured)
       await bench.server.shutdown()
       #expect(await loop.run { bench.log.lines } == (protection == .tls ? ["secured true"] : []) + ["closed: logout"])
@@ -47,9 +52,10 @@ import Testing
           }
         }
       }
-      #expect(lines.filter { $0 != "response" } == [
-        "connected", "greeting ok", "A1 upgrade", "secured", "A2 ok", "A3 ok", "closed: logout",
-      ])
+      #expect(
+        lines.filter { $0 != "response" } == [
+          "connected", "greeting ok", "A1 upgrade", "secured", "A2 ok", "A3 ok", "closed: logout",
+        ])
       #expect(isSecure.value)
       await bench.server.shutdown()
       #expect(await loop.run { bench.log.lines } == ["upgrade", "secured true", "closed: logout"])
@@ -78,7 +84,8 @@ import Testing
       ) { _ in AgreeingServer(bench.log) }
       let port = try #require(server.addresses.first?.port)
       let lines = await runClient(
-        loop, port: port, security: protection == .tls ? .tls(trusted) : .startTLS(trusted), Self.sending([.startTLS, .noop]))
+        loop, port: port, security: protection == .tls ? .tls(trusted) : .startTLS(trusted),
+        Self.sending([.startTLS, .noop]))
       #expect(lines.last?.contains("IP address mismatch") == true, "\(lines)")
       #expect(!lines.contains("secured"))
       await server.shutdown()
@@ -93,7 +100,9 @@ import Testing
       #expect(lines.count == 1 && lines[0].hasPrefix("closed: error certificate:"), "\(lines)")
       await bench.server.shutdown()
       let server = await loop.run { bench.log.lines }
-      #expect(server.count == 1 && server[0].hasPrefix("closed: error TLS") || server[0].hasPrefix("closed: error tls"), "\(server)")
+      #expect(
+        server.count == 1 && server[0].hasPrefix("closed: error TLS") || server[0].hasPrefix("closed: error tls"),
+        "\(server)")
     }
   }
 
@@ -277,7 +286,7 @@ import Testing
       }
       #expect(lines.filter { $0 != "response" }.suffix(3) == ["A2 ok", "A3 ok", "closed: logout"])
       await bench.server.shutdown()
-      #expect(await loop.run { bench.log.lines } .suffix(2) == ["appended \(total)", "closed: logout"])
+      #expect(await loop.run { bench.log.lines }.suffix(2) == ["appended \(total)", "closed: logout"])
     }
   }
 

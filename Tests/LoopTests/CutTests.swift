@@ -22,7 +22,8 @@ private final class Proxy: StreamOwner {
     loop = near.loop
     near.owner = self
     _ = try? near.startReading()
-    _ = Connector(loop: loop, host: "127.0.0.1", port: port, deadline: loop.now.advanced(by: .seconds(10))) { [self] result in
+    _ = Connector(loop: loop, host: "127.0.0.1", port: port, deadline: loop.now.advanced(by: .seconds(10))) {
+      [self] result in
       guard case .success(let stream) = result else { return near.close() }
       if near.isClosing { return stream.close() }
       far = stream
@@ -66,7 +67,9 @@ private final class Proxy: StreamOwner {
   }
 
   func streamEnded(_ stream: TCPStream) { close() }
-  func streamFailed(_ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError) { close() }
+  func streamFailed(_ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError) {
+    close()
+  }
   func streamDrained(_ stream: TCPStream) {}
   func streamClosed(_ stream: TCPStream) { close() }
 
@@ -88,15 +91,19 @@ extension Proxy: @unchecked Sendable {}
     let address = try #require(SocketAddress(numeric: "127.0.0.1", port: 0))
     let target = bench.port
     let port = await loop.run {
-      listener.value = try? Listener(loop: loop, address: address) { _ = Proxy($0, to: target, allowing: count, piece: piece) }
+      listener.value = try? Listener(loop: loop, address: address) {
+        _ = Proxy($0, to: target, allowing: count, piece: piece)
+      }
       return listener.value?.address.port ?? 0
     }
     let lines = try await bench.client(port: port) { log in
       log.onLine = { channel, line in
         switch line {
-        case "greeting ok" where bench.protection != .startTLS: _ = try? channel.send(.login(user: "u", password: Secret("p")))
+        case "greeting ok" where bench.protection != .startTLS:
+          _ = try? channel.send(.login(user: "u", password: Secret("p")))
         case "greeting ok": _ = try? channel.send(.startTLS)
-        case "secured" where bench.protection == .startTLS: _ = try? channel.send(.login(user: "u", password: Secret("p")))
+        case "secured" where bench.protection == .startTLS:
+          _ = try? channel.send(.login(user: "u", password: Secret("p")))
         case "A1 ok" where bench.protection != .startTLS: _ = try? channel.send(.noop)
         case "A2 ok": _ = try? channel.send(.logout)
         default: break

@@ -9,8 +9,9 @@ import IMAPStateMachine
 ///
 /// Everything must happen on the loop's thread. A channel lives until its delegate was told that it is closed, which happens
 /// exactly once.
-// `driveMachine`, `sendOutbound` and the other methods below "What the subclass does" are the whole interface to a machine.
 public class Channel: LoopMember {
+  // `driveMachine`, `sendOutbound` and the other methods below "What the subclass does" are the whole interface to a machine.
+
   /// Where a connection is in its life, as far as the transport is concerned.
   enum Phase: UInt8 {
     /// There is no socket yet.
