@@ -61,6 +61,9 @@ let package = Package(
       name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL"],
       swiftSettings: withLifetimes),
     .testTarget(
+      name: "TestServerTests", dependencies: ["IMAPTestServer", "IMAPLoop", "IMAPStateMachine"],
+      swiftSettings: withLifetimes),
+    .testTarget(
       name: "InteropTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "imap"],
       swiftSettings: withLifetimes),
   ]

@@ -32,6 +32,17 @@ import Testing
     }
   }
 
+  /// What the client's encoder writes means the same here, whichever literals it may use.
+  @Test(arguments: sessionForms + mailboxForms + fetchForms + storeForms + searchForms)
+  func theClientsEncodingIsUnderstood(_ form: Form) throws {
+    for policy in [LiteralPolicy.synchronizing, .nonSynchronizing] {
+      var encoder = CommandEncoder(literals: policy, mailboxEncoding: .modifiedUTF7, hasSASLIR: true)
+      try encoder.encode(form.command, tag: 7)
+      let bytes = encoder.output.takeTail(behind: 0)
+      #expect(try CommandParser().parse(bytes.span).command == form.command)
+    }
+  }
+
   @Test func secretsAreKeptWholeAndNotShown() throws {
     let line = Array("1 LOGIN \"a\\\"b\" {4}\r\np\u{e4}ss\r\n".utf8)
     // "ä" has two bytes: the literal ends before the password does, and the rest is garbage.

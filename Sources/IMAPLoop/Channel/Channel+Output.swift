@@ -4,6 +4,8 @@ extension Channel {
   final func flush() {
     if flags.contains(.broken) { return }
     let before = outboundCount
+    // A writer that stopped by itself at so many bytes is told as well when they are gone.
+    if before > Self.highWatermark { flags.insert(.congested) }
     if tls != nil { flushEncrypted(limit: Self.highWatermark) } else { flushPlain(limit: Self.highWatermark) }
     if flags.contains(.broken) { return }
     let left = outboundCount

@@ -53,7 +53,7 @@ struct SendBuffer: ~Copyable, Sendable {
 
   /// Drops the first `count` bytes. More than there are drops all.
   mutating func consume(_ count: Int) {
-    let end = Swift.min(head + Swift.max(count, 0), storage.count)
+    let end = head + Swift.min(Swift.max(count, 0), self.count)
     if secretEnd > head {
       wipe(&storage, head..<Swift.min(end, secretEnd))
       if end >= secretEnd { secretEnd = 0 }
@@ -72,7 +72,7 @@ struct SendBuffer: ~Copyable, Sendable {
 
   /// Removes and returns what lies behind the first `count` waiting bytes. What was marked secret is wiped here.
   mutating func takeTail(behind count: Int) -> [UInt8] {
-    let start = Swift.min(head + Swift.max(count, 0), storage.count)
+    let start = head + Swift.min(Swift.max(count, 0), self.count)
     let tail = Array(storage[start...])
     if secretEnd > start {
       wipe(&storage, start..<Swift.min(secretEnd, storage.count))

@@ -2,7 +2,7 @@
 /// they hold as well when the bytes move to another buffer between two calls.
 struct CommandFrame {
   /// Bytes before this one hold no line end that matters.
-  private var scanned = 0
+  private(set) var scanned = 0
   /// Where the current line starts: 0, or behind the last literal.
   private(set) var lineStart = 0
   /// The command, once its first literal made the machine look.

@@ -147,12 +147,16 @@ extension ServerConnection {
       output.append("\r\n")
     }
     state.refused(header)
-    if let header, !header.isSynchronizing, header.byteCount == .max {
-      // More than can be counted: where the command ends is not known any more.
-      fail(.limit(LimitExceeded(limit: .literal, value: configuration.limits.literal, offset: streamOffset)))
-    }
+    failIfUncounted(header)
     countBadCommand()
     return .malformed(tag: tag, shifted)
+  }
+
+  /// A number of bytes that is too large to be counted, and that the client sends unasked: where its command ends will
+  /// never be known.
+  private mutating func failIfUncounted(_ header: LiteralHeader?) {
+    guard let header, !header.isSynchronizing, header.byteCount == .max else { return }
+    fail(.limit(LimitExceeded(limit: .literal, value: configuration.limits.literal, offset: streamOffset)))
   }
 
   private mutating func countBadCommand() {
@@ -187,6 +191,7 @@ extension ServerConnection {
     let header = LiteralHeader.atEnd(of: input.readable, from: 0, to: end)
     consume(end, of: &input, now)
     state.appended(header)
+    failIfUncounted(header)
     if let error { return .literalAborted(active.id, error) }
     return .literalEnd(active.id)
   }
@@ -215,6 +220,7 @@ extension ServerConnection {
     let header = LiteralHeader.atEnd(of: input.readable, from: 0, to: end)
     drop(end, of: &input)
     state.swallowedLine(header)
+    failIfUncounted(header)
     return nil
   }
 

@@ -195,7 +195,7 @@ public struct ServerConnection: ~Copyable {
   }
 
   /// Sends a FETCH response whose items `body` writes, straight into the outbound bytes. Where `body` throws, or writes no
-  /// item, nothing is sent. After the end of the connection everything is dropped.
+  /// item, nothing is sent; nor in a state where ``respond(_:)`` would throw.
   public mutating func writeFetch<Failure: Error>(
     _ sequence: SequenceNumber, _ body: (inout FetchWriter) throws(Failure) -> Void
   ) throws(Failure) {
@@ -340,7 +340,11 @@ public struct ServerConnection: ~Copyable {
   }
 
   private mutating func bye(_ text: String) {
-    if saidBye || !maySpeak { return }
+    switch state {
+    // A BYE may be the greeting; between STARTTLS and TLS nothing may be said.
+    case .upgradeReady, .upgrading, .closing, .closed: return
+    default: if saidBye { return }
+    }
     saidBye = true
     output.append("* ")
     encoder.status(Status(.bye, text), into: &output)

@@ -1,2 +1,117 @@
 import ArgumentParser
-struct ServeCommand: AsyncParsableCommand { static let configuration = CommandConfiguration(commandName: "serve") }
+import Foundation
+import IMAPLoop
+import IMAPStateMachine
+import IMAPTestServer
+
+struct ServeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Run an IMAP server with mailboxes in memory, for demos and tests.",
+    discussion: """
+      Listens on the loopback interface only. Prints its ports and the file with the certificate to trust, then serves until
+      Ctrl-C or SIGTERM. Everything is gone when it ends.
+
+      EXAMPLE
+        imap serve --user joe:secret --mailbox Archive --port 1143 --tls-port 1993
+      """)
+
+  @Option(help: "Loopback address to listen on.")
+  var host = "127.0.0.1"
+
+  @Option(help: "Port for connections that start without TLS; STARTTLS is offered. 0 is a free one.")
+  var port: UInt16 = 0
+
+  @Option(help: "Port for connections that start with TLS. 0 is a free one.")
+  var tlsPort: UInt16 = 0
+
+  @Option(name: .customLong("user"), help: ArgumentHelp("User and password; may be repeated.", valueName: "name:password"))
+  var users: [String] = ["user:password"]
+
+  @Option(name: .customLong("mailbox"), help: "Mailbox that every user has besides INBOX; may be repeated.")
+  var mailboxes: [String] = []
+
+  @Option(help: ArgumentHelp("Where to write the certificate to trust. (default: a temporary file)", valueName: "file"))
+  var caFile: String?
+
+  @Flag(help: "End when standard input ends, for programs that start the server.")
+  var endWithInput = false
+
+  @Flag(help: "Print ports and file as one JSON object: host, port, tlsPort, caFile.")
+  var json = false
+
+  func validate() throws {
+    if !Self.isLoopback(host) { throw ValidationError("\(host) is no loopback address: use 127.0.0.1 or ::1.") }
+    for user in users where !user.contains(":") {
+      throw ValidationError("\(user) has no password: write --user NAME:PASSWORD.")
+    }
+  }
+
+  func run() async throws {
+    _ = FileLimit.raise()
+    let interrupted = Interruption()
+    if endWithInput {
+      Thread.detachNewThread {
+        while let data = try? FileHandle.standardInput.read(upToCount: 4096), !data.isEmpty {}
+        interrupted.come()
+      }
+    }
+    try await reporting {
+      let loop = try EventLoop.start()
+      do {
+        let server = try await IMAPTestServer.start(configuration, on: loop)
+        let file = caFile ?? NSTemporaryDirectory() + "/imap-serve-\(getpid()).pem"
+        guard FileManager.default.createFile(atPath: file, contents: Data(server.certificatePEM.utf8)) else {
+          throw Failure(.file, "cannot write the certificate to \(file)")
+        }
+        announce(server, file)
+        await interrupted.wait()
+        await server.shutdown()
+        if caFile == nil { try? FileManager.default.removeItem(atPath: file) }
+      } catch let error as TestServerError {
+        await loop.shutdown()
+        throw Failure(.unavailable, "cannot serve: \(error); choose other ports")
+      } catch {
+        await loop.shutdown()
+        throw error
+      }
+      await loop.shutdown()
+    }
+  }
+
+  private var configuration: IMAPTestServer.Configuration {
+    var configuration = IMAPTestServer.Configuration(
+      users: users.map { user in
+        let parts = user.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        return IMAPTestServer.Configuration.User(
+          String(parts[0]), password: parts.count > 1 ? String(parts[1]) : "",
+          mailboxes: mailboxes.map { IMAPTestServer.Configuration.Mailbox(MailboxName($0)) })
+      })
+    configuration.host = host
+    configuration.plainPort = port
+    configuration.tlsPort = tlsPort
+    return configuration
+  }
+
+  private func announce(_ server: IMAPTestServer, _ file: String) {
+    let plain = server.plainPort ?? 0
+    let tls = server.tlsPort ?? 0
+    if json {
+      Console.line(
+        JSON.object([
+          ("host", .string(host)), ("port", .number(Int64(plain))), ("tlsPort", .number(Int64(tls))),
+          ("caFile", .string(file)),
+        ]).text)
+    } else {
+      Console.line("host     \(host)")
+      Console.line("port     \(plain)  (plain, STARTTLS)")
+      Console.line("TLS port \(tls)")
+      Console.line("CA file  \(file)")
+    }
+  }
+
+  private static func isLoopback(_ host: String) -> Bool {
+    if host == "::1" { return true }
+    let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+    return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+  }
+}

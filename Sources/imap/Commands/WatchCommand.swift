@@ -24,9 +24,10 @@ struct WatchCommand: AsyncParsableCommand {
     let interrupted = Interruption()
     try await reporting {
       try await connection.withClient { client in
+        _ = try await client.examine(MailboxName(mailbox))
+        // In this order nothing is lost: what came between is in the count.
         let events = await client.events()
-        let selected = try await client.examine(MailboxName(mailbox))
-        report(.exists(selected.exists))
+        report(.exists(await client.selected?.exists ?? 0))
         let usesIdle = try await client.supports(.idle)
         let stop = Task {
           await interrupted.wait()

@@ -8,6 +8,7 @@ struct ChildServer {
   let certificateFile: String
   private let process: Process
   private let input: Pipe
+  private let ended: DispatchSemaphore
 
   /// Starts the server and waits for the line in which it says where it listens.
   static func start(user: String, password: String, mailboxes: [String]) throws -> ChildServer {
@@ -20,6 +21,8 @@ struct ChildServer {
     let output = Pipe()
     process.standardInput = input
     process.standardOutput = output
+    let ended = DispatchSemaphore(value: 0)
+    process.terminationHandler = { _ in ended.signal() }
     do {
       try process.run()
     } catch {
@@ -36,12 +39,12 @@ struct ChildServer {
       var caFile: String
     }
     let ready = try JSONDecoder().decode(Ready.self, from: line.prefix { $0 != 0x0a })
-    return ChildServer(tlsPort: ready.tlsPort, certificateFile: ready.caFile, process: process, input: input)
+    return ChildServer(tlsPort: ready.tlsPort, certificateFile: ready.caFile, process: process, input: input, ended: ended)
   }
 
   /// Ends the server and waits for it.
   func stop() {
     try? input.fileHandleForWriting.close()
-    process.waitUntilExit()
+    ended.wait()
   }
 }

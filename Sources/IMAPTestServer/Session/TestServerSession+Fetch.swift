@@ -1,0 +1,101 @@
+import IMAPStateMachine
+
+/// FETCH and UID FETCH (RFC 9051, section 6.4.5).
+extension TestServerSession {
+  func fetch(
+    _ id: ServerCommandID, _ view: SelectedView, _ reference: MessageReference, _ items: [FetchItem],
+    _ changedSince: ModSeq?
+  ) {
+    var items = items
+    if changedSince != nil || items.contains(.modSeq) {
+      if !core.offers(.condStore) { return refuse(id, "CONDSTORE") }
+      usesCondStore = true
+    }
+    // RFC 7162, section 3.1.4.1: CHANGEDSINCE "implicitly adds the MODSEQ FETCH message data item".
+    if changedSince != nil, !items.contains(.modSeq) { items.append(.modSeq) }
+    // RFC 9051, section 6.4.9: a UID command tells the UID whether it was asked for or not.
+    if reference.isUID, !items.contains(.uid) { items.insert(.uid, at: 0) }
+    let setsSeen = !view.isReadOnly && items.contains(where: \.setsSeen)
+    let selection: SelectedView.Selection
+    do throws(StoreError) { selection = try view.select(reference) } catch {
+      return finish(id, error, expunges: reference.isUID)
+    }
+    let isIncomplete = selection.hasGhosts && !reference.isUID
+    let status = isIncomplete ? expunged : Status(.ok, "FETCH completed")
+    var walk = SelectionWalk(selection)
+    let step: (inout ServerConnection) throws(ConnectionError) -> Bool = { [self] machine throws(ConnectionError) in
+      guard let index = walk.next(in: view) else { return false }
+      if let changedSince, view.mailbox.messages[index].modSeq <= changedSince.rawValue { return true }
+      let isNewlySeen = setsSeen && markSeen(index, view)
+      let message = view.mailbox.messages[index]
+      machine.writeFetch(view.number(at: index)) { writer in
+        for item in items { write(item, of: message, view, to: &writer) }
+        if isNewlySeen {
+          // "if this causes the flags to change, they SHOULD be included as part of the FETCH responses".
+          if !items.contains(.flags) { writer.flags(view.flags(message)) }
+          if usesCondStore, !items.contains(.modSeq) { writer.modSeq(ModSeq(rawValue: message.modSeq)) }
+        }
+      }
+      return true
+    }
+    start(
+      Job(
+        step: step, finish: { [weak self] in self?.finish(id, status, expunges: reference.isUID) }))
+  }
+
+  /// Sets `\Seen`. Returns whether it was not set.
+  private func markSeen(_ index: Int, _ view: SelectedView) -> Bool {
+    let message = view.mailbox.messages[index]
+    if message.flags.contains(.seen) { return false }
+    var only = NumberRanges()
+    only.append(message.uid...message.uid)
+    // A system flag needs no room in the table, so this does not throw.
+    _ = try? view.mailbox.store(StoreOperation(.add, [.seen]), in: only, by: view)
+    return true
+  }
+
+  private func write(
+    _ item: FetchItem, of message: MailboxMessage, _ view: SelectedView, to writer: inout FetchWriter
+  ) {
+    let content = message.content
+    switch item {
+    case .uid: writer.uid(UID(rawValue: message.uid))
+    case .flags: writer.flags(view.flags(message))
+    case .internalDate: writer.internalDate(content.internalDate)
+    case .rfc822Size: writer.size(UInt64(content.size))
+    case .modSeq: writer.modSeq(ModSeq(rawValue: message.modSeq))
+    case .envelope: writer.envelope(content.envelope)
+    case .bodyStructure: writer.bodyStructure(content.bodyStructure(extended: true))
+    case .body: writer.body(content.bodyStructure(extended: false))
+    case .section(let section, _, let partial):
+      Self.write(.body(section), content.section(section, partial: partial), partial?.offset, of: content, to: &writer)
+    case .rfc822: Self.write(.rfc822, content.section(.full), nil, of: content, to: &writer)
+    case .rfc822Header: Self.write(.rfc822Header, content.section(.header), nil, of: content, to: &writer)
+    case .rfc822Text: Self.write(.rfc822Text, content.section(.text), nil, of: content, to: &writer)
+    }
+  }
+
+  private static func write(
+    _ name: SectionName, _ section: SectionBytes?, _ origin: UInt32?, of content: StoredMessage,
+    to writer: inout FetchWriter
+  ) {
+    switch section {
+    case nil: writer.section(name, origin: origin, bytes: nil)
+    case .collected(let bytes): writer.section(name, origin: origin, bytes: bytes.span)
+    case .range(let range):
+      let bytes = content.bytes
+      writer.section(name, origin: origin, bytes: bytes.span.extracting(range))
+    }
+  }
+}
+
+extension FetchItem {
+  /// Whether fetching the item sets `\Seen`.
+  var setsSeen: Bool {
+    switch self {
+    case .section(_, let peek, _): !peek
+    case .rfc822, .rfc822Text: true
+    default: false
+    }
+  }
+}

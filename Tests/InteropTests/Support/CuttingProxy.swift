@@ -1,0 +1,84 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+import Foundation
+import Synchronization
+
+/// A TCP proxy in front of a server that ends each connection after a number of bytes from the server. It knows no IMAP.
+final class CuttingProxy: Sendable {
+  let port: UInt16
+  private let target: UInt16
+  private let listener: Int32
+  private let budget: Mutex<Int>
+  private let passed = Mutex(0)
+
+  /// A proxy in front of `target`. It serves one connection after the other on a thread of its own.
+  init(target: UInt16) throws {
+    self.target = target
+    (listener, port) = try FreePort.listener()
+    budget = Mutex(0)
+    Thread.detachNewThread { [self] in serve() }
+  }
+
+  /// The next connection is cut behind this many bytes from the server.
+  func cut(after count: Int) { budget.withLock { $0 = count } }
+
+  /// How many bytes from the server the last connection let through.
+  var passedBytes: Int { passed.withLock { $0 } }
+
+  func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+
+  private func serve() {
+    while true {
+      let client = accept(listener, nil, nil)
+      if client < 0 { break }
+      guard let server = FreePort.connection(to: target) else {
+        close(client)
+        continue
+      }
+      relay(client, server)
+      close(client)
+      close(server)
+    }
+    close(listener)
+  }
+
+  private func relay(_ client: Int32, _ server: Int32) {
+    var left = budget.withLock { $0 }
+    passed.withLock { $0 = 0 }
+    var buffer = [UInt8](repeating: 0, count: 16 * 1024)
+    while true {
+      var sockets = [
+        pollfd(fd: client, events: Int16(POLLIN), revents: 0), pollfd(fd: server, events: Int16(POLLIN), revents: 0),
+      ]
+      guard unsafe poll(&sockets, 2, 30_000) > 0 else { return }
+      if sockets[0].revents != 0 {
+        let count = unsafe recv(client, &buffer, buffer.count, 0)
+        if count <= 0 || !send(server, buffer, count) { return }
+      }
+      if sockets[1].revents != 0 {
+        let count = unsafe recv(server, &buffer, buffer.count, 0)
+        if count <= 0 { return }
+        let allowed = min(count, left)
+        if !send(client, buffer, allowed) { return }
+        left -= allowed
+        passed.withLock { $0 += allowed }
+        if left == 0 { return }
+      }
+    }
+  }
+
+  private func send(_ descriptor: Int32, _ bytes: [UInt8], _ count: Int) -> Bool {
+    var sent = 0
+    while sent < count {
+      let more = unsafe bytes.withUnsafeBytes { bytes in
+        unsafe Foundation.send(descriptor, bytes.baseAddress.map { unsafe $0 + sent }, count - sent, Int32(MSG_NOSIGNAL))
+      }
+      if more <= 0 { return false }
+      sent += more
+    }
+    return true
+  }
+}

@@ -1,0 +1,112 @@
+import Foundation
+import IMAPLoop
+
+/// A Dovecot that a test starts for itself: on free ports of the loopback interface, with its own configuration,
+/// certificate and mail in a temporary folder, and ended with the object.
+final class DovecotServer {
+  struct Unavailable: Error, CustomStringConvertible {
+    var description: String
+  }
+
+  let plainPort: UInt16
+  let tlsPort: UInt16
+  let certificateFile: String
+  let password = "secret"
+  private let folder: URL
+  private let process: ServerProcess
+
+  init() throws {
+    guard let executable = ["/usr/sbin/dovecot", "/opt/homebrew/sbin/dovecot"].first(where: FileManager.default.isExecutableFile)
+    else {
+      throw Unavailable(description: "Dovecot is not installed: run Scripts/setup (Debian package dovecot-imapd)")
+    }
+    folder = FileManager.default.temporaryDirectory.appendingPathComponent("imap-dovecot-\(UUID().uuidString)")
+    for name in ["run/state", "mail", "log"] {
+      try FileManager.default.createDirectory(
+        at: folder.appendingPathComponent(name), withIntermediateDirectories: true,
+        attributes: [.posixPermissions: 0o755])
+    }
+    try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: folder.path + "/mail")
+    let certificate = try SelfSignedCertificate.generate(hosts: ["localhost", "127.0.0.1"])
+    certificateFile = folder.path + "/certificate.pem"
+    try certificate.certificatePEM.write(toFile: certificateFile, atomically: true, encoding: .utf8)
+    try certificate.privateKeyPEM.write(toFile: folder.path + "/key.pem", atomically: true, encoding: .utf8)
+    (plainPort, tlsPort) = try FreePort.pair()
+    try Self.configuration(folder.path, password, plainPort, tlsPort).write(
+      toFile: folder.path + "/dovecot.conf", atomically: true, encoding: .utf8)
+    process = try ServerProcess([executable, "-F", "-c", folder.path + "/dovecot.conf"])
+    // It answers once a connection is accepted and greeted; until then connecting is refused.
+    let deadline = Date().addingTimeInterval(20)
+    while !FreePort.greets(plainPort) {
+      if !process.isRunning || Date() > deadline {
+        let log = (try? String(contentsOfFile: folder.path + "/log/dovecot.log", encoding: .utf8)) ?? ""
+        throw Unavailable(description: "Dovecot did not start: \(log)")
+      }
+    }
+  }
+
+  deinit {
+    process.end()
+    try? FileManager.default.removeItem(at: folder)
+  }
+
+  private static func configuration(
+    _ folder: String, _ password: String, _ plainPort: UInt16, _ tlsPort: UInt16
+  ) -> String {
+    let isRoot = getuid() == 0
+    // Dovecot drops its rights where it has any; without them everything runs as the user of the test.
+    let users =
+      isRoot
+      ? "default_internal_user = dovecot\ndefault_login_user = dovenull\nmail_uid = nobody\nmail_gid = nogroup"
+      : """
+        default_internal_user = \(NSUserName())
+        default_login_user = \(NSUserName())
+        service anvil {
+          chroot =
+        }
+        service imap-login {
+          chroot =
+        }
+        """
+    return """
+      base_dir = \(folder)/run
+      state_dir = \(folder)/run/state
+      log_path = \(folder)/log/dovecot.log
+      protocols = imap
+      listen = 127.0.0.1
+      ssl = yes
+      ssl_cert = <\(folder)/certificate.pem
+      ssl_key = <\(folder)/key.pem
+      disable_plaintext_auth = no
+      auth_mechanisms = plain login
+      mail_location = sdbox:\(folder)/mail/%u
+      first_valid_uid = 1
+      first_valid_gid = 1
+      mail_fsync = never
+      mail_max_userip_connections = 100
+      \(users)
+      passdb {
+        driver = static
+        args = password=\(password)
+      }
+      userdb {
+        driver = static
+        args = \(isRoot ? "uid=nobody gid=nogroup " : "")home=\(folder)/mail/%u
+      }
+      namespace inbox {
+        inbox = yes
+        separator = /
+      }
+      service imap-login {
+        inet_listener imap {
+          port = \(plainPort)
+        }
+        inet_listener imaps {
+          port = \(tlsPort)
+          ssl = yes
+        }
+      }
+
+      """
+  }
+}

@@ -1,0 +1,191 @@
+import IMAPStateMachine
+
+@testable import IMAPTestServer
+
+/// Sessions without sockets: clients that speak bytes to a session, all on one core.
+final class SessionBench {
+  let core: ServerCore
+  /// INBOX of the first user.
+  let inbox: Mailbox
+  private(set) var clients: [Client] = []
+  private let queue = Queue()
+
+  /// What was put off.
+  private final class Queue {
+    var work: [() -> Void] = []
+  }
+
+  init(
+    withheld: Set<Capability> = [], requiresTLS: Bool = false, quota: Int = 1 << 30,
+    users: [String] = ["user"], offersStartTLS: Bool = true
+  ) {
+    var limits = StoreLimits()
+    limits.bytes = quota
+    let store = MailStore(uidValidity: 1, limits: limits)
+    for user in users { store.addUser(user, password: Secret("password")) }
+    inbox = users.first.flatMap { store.account($0)?.mailbox(.inbox) } ?? emptyMailbox()
+    core = ServerCore(
+      store: store, withheld: withheld, requiresTLS: requiresTLS, offersStartTLS: offersStartTLS,
+      clock: { 1_700_000_000 }, later: { [queue] in queue.work.append($0) })
+  }
+
+  /// A connection that was greeted.
+  func connect(isSecure: Bool = false) -> Client {
+    let client = Client(self, isSecure: isSecure)
+    clients.append(client)
+    client.session.greet()
+    settle()
+    return client
+  }
+
+  /// A connection whose user has logged in, with `mailbox` selected where one is named.
+  func user(_ name: String = "user", selecting mailbox: String? = nil) -> Client {
+    let client = connect()
+    client.send("x LOGIN \(name) password\r\n")
+    if let mailbox { client.send("x SELECT \(mailbox)\r\n") }
+    _ = client.take()
+    return client
+  }
+
+  /// Fills INBOX with messages of `texts`, whose line breaks become CRLF.
+  func deliver(_ texts: String..., flags: [Flag] = []) throws {
+    for text in texts {
+      try inbox.append(
+        StoredMessage(crlf(text), internalDate: InternalDate(unixSeconds: 1_600_000_000)), flags: flags)
+    }
+    settle()
+  }
+
+  /// Runs everything until nothing more happens.
+  func settle() {
+    // Bounded: sessions that keep each other busy are a bug that must fail, not hang.
+    for _ in 0..<100_000 {
+      var isBusy = false
+      while !queue.work.isEmpty {
+        queue.work.removeFirst()()
+        isBusy = true
+      }
+      for client in clients where client.drive() { isBusy = true }
+      if !isBusy { return }
+    }
+    for client in clients { client.note("LIVELOCK") }
+  }
+
+  /// The client's end of one connection.
+  final class Client: SessionPeer {
+    private(set) lazy var session = TestServerSession(self, core: bench.core)
+    var isSecure: Bool
+    // A cycle: a test that holds a client needs no other reference to the bench, and the process ends soon.
+    private let bench: SessionBench
+    private var machine: ServerConnection
+    private var input = ReceiveBuffer()
+    private var output: [UInt8] = []
+    private let now = MonotonicInstant(nanoseconds: 0)
+    private var hasNews = false
+    /// Whether the client reads what it is sent.
+    var reads = true
+
+    init(_ bench: SessionBench, isSecure: Bool) {
+      self.bench = bench
+      self.isSecure = isSecure
+      var configuration = ServerConnection.Configuration()
+      configuration.isEncrypted = isSecure
+      machine = ServerConnection(configuration, now: now)
+    }
+
+    func withConnection<Result, Failure: Error>(
+      _ body: (inout ServerConnection) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+      hasNews = true
+      return try body(&machine)
+    }
+
+    func close() {
+      machine.close(now: now)
+      hasNews = true
+    }
+
+    /// Says `text` and returns the answer.
+    @discardableResult
+    func send(_ text: String) -> String { send(Array(text.utf8)) }
+
+    @discardableResult
+    func send(_ bytes: [UInt8]) -> String {
+      input.append(bytes.span)
+      hasNews = true
+      bench.settle()
+      return take()
+    }
+
+    /// Sends a command and returns the lines of the answer without their ends.
+    func lines(_ command: String) -> [String] {
+      let text = send(command + "\r\n")
+      return text.split(separator: "\r\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+    }
+
+    /// Closes the client's end.
+    func hangUp() {
+      input.close()
+      hasNews = true
+      bench.settle()
+    }
+
+    /// What was sent to the client since the last call.
+    func take() -> String {
+      defer { output = [] }
+      return String(decoding: output, as: UTF8.self)
+    }
+
+    func note(_ text: String) { output += Array(text.utf8) }
+
+    /// How many bytes wait for the client to read.
+    var waiting: Int { machine.outboundCount }
+
+    /// Goes on as far as possible. Returns whether anything happened.
+    func drive() -> Bool {
+      if !hasNews && (machine.outboundCount == 0 || !reads) { return false }
+      hasNews = false
+      while step(&input) {}
+      if reads, machine.outboundCount > 0 {
+        let count = Self.flush(&machine, into: &output)
+        hasNews = true
+        // As a channel: told only where more was waiting than its high watermark.
+        if count > 64 * 1024 { session.resume() }
+      }
+      return true
+    }
+
+    /// A span of a class's property cannot be named, that of an `inout` argument can.
+    private static func flush(_ machine: inout ServerConnection, into output: inout [UInt8]) -> Int {
+      let count = machine.outboundCount
+      output += machine.outbound.array(0..<count)
+      machine.consumeOutbound(count)
+      return count
+    }
+
+    private func step(_ input: inout ReceiveBuffer) -> Bool {
+      do throws(ConnectionError) {
+        let event = try machine.next(&input, now: now)
+        switch event {
+        case .needMoreInput, .paused: return false
+        case .closed:
+          session.closed()
+          _ = Self.flush(&machine, into: &output)
+          output += Array("<closed>".utf8)
+          return false
+        case .upgrade:
+          session.handle(event)
+          _ = Self.flush(&machine, into: &output)
+          output += Array("<tls>".utf8)
+          isSecure = true
+          machine.upgraded(.tls, now: now)
+        default: session.handle(event)
+        }
+        return true
+      } catch {
+        output += Array("<\(error)>".utf8)
+        return false
+      }
+    }
+  }
+}
