@@ -98,7 +98,10 @@ import Testing
       (["list", "--host", "no.such.host.invalid"] + account, "password\n", 68, "unknown host"),
       (["list", "--host", "127.0.0.1"] + port + account, "password\n", 76, "--ca-file"),
       (["list", "--host", "127.0.0.1", "--port", "\(closed)"] + account, "password\n", 69, "--port"),
-      (["fetch", "--mailbox", "nowhere", "--host", "127.0.0.1"] + port + account + trusted, "password\n", 66, "no such mailbox"),
+      (
+        ["fetch", "--mailbox", "nowhere", "--host", "127.0.0.1"] + port + account + trusted, "password\n", 66,
+        "no such mailbox"
+      ),
       (["status", "nowhere", "--host", "127.0.0.1"] + port + account + trusted, "password\n", 66, "no such mailbox"),
       (["list", "--host", "127.0.0.1", "--user", "x", "--password-file", "/no/such/file"], "", 74, "/no/such/file"),
     ]
@@ -141,9 +144,10 @@ import Testing
       """
     let whole = try await Tool.run(["decode"], input: input)
     #expect(whole.status == 0)
-    #expect(whole.objects.map { $0["type"] as? String } == [
-      "untagged", "untagged", "untagged", "untagged", "malformed", "tagged",
-    ])
+    #expect(
+      whole.objects.map { $0["type"] as? String } == [
+        "untagged", "untagged", "untagged", "untagged", "malformed", "tagged",
+      ])
     let items = whole.objects[1]["items"] as? [String: any Sendable]
     #expect(items?["BODY[]"] as? String == "a\r\nb\r\n")
     #expect(whole.objects[2]["mailbox"] as? String == "Entwürfe")

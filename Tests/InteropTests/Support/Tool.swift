@@ -17,7 +17,8 @@ enum Tool {
 
   /// Beside the test program, wherever that was built.
   static let executable: URL = {
-    let program = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+    let program =
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
     return URL(fileURLWithPath: program).deletingLastPathComponent().appendingPathComponent("imap")
   }()
 
