@@ -43,6 +43,11 @@ final class ClientLog: ClientChannelDelegate {
     closeCount += 1
     lines.append("closed: \(describe(reason))")
     onClosed?(self)
+    // Scripts hold what they are part of.
+    onLine = nil
+    onLiteral = nil
+    onWritable = nil
+    onClosed = nil
   }
 
   private func add(_ channel: ClientChannel, _ line: String) {

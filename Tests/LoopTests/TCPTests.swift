@@ -38,6 +38,10 @@ private final class Recorder: StreamOwner {
   func streamClosed(_ stream: TCPStream) {
     events.append("closed")
     onClosed?()
+    // Scripts hold what they are part of.
+    onReceive = nil
+    onDrained = nil
+    onClosed = nil
   }
 }
 
