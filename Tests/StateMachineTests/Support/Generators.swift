@@ -17,7 +17,8 @@ struct Generator {
   /// Texts that are easily written or read wrongly.
   static let awkwardTexts = [
     "", " ", "NIL", "nil", "a b", "a\"b", "\\", "a\\\\b\"", "\"", "{5}", "{3+}\r\n", "~{1}", "(", ")", "[x]", "%", "*",
-    "a\r\nb", "\r", "\n", "=?UTF-8?Q?x?=", "\u{e4}\u{f6}\u{fc}", "\u{65e5}\u{672c}\u{8a9e}", "\u{1f600}", "+", "x) UID 5",
+    "a\r\nb", "\r", "\n", "=?UTF-8?Q?x?=", "\u{e4}\u{f6}\u{fc}", "\u{65e5}\u{672c}\u{8a9e}", "\u{1f600}", "+",
+    "x) UID 5",
     "\" ", "\")", "tab\there", "0", "INBOX", "]", "<a@b>", "\u{1}\u{7f}",
   ]
 
