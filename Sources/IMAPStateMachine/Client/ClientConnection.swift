@@ -9,8 +9,8 @@ import DequeModule
 /// ``handleTimeout(now:)`` when ``nextDeadline`` comes. Calls in another order do no harm.
 ///
 /// Commands may be enqueued at any time and in any number. Each is sent as early as RFC 9051, section 5.5 lets it.
-/// Every enqueued command ends in exactly one ``ClientEvent/completed(_:_:)`` or ``ClientEvent/failed(_:_:)``, and the
-/// connection in exactly one ``ClientEvent/closed(_:)``.
+/// Every enqueued command ends in exactly one ``ClientEvent/completed(_:_:)`` or ``ClientEvent/failed(_:_:)``, a STARTTLS
+/// that was agreed on in ``ClientEvent/upgrade(_:_:)``, and the connection in exactly one ``ClientEvent/closed(_:)``.
 public struct ClientConnection: ~Copyable {
   /// What a connection may be told at its start.
   public struct Configuration: Sendable {

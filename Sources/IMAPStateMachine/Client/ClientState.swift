@@ -25,6 +25,8 @@ struct ClientState: ~Copyable {
   var nextTag: UInt32 = 1
   /// When the server was last heard, or last given something to do.
   var lastProgress: MonotonicInstant
+  /// How many bytes had come then.
+  var received = 0
 
   init(_ configuration: ClientConnection.Configuration, now: MonotonicInstant) {
     self.configuration = configuration
@@ -51,7 +53,14 @@ struct ClientState: ~Copyable {
     return .reading
   }
 
-  mutating func takePending() -> PendingEvent? { pending.popFirst() }
+  mutating func takePending() -> PendingEvent? {
+    while let event = pending.popFirst() {
+      guard case .readyForLiteral(let id, _) = event else { return event }
+      // Since it was queued, the caller may have written more, and the command may have ended.
+      if case .append(id, let remaining, isReady: true, _) = flow { return .readyForLiteral(id, remaining) }
+    }
+    return nil
+  }
 
   // MARK: What the user wants
 
@@ -59,7 +68,8 @@ struct ClientState: ~Copyable {
     if let closing { throw closing }
     if queue.count >= configuration.maximumQueued {
       throw .limit(
-        LimitExceeded(limit: .queuedCommands, value: UInt64(configuration.maximumQueued), offset: parser.offset))
+        LimitExceeded(limit: .queuedCommands, value: UInt64(max(0, configuration.maximumQueued)), offset: parser.offset)
+      )
     }
     let id = CommandID(rawValue: nextID)
     nextID &+= 1
@@ -100,6 +110,7 @@ struct ClientState: ~Copyable {
   ) throws(ConnectionError) -> Int {
     guard case .append(id, let remaining, isReady: true, _) = flow else { throw misuse(.unknownCommand) }
     if UInt64(bytes.count) > remaining { throw misuse(.literalOverrun) }
+    if bytes.isEmpty { return 0 }
     let count = min(bytes.count, max(0, Self.outboundHighWatermark - outbound.count))
     outbound.append(bytes.extracting(first: count))
     lastProgress = now
@@ -297,6 +308,8 @@ struct ClientState: ~Copyable {
   mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant) -> Step {
     // Counted before the event borrows the buffer: what lies behind a STARTTLS answer decides.
     let received = parser.position + input.unread
+    if received > self.received, session != .greeting, !isLoggingOut, byeText == nil { lastProgress = now }
+    self.received = received
     do throws(ParseError) {
       let event = try parser.next(&input)
       if case .needMoreInput = event { return .event(.needMoreInput) }
@@ -379,7 +392,11 @@ struct ClientState: ~Copyable {
       // RFC 9051, section 6.2: what was announced before is void.
       capabilities = nil
     case .startTLS where isOK:
-      if bytesBehind > 0 { return violation(.plaintextAfterStartTLS) }
+      if bytesBehind > 0 {
+        // It is not over before it got its last event.
+        inFlight.append(command)
+        return violation(.plaintextAfterStartTLS)
+      }
       capabilities = nil
       flow = .upgrading(.tls)
       return .event(.upgrade(.tls, command.id))
@@ -418,7 +435,7 @@ struct ClientState: ~Copyable {
     case .append(command.id, let remaining, let isReady, _):
       if isReady { pad(remaining) } else { flow = .open }
     case .authenticating(command.id, _): flow = .open
-    case .idle(command.id, .ending(renew: true)) where status.condition == .ok:
+    case .idle(command.id, .ending(renew: true)) where status.condition == .ok && byeText == nil:
       let traits = command.traits
       outbound.append(CommandTag.prefix)
       outbound.append(decimal: nextTag)

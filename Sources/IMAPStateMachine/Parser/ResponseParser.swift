@@ -50,7 +50,7 @@ public struct ResponseParser: ~Copyable {
   }
 
   /// A parser.
-  public init(limits: ParserLimits = ParserLimits()) { self.limits = limits }
+  public init(limits: ParserLimits = ParserLimits()) { self.limits = limits.countable }
 
   /// The next event. Throws where framing is lost or a bound was passed: nothing behind that point can be trusted, and
   /// every later call throws the same. Damage that leaves the framing intact is an event.
