@@ -26,35 +26,40 @@ struct CommandTraits: OptionSet {
       self = .barrier
     case .capability, .id, .namespace, .noop:
       self = .mayExpunge
-    case .list, .status:
+    case .list:
       self = [.mayExpunge, .readsMailboxes]
+    case .status:
+      self = [.mayExpunge, .readsMailboxes, .readsFlags]
     case .create, .delete, .append:
       self = [.mayExpunge, .changesMailboxes, .readsMailboxes]
     case .expunge, .uidExpunge:
-      self = [.mayExpunge, .readsFlags, .changesMailboxes]
+      self = [.mayExpunge, .changesMailboxes]
     case .search(let key, let uid, _):
-      self = uid ? [.mayExpunge, .readsFlags] : [.usesSequenceNumbers, .readsFlags]
+      self = uid ? [.mayExpunge] : [.usesSequenceNumbers]
+      formUnion([.readsFlags, .readsMailboxes])
       if Self.usesSequenceNumbers(key) { insert(.usesSequenceNumbers) }
     case .fetch(let messages, let items, let since):
-      self = Self.reference(messages)
+      self = Self.reference(messages).union(.readsMailboxes)
       if items.contains(.flags) || since != nil { insert(.readsFlags) }
       if items.contains(where: Self.setsSeen) { insert(.changesFlags) }
     case .store(let messages, _, let since):
-      self = Self.reference(messages).union(.changesFlags)
+      self = Self.reference(messages).union([.changesFlags, .readsMailboxes])
       if since != nil { insert(.readsFlags) }
     case .copy(let messages, _), .move(let messages, _):
-      self = Self.reference(messages).union([.mayExpunge, .readsFlags, .changesMailboxes, .readsMailboxes])
+      self = Self.reference(messages).union([.mayExpunge, .changesMailboxes, .readsMailboxes])
     }
   }
 
   /// Whether a command with these traits may be sent while one with `earlier` is in flight.
+  ///
+  /// RFC 9051, section 5.5 forbids sequence numbers behind what may bring EXPUNGE, and commands whose results depend on one
+  /// another. Its examples of what is allowed show the direction: FETCH + STORE + SEARCH + NOOP and STORE + COPY + EXPUNGE; a
+  /// later command may change what an earlier one has read.
   func mayFollow(_ earlier: CommandTraits) -> Bool {
     if contains(.barrier) || earlier.contains(.barrier) { return false }
     if contains(.usesSequenceNumbers), earlier.contains(.mayExpunge) { return false }
-    if contains(.readsFlags), earlier.contains(.changesFlags) { return false }
-    if contains(.changesFlags), earlier.contains(.readsFlags) { return false }
-    if contains(.readsMailboxes), earlier.contains(.changesMailboxes) { return false }
-    return !(contains(.changesMailboxes) && earlier.contains(.readsMailboxes))
+    if contains(.readsFlags) || contains(.changesFlags), earlier.contains(.changesFlags) { return false }
+    return !(contains(.readsMailboxes) && earlier.contains(.changesMailboxes))
   }
 
   private static func reference(_ messages: MessageReference) -> CommandTraits {
