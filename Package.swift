@@ -25,7 +25,6 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
   ],
   targets: [
     .systemLibrary(
@@ -41,7 +40,6 @@ let package = Package(
       dependencies: [
         "IMAPStateMachine", "CUV", "CSSL",
         .product(name: "DequeModule", package: "swift-collections"),
-        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: withLifetimes),
     .target(
@@ -51,7 +49,6 @@ let package = Package(
       dependencies: [
         "IMAPStateMachine", "IMAPLoop", "IMAPTestServer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: withLifetimes),
     .testTarget(

@@ -38,6 +38,10 @@ private final class Recorder: StreamOwner {
   func streamClosed(_ stream: TCPStream) {
     events.append("closed")
     onClosed?()
+    // Scripts hold what they are part of.
+    onReceive = nil
+    onDrained = nil
+    onClosed = nil
   }
 }
 
@@ -46,7 +50,8 @@ private let loopback = SocketAddress(numeric: "127.0.0.1", port: 0)
 @Suite(.timeLimit(.minutes(1))) struct TCPTests {
   /// Listens, connects, and hands both ends to `body` on the loop's thread.
   private func withPair(
-    on loop: EventLoop, _ body: @escaping @Sendable (_ client: TCPStream, _ server: TCPStream, _ done: Promise<String>) -> Void
+    on loop: EventLoop,
+    _ body: @escaping @Sendable (_ client: TCPStream, _ server: TCPStream, _ done: Promise<String>) -> Void
   ) async throws -> String {
     let done = Promise<String>()
     let address = try #require(loopback)
@@ -65,7 +70,8 @@ private let loopback = SocketAddress(numeric: "127.0.0.1", port: 0)
           meet()
         }
         let deadline = loop.now.advanced(by: .seconds(10))
-        _ = Connector(loop: loop, host: "127.0.0.1", port: listener.value?.address.port ?? 0, deadline: deadline) { result in
+        _ = Connector(loop: loop, host: "127.0.0.1", port: listener.value?.address.port ?? 0, deadline: deadline) {
+          result in
           guard case .success(let stream) = result else { return done.fulfil("\(result)") }
           connected.value = stream
           stream.owner = Recorder()
@@ -119,7 +125,9 @@ private let loopback = SocketAddress(numeric: "127.0.0.1", port: 0)
           if stream.queued == 0 { stream.close() }
         }
         far.onClosed = {
-          let isRight = far.received.indices.allSatisfy { far.received[$0] == UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+          let isRight = far.received.indices.allSatisfy {
+            far.received[$0] == UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8)
+          }
           done.fulfil("\(far.received.count) \(isRight) \(far.events)")
         }
         _ = try? server.startReading()
@@ -346,7 +354,8 @@ private let loopback = SocketAddress(numeric: "127.0.0.1", port: 0)
       #expect(error == .timedOut(.connect) || error?.transportOperation == .connect)
       let resolving = await connect(loop, host: "localhost", port: 9, within: .zero)
       #expect(
-        resolving == .timedOut(.resolve) || resolving == .timedOut(.connect) || resolving?.transportOperation == .connect)
+        resolving == .timedOut(.resolve) || resolving == .timedOut(.connect)
+          || resolving?.transportOperation == .connect)
     }
   }
 

@@ -78,7 +78,9 @@ private final class TLSPair {
 }
 
 @Suite struct TLSEngineTests {
-  private static let certificate = Result { try SelfSignedCertificate.generate(hosts: ["localhost", "127.0.0.1", "::1"]) }
+  private static let certificate = Result {
+    try SelfSignedCertificate.generate(hosts: ["localhost", "127.0.0.1", "::1"])
+  }
 
   private func pair(
     host: String = "localhost", certificate: SelfSignedCertificate? = nil, trust: TLSContext.Trust? = nil

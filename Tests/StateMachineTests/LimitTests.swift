@@ -191,7 +191,7 @@ import Testing
     #expect(thrown == [.limit(error), .limit(error), .limit(error)])
     let waiting = machine.outbound.count
     #expect(waiting == 0)
-    #expect(throws: ConnectionError.misuse(.init(.closed, state: "closed"))) {
+    #expect(throws: ConnectionError.limit(error)) {
       try machine.enqueue(.noop, now: now)
     }
   }

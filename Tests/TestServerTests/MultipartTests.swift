@@ -230,11 +230,11 @@ import Testing
   @Test func digestPartsAreMessages() {
     let message = StoredMessage(
       lines: "Content-Type: multipart/digest; boundary=B\n\n--B\n\nSubject: a\n\nx\n"
-        + "--B\nContent-Type: text/plain\n\ny\n--B--")
+        + "--B\nContent-Type: TEXT/plain\n\ny\n--B--")
     #expect(
       message.bodyText == #"(("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 15 "#
         + #"(NIL "a" NIL NIL NIL NIL NIL NIL NIL NIL) ("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 1 0) 2)"#
-        + #"("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 0) "DIGEST")"#)
+        + #"("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 1 0) "DIGEST")"#)
     #expect(message.text(Section(part: [1], .header)) == "Subject: a\r\n\r\n")
   }
 

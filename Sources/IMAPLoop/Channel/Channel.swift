@@ -9,8 +9,9 @@ import IMAPStateMachine
 ///
 /// Everything must happen on the loop's thread. A channel lives until its delegate was told that it is closed, which happens
 /// exactly once.
-// `driveMachine`, `sendOutbound` and the other methods below "What the subclass does" are the whole interface to a machine.
 public class Channel: LoopMember {
+  // `driveMachine`, `sendOutbound` and the other methods below "What the subclass does" are the whole interface to a machine.
+
   /// Where a connection is in its life, as far as the transport is concerned.
   enum Phase: UInt8 {
     /// There is no socket yet.
@@ -45,6 +46,8 @@ public class Channel: LoopMember {
     let host: String?
     /// How long a TLS handshake may take.
     let handshakeTimeout: Duration
+    /// When the connection must be set up, implicit TLS included; nil where only the handshake counts.
+    var deadline: MonotonicInstant?
     var connector: Connector?
 
     init(tls: TLSContext?, isImplicit: Bool, host: String?, handshakeTimeout: Duration) {
@@ -55,7 +58,7 @@ public class Channel: LoopMember {
     }
   }
 
-  private struct Flags: OptionSet {
+  struct Flags: OptionSet {
     var rawValue: UInt8
     /// The machine may have something to say without new input.
     static let needsDrive = Flags(rawValue: 1 << 0)
@@ -74,7 +77,7 @@ public class Channel: LoopMember {
   }
 
   /// Unread input between two reads.
-  private enum Tail {
+  enum Tail {
     case none
     /// A few bytes, kept exactly. They go in front of the next read.
     case small([UInt8])
@@ -82,7 +85,7 @@ public class Channel: LoopMember {
     case large(Box)
   }
 
-  private final class Box {
+  final class Box {
     var buffer: ReceiveBuffer
     init(unreadOf source: borrowing ReceiveBuffer) {
       buffer = ReceiveBuffer(minimumCapacity: source.unread)
@@ -90,19 +93,19 @@ public class Channel: LoopMember {
     }
   }
 
-  private final class Ending {
+  final class Ending {
     let reason: CloseReason
     init(_ reason: CloseReason) { self.reason = reason }
   }
 
-  private(set) final var phase = Phase.connecting
-  private final var flags: Flags = []
+  final var phase = Phase.connecting
+  final var flags: Flags = []
   final var setup: Setup?
-  private final var stream: TCPStream?
-  private final var tls: TLSEngine?
-  private final var tail = Tail.none
-  private final var transportDeadline = MonotonicInstant(nanoseconds: .max)
-  private final var end: Ending?
+  final var stream: TCPStream?
+  final var tls: TLSEngine?
+  final var tail = Tail.none
+  final var transportDeadline = MonotonicInstant(nanoseconds: .max)
+  final var end: Ending?
 
   init(loop: EventLoop, setup: Setup?) {
     self.setup = setup
@@ -202,11 +205,11 @@ public class Channel: LoopMember {
   /// Bytes at which it may go on.
   static var lowWatermark: Int { 32 * 1024 }
   /// Input that is kept for a machine that does not want it yet.
-  private static var pausedInput: Int { 16 * 1024 }
+  static var pausedInput: Int { 16 * 1024 }
   /// How long the last bytes may take to be sent.
-  private static var finishTimeout: Duration { .seconds(10) }
+  static var finishTimeout: Duration { .seconds(10) }
   /// How long the peer may take to close after us.
-  private static var lingerTimeout: Duration { .seconds(2) }
+  static var lingerTimeout: Duration { .seconds(2) }
 
   // MARK: The tick
 
@@ -270,7 +273,7 @@ extension Channel {
     if stream == nil { loop.markDirty(self) } else { closeStream() }
   }
 
-  private func ready() {
+  final func ready() {
     phase = .open
     transportDeadline = MonotonicInstant(nanoseconds: .max)
     transportReady()
@@ -280,13 +283,14 @@ extension Channel {
   }
 
   /// Starts TLS. All bytes that were to be sent before are queued already.
-  private func secure() {
+  final func secure() {
     phase = .securing
     tail = .none
     guard let setup, let context = setup.tls else {
       return fail(.transport(.init(.tls, message: "no TLS configuration for this connection")))
     }
-    transportDeadline = loop.now.advanced(by: setup.handshakeTimeout)
+    let own = loop.now.advanced(by: setup.handshakeTimeout)
+    transportDeadline = isMachineRunning ? own : setup.deadline ?? own
     do throws(ConnectionError) {
       let engine = try TLSEngine(context, host: setup.host, port: loop.tlsPort)
       loop.counters.open(.tls)
@@ -299,7 +303,7 @@ extension Channel {
     }
   }
 
-  private func secured() {
+  final func secured() {
     transportDeadline = MonotonicInstant(nanoseconds: .max)
     if isMachineRunning {
       phase = .open
@@ -314,343 +318,16 @@ extension Channel {
   }
 
   /// STARTTLS was given up in the middle: the machine has the last word, but nothing can be sent.
-  private func stopSecuring() {
+  final func stopSecuring() {
     flags.formUnion([.broken, .ending])
     transportDeadline = MonotonicInstant(nanoseconds: .max)
     phase = .open
   }
 
-  private func releaseSetup() {
+  final func releaseSetup() {
     if !(setup is SharedSetup) { setup = nil }
   }
 }
 
 /// A setup that a server's connections share.
 class SharedSetup: Channel.Setup {}
-
-// MARK: - Input
-
-extension Channel: StreamOwner {
-  final func streamConnected(_ stream: TCPStream, error: LoopError?) {}
-
-  @unsafe final func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
-    if tls != nil || phase != .open { return unsafe loop.tlsPort.readBuffer }
-    switch tail {
-    case .large(let box): return unsafe box.buffer.prepareForRead(suggested: EventLoop.readSize)
-    case .small(let bytes): loop.scratch.append(bytes.span)
-    case .none: break
-    }
-    return unsafe loop.scratch.prepareForRead(suggested: EventLoop.readSize)
-  }
-
-  final func stream(_ stream: TCPStream, received count: Int) {
-    if tls != nil {
-      if count > 0 && (phase == .open || phase == .securing) { decrypt(count) }
-    } else if phase == .open {
-      if case .large(let box) = tail {
-        box.buffer.commitRead(count)
-      } else if count > 0 {
-        loop.scratch.commitRead(count)
-      } else {
-        // The stashed bytes were only copied in front.
-        loop.scratch.reset()
-      }
-      if count > 0 { pump(isLoaded: true) }
-    }
-    loop.markDirty(self)
-  }
-
-  final func streamEnded(_ stream: TCPStream) {
-    flags.insert(.sawEnd)
-    switch phase {
-    case .securing:
-      do throws(ConnectionError) { try tls?.endOfInput() } catch { return fail(error) }
-      fail(.transport(.init(.tls, message: "connection closed during the handshake")))
-    case .open: changed()
-    case .finishing: loop.markDirty(self)
-    case .lingering: closeStream()
-    case .connecting, .closed: break
-    }
-  }
-
-  final func streamFailed(
-    _ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError
-  ) {
-    fail(error.connectionError(operation))
-  }
-
-  final func streamDrained(_ stream: TCPStream) { loop.markDirty(self) }
-
-  final func streamClosed(_ stream: TCPStream) {
-    self.stream = nil
-    if end == nil, isMachineRunning {
-      // The loop shuts down and has closed the socket itself.
-      machineCloses()
-      flags.formUnion([.broken, .ending])
-      phase = .open
-      pump()
-    }
-    phase = .closed
-    deliverEnd(end ?? Ending(.local))
-  }
-
-  /// Hands what is unread, and what was just read into the loop's buffer if `isLoaded`, to the machine.
-  private func pump(isLoaded: Bool = false) {
-    // Never inside another connection's event: that one has borrowed the loop's buffer.
-    if loop.isDriving { return changed() }
-    loop.isDriving = true
-    let result: DriveResult
-    if case .large(let box) = tail {
-      result = drive(&box.buffer)
-      let unread = box.buffer.unread
-      if unread == 0 {
-        tail = .none
-      } else if unread <= EventLoop.stashLimit {
-        tail = .small(box.buffer.takeUnread())
-      }
-    } else {
-      if !isLoaded, case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
-      tail = .none
-      result = drive(&loop.scratch)
-      let unread = loop.scratch.unread
-      if unread > EventLoop.stashLimit {
-        tail = .large(Box(unreadOf: loop.scratch))
-      } else if unread > 0 {
-        tail = .small(loop.scratch.takeUnread())
-      }
-      loop.scratch.reset()
-    }
-    loop.isDriving = false
-    flags.remove([.needsDrive, .machinePaused])
-    switch result {
-    case .needsInput: break
-    case .paused: flags.insert(.machinePaused)
-    case .upgrade: upgrade()
-    case .closed(let reason): machineEnded(reason)
-    }
-    updateReading()
-  }
-
-  private func drive(_ input: inout ReceiveBuffer) -> DriveResult {
-    if flags.contains(.sawEnd) { input.close() }
-    return driveMachine(&input)
-  }
-
-  private func upgrade() {
-    sendAll()
-    if flags.contains(.broken) { return changed() }
-    secure()
-  }
-
-  private func machineEnded(_ reason: CloseReason) {
-    if end == nil { end = Ending(reason) }
-    if phase != .open { return }
-    if flags.contains(.broken) { return closeStream() }
-    phase = .finishing
-    transportDeadline = loop.now.advanced(by: Self.finishTimeout)
-    loop.markDirty(self)
-  }
-
-  /// Decrypts everything that has arrived. Nothing of it stays behind as ciphertext: what a paused machine does not want is
-  /// kept as plain text.
-  private func decrypt(_ count: Int) {
-    guard let engine = tls else { return }
-    let wasEstablished = engine.isEstablished
-    var isClosed = false
-    var failure: ConnectionError?
-    if !isLarge, case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
-    let port = loop.tlsPort
-    do throws(ConnectionError) {
-      try port.withReadBuffer(count) { () throws(ConnectionError) in
-        if try !engine.handshake() { return }
-        if case .large(let box) = tail {
-          isClosed = try engine.read(into: &box.buffer) == .closed
-        } else {
-          isClosed = try engine.read(into: &loop.scratch) == .closed
-        }
-      }
-    } catch {
-      failure = error
-    }
-    // An alert tells the peer what was wrong.
-    writeCiphertext()
-    if isClosed { flags.insert(.sawEnd) }
-    if engine.isEstablished && !wasEstablished && phase == .securing { secured() }
-    // What was decrypted before a bad record came from the peer all the same.
-    if phase == .open { pump(isLoaded: true) } else { loop.scratch.reset() }
-    if let failure { fail(failure) }
-  }
-
-  private var isLarge: Bool {
-    if case .large = tail { return true }
-    return false
-  }
-
-  private func updateReading() {
-    guard let stream else { return }
-    var reads = !flags.contains(.sawEnd)
-    switch phase {
-    case .connecting, .closed: reads = false
-    case .securing, .lingering: break
-    // Reading on shows whether the peer goes away; the bytes are of no use.
-    case .finishing: reads = false
-    case .open:
-      if isHeld || flags.contains(.broken) { reads = false }
-      if flags.contains(.machinePaused) && unreadCount > Self.pausedInput { reads = false }
-      if flags.contains(.congested) && stopsReadingWhenCongested { reads = false }
-    }
-    if !reads { return stream.pauseReading() }
-    do throws(LoopError) { try stream.startReading() } catch { fail(error.connectionError(.read)) }
-  }
-
-  private var unreadCount: Int {
-    switch tail {
-    case .none: 0
-    case .small(let bytes): bytes.count
-    case .large(let box): box.buffer.unread
-    }
-  }
-}
-
-// MARK: - Output
-
-extension Channel {
-  private func flush() {
-    if flags.contains(.broken) { return }
-    let before = outboundCount
-    // A writer that stopped by itself at so many bytes is told as well when they are gone.
-    if before > Self.highWatermark { flags.insert(.congested) }
-    if tls != nil { flushEncrypted(limit: Self.highWatermark) } else { flushPlain(limit: Self.highWatermark) }
-    if flags.contains(.broken) { return }
-    let left = outboundCount
-    let pending = left + (stream?.queued ?? 0)
-    if pending > Self.highWatermark {
-      flags.insert(.congested)
-    } else if flags.contains(.congested), pending <= Self.lowWatermark {
-      flags.remove(.congested)
-      becameWritable()
-    }
-    // A machine may have waited for room.
-    if left < before { changed() }
-  }
-
-  /// Sends or queues all that the machine has, whatever the watermarks: what follows has another form.
-  private func sendAll() {
-    if tls != nil { flushEncrypted(limit: .max) } else { flushPlain(limit: .max) }
-  }
-
-  private func flushPlain(limit: Int) {
-    guard let stream else { return }
-    var failure: LoopError?
-    sendOutbound { bytes in
-      do throws(LoopError) {
-        return try stream.write(bytes, queueing: limit)
-      } catch {
-        failure = error
-        return 0
-      }
-    }
-    if let failure { fail(failure.connectionError(.write)) }
-  }
-
-  private func flushEncrypted(limit: Int) {
-    guard let stream, let engine = tls, engine.isEstablished else { return }
-    var failure: ConnectionError?
-    sendOutbound { bytes in
-      var sent = 0
-      do throws(ConnectionError) {
-        while sent < bytes.count, stream.queued < limit, failure == nil {
-          let count = try engine.write(bytes.extracting(sent...))
-          if count == 0 { break }
-          sent += count
-          if loop.tlsPort.output.count >= Self.highWatermark { failure = sendCiphertext() }
-        }
-      } catch {
-        failure = error
-      }
-      return sent
-    }
-    failure = sendCiphertext() ?? failure
-    if let failure { fail(failure) }
-  }
-
-  /// Writes what OpenSSL has left for the peer.
-  private func writeCiphertext() {
-    if let error = sendCiphertext() { fail(error) }
-  }
-
-  private func sendCiphertext() -> ConnectionError? {
-    let port = loop.tlsPort
-    defer { port.clearOutput() }
-    guard let stream, !port.output.isEmpty, !flags.contains(.broken) else { return nil }
-    do throws(LoopError) {
-      _ = try stream.write(port.output.span)
-      return nil
-    } catch {
-      return error.connectionError(.write)
-    }
-  }
-}
-
-// MARK: - The end
-
-extension Channel {
-  /// The transport does not work any more.
-  private func fail(_ error: ConnectionError) {
-    switch phase {
-    case .connecting: endBeforeMachine(.error(error))
-    case .securing:
-      if !isMachineRunning { return endBeforeMachine(.error(error)) }
-      machineFails(error)
-      stopSecuring()
-      changed()
-    case .open:
-      if flags.contains(.broken) { return }
-      flags.formUnion([.broken, .ending])
-      machineFails(error)
-      changed()
-    case .finishing, .lingering: closeStream()
-    case .closed: break
-    }
-  }
-
-  /// Sends the machine's last bytes, says goodbye in TLS, then closes.
-  private func finish() {
-    guard let stream else { return closeStream() }
-    sendAll()
-    if flags.contains(.broken) || phase != .finishing { return closeStream() }
-    if let tls {
-      tls.close()
-      writeCiphertext()
-    }
-    if phase != .finishing || stream.queued > 0 { return }
-    if !lingers || flags.contains(.sawEnd) { return closeStream() }
-    // Closing a socket with unread input resets it, and the peer may never see what was sent last.
-    phase = .lingering
-    transportDeadline = loop.now.advanced(by: Self.lingerTimeout)
-    stream.shutdownWriting()
-  }
-
-  private func closeStream() {
-    if phase == .closed { return }
-    phase = .closed
-    loop.disarm(self)
-    if let stream { stream.close() } else { loop.markDirty(self) }
-  }
-
-  private func deliverEnd(_ end: Ending) {
-    phase = .closed
-    loop.disarm(self)
-    self.end = end
-    tail = .none
-    let setup = self.setup
-    self.setup = nil
-    if tls != nil {
-      tls = nil
-      loop.counters.close(.tls)
-      loop.counters.free(.tls)
-    }
-    becameClosed(end.reason)
-    if let setup { releasedSetup(setup) }
-  }
-}

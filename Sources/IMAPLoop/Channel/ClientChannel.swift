@@ -52,6 +52,7 @@ public final class ClientChannel: Channel {
     let setup = ClientSetup(host: host, security: security, configuration: configuration, timeout: timeout)
     super.init(loop: loop, setup: setup)
     let deadline = loop.now.advanced(by: timeout)
+    setup.deadline = deadline
     setup.connector = Connector(loop: loop, host: host, port: port, deadline: deadline) { [self] result in
       setup.connector = nil
       switch result {

@@ -69,7 +69,7 @@ final class ClientSession: ClientChannelDelegate {
     if let greeting {
       continuation.resume(returning: .completed(greeting))
     } else if let closeReason {
-      continuation.resume(returning: .failed(Self.error(closeReason)))
+      continuation.resume(returning: .failed(closeReason.commandError))
     } else {
       greetingWaiters.append(continuation)
     }
@@ -84,15 +84,6 @@ final class ClientSession: ClientChannelDelegate {
     events?.finish()
     events = continuation
     if closeReason != nil { continuation.finish() }
-  }
-
-  static func error(_ reason: CloseReason) -> ConnectionError {
-    switch reason {
-    case .logout, .local: .closedLocally
-    case .bye(let text): .closedByPeer(bye: text)
-    case .endOfInput: .closedByPeer(bye: nil)
-    case .error(let error): error
-    }
   }
 
   // MARK: ClientChannelDelegate
@@ -133,7 +124,7 @@ final class ClientSession: ClientChannelDelegate {
 
   func channelClosed(_ channel: ClientChannel, reason: CloseReason) {
     closeReason = reason
-    let error = Self.error(reason)
+    let error = reason.commandError
     let waitingForGreeting = greetingWaiters
     let waitingForClose = closeWaiters
     let waitingForAnswers = waiters

@@ -84,7 +84,8 @@ public actor IMAPClient {
     if configuration.security == .startTLS { connection.requiresTLS = true }
     self.session = session
     channel = ClientChannel(
-      loop: loop, host: configuration.host, port: configuration.port ?? (configuration.security == .implicitTLS ? 993 : 143),
+      loop: loop, host: configuration.host,
+      port: configuration.port ?? (configuration.security == .implicitTLS ? 993 : 143),
       security: security, configuration: connection, timeout: configuration.connectTimeout, delegate: session)
   }
 

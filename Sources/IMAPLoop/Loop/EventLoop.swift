@@ -16,10 +16,11 @@ import Synchronization
 /// the loop may wait again, the hook at the end of the tick runs queued work and lets each dirty member flush once.
 ///
 /// Only ``submit(_:)``, ``enqueue(_:)``, ``run(_:)``, ``shutdown()`` and ``inEventLoop`` may be used on other threads.
-// Sendable although it has mutable state: `inbox`, `owner` and `report` are synchronised; every other stored property is
-// touched by the loop's thread only, from its start until it has published `report`.
 @safe
 public final class EventLoop: SerialExecutor, @unchecked Sendable {
+  // Sendable although it has mutable state: `inbox`, `owner` and `report` are synchronised; every other stored property is
+  // touched by the loop's thread only, from its start until it has published `report`.
+
   /// What a loop left behind.
   public struct ShutdownReport: Sendable, Hashable {
     /// Every handle by kind; balanced unless something leaked.

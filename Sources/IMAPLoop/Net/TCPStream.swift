@@ -180,7 +180,9 @@ extension TCPStream {
       uv_read_start(
         stream,
         { handle, _, buffer in
-          guard let buffer = unsafe buffer, let stream = unsafe Handle.of(handle?.pointee.data) as? TCPStream else { return }
+          guard let buffer = unsafe buffer, let stream = unsafe Handle.of(handle?.pointee.data) as? TCPStream else {
+            return
+          }
           // No memory means UV_ENOBUFS in the read callback.
           guard let owner = stream.owner else { return unsafe buffer.pointee = uv_buf_init(nil, 0) }
           let memory = unsafe owner.streamBuffer(stream)

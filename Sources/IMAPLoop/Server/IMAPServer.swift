@@ -2,8 +2,9 @@ internal import CUV
 import IMAPStateMachine
 
 /// A listening IMAP server on one loop: it accepts connections and hands each to a handler. What it serves is up to that.
-// Sendable: everything but `endpoints` and the constants is only used on the loop's thread.
 public final class IMAPServer: @unchecked Sendable {
+  // Sendable: everything but `endpoints` and the constants is only used on the loop's thread.
+
   /// Where to listen and what protects it.
   public struct Endpoint: Sendable {
     /// A numeric address.
@@ -81,7 +82,11 @@ public final class IMAPServer: @unchecked Sendable {
           listeners.append(
             try Listener(loop: loop, address: address) { stream in
               let channel = ServerChannel(loop: loop, setup: setup)
-              if let delegate = handler(channel) { channel.start(stream, delegate: delegate) } else { setup.channelClosed() }
+              if let delegate = handler(channel) {
+                channel.start(stream, delegate: delegate)
+              } else {
+                setup.channelClosed()
+              }
             })
         } catch {
           throw .transport(.init(.listen, code: Int(error.code), message: error.description))

@@ -87,7 +87,9 @@ public struct SelfSignedCertificate: Sendable, Hashable, CustomStringConvertible
   }
 
   private static func failure(_ what: String) -> ConnectionError {
-    guard case .transport(let failure) = TLSError.take(what) else { return .transport(.init(.certificate, message: what)) }
+    guard case .transport(let failure) = TLSError.take(what) else {
+      return .transport(.init(.certificate, message: what))
+    }
     return .transport(.init(.certificate, code: failure.code, message: failure.message))
   }
 }

@@ -150,7 +150,9 @@ public final class TLSContext: @unchecked Sendable {
   }
 
   private static func certificateFailure(_ what: String) -> ConnectionError {
-    guard case .transport(let failure) = TLSError.take("") else { return .transport(.init(.certificate, message: what)) }
+    guard case .transport(let failure) = TLSError.take("") else {
+      return .transport(.init(.certificate, message: what))
+    }
     let message = failure.message.isEmpty ? what : "\(what): \(failure.message)"
     return .transport(.init(.certificate, code: failure.code, message: message))
   }

@@ -115,7 +115,7 @@ public struct ClientConnection: ~Copyable {
   public mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) { state.upgraded(upgrade, now: now) }
 
   /// The connection broke below the protocol: every command fails with `error`, and the connection is closed.
-  public mutating func transportFailed(_ error: ConnectionError) { state.end(.error(error), commands: error) }
+  public mutating func transportFailed(_ error: ConnectionError) { state.end(.error(error)) }
 
   /// Takes a command; it is sent as soon as the protocol allows. A command that the state does not allow when its turn
   /// comes ends in ``ClientEvent/failed(_:_:)``. Throws `.misuse` on a closed connection, `.limit` where too many wait.
@@ -152,7 +152,7 @@ public struct ClientConnection: ~Copyable {
   }
 
   /// Closes the connection without LOGOUT: every command fails with `.closedLocally`.
-  public mutating func close(now: MonotonicInstant) { state.end(.local, commands: .closedLocally) }
+  public mutating func close(now: MonotonicInstant) { state.end(.local) }
 
   /// Bytes that wait to be sent. Complexity: O(1).
   public var outbound: Span<UInt8> { @_lifetime(borrow self) get { state.outbound.bytes } }

@@ -3,97 +3,6 @@ import DequeModule
 /// Everything a client connection knows, and every transition that it makes. Rules of this file: all changes of `flow`,
 /// `session` and `end` are here; nothing here does I/O or reads a clock; a call that is refused has changed nothing.
 struct ClientState: ~Copyable {
-  /// Who the user is to the server (RFC 9051, section 3).
-  enum Session {
-    case greeting
-    case notAuthenticated
-    case authenticated
-    case selected
-  }
-
-  /// Who owns the sending direction and the next continuation request.
-  enum Flow {
-    /// Commands are sent as they may be.
-    case open
-    /// `+` lets the next bytes of a command with literals go.
-    indirect case literal(CommandID, HeldBytes)
-    /// An APPEND's message: `+` must come first, or it may be written. `wantsMore` says that the caller had more than fit.
-    case append(CommandID, remaining: UInt64, isReady: Bool, wantsMore: Bool)
-    /// An APPEND was refused in the middle of its message. The server still counts the bytes that were announced, so
-    /// blanks stand in for them.
-    case padding(remaining: UInt64)
-    /// AUTHENTICATE.
-    case authenticating(CommandID, Authentication)
-    /// IDLE.
-    case idle(CommandID, Idle)
-    /// STARTTLS was agreed on; nothing is sent or read before TLS is up.
-    case upgrading(Upgrade)
-  }
-
-  enum Authentication {
-    /// The initial response, to be sent when the server asks for it.
-    case initial(Secret)
-    /// It went with the command. A server that still asks with an empty challenge gets it again.
-    case initialSent(Secret)
-    /// The caller answers.
-    case manual
-    /// A challenge is open.
-    case asked
-  }
-
-  enum Idle {
-    /// IDLE was sent, `+` has not come. `endWhenAsked` says that DONE is due as soon as it has.
-    case starting(endWhenAsked: Bool, isRenewal: Bool)
-    /// The server pushes. IDLE is renewed at this time.
-    case active(renewAt: MonotonicInstant)
-    /// DONE was sent. For `renew`, IDLE follows under the same identifier.
-    case ending(renew: Bool)
-  }
-
-  /// What is still to be sent of a command with synchronising literals.
-  struct HeldBytes {
-    var bytes: [UInt8]
-    /// Lengths of `bytes` at which the next continuation request must come.
-    var stops: [Int]
-    /// What owns the sending direction when all is sent.
-    var next: Flow
-  }
-
-  enum PendingEvent {
-    case readyForLiteral(CommandID, UInt64)
-    case failed(CommandID, ConnectionError)
-    case closed(CloseReason)
-  }
-
-  struct InFlight {
-    var id: CommandID
-    var tag: UInt32
-    var traits: CommandTraits
-    var kind: Kind
-
-    /// What the completion changes.
-    enum Kind {
-      case plain, login, logout, startTLS, enable, idle
-      case select(readOnly: Bool)
-      case deselect
-    }
-  }
-
-  struct Queued {
-    var id: CommandID
-    var command: Command
-  }
-
-  enum Readiness {
-    case reading, paused
-    case failed(ConnectionError)
-  }
-
-  enum Step: ~Escapable {
-    case again
-    case event(ClientEvent)
-  }
-
   let configuration: ClientConnection.Configuration
   var parser: ResponseParser
   var outbound = SendBuffer()
@@ -156,7 +65,7 @@ struct ClientState: ~Copyable {
   // MARK: What the user wants
 
   mutating func enqueue(_ command: consuming Command, now: MonotonicInstant) throws(ConnectionError) -> CommandID {
-    if reason != nil || byeText != nil || isLoggingOut { throw misuse(.closed) }
+    if let closing { throw closing }
     if queue.count >= configuration.maximumQueued {
       throw .limit(
         LimitExceeded(limit: .queuedCommands, value: UInt64(max(0, configuration.maximumQueued)), offset: parser.offset)
@@ -168,6 +77,17 @@ struct ClientState: ~Copyable {
     queue.append(Queued(id: id, command: command))
     pump(now: now)
     return id
+  }
+
+  /// Why no command is taken any more. Whoever did not end the connection himself learns what did.
+  private var closing: ConnectionError? {
+    switch reason {
+    case .logout, .local: return misuse(.closed)
+    case .bye, .endOfInput, .error: return reason?.commandError
+    case nil: break
+    }
+    if isLoggingOut { return misuse(.closed) }
+    return byeText.map { .closedByPeer(bye: $0) }
   }
 
   mutating func answer(_ id: CommandID, _ response: Span<UInt8>) throws(ConnectionError) {
@@ -407,7 +327,7 @@ struct ClientState: ~Copyable {
         return .event(.response(event))
       }
     } catch {
-      end(.error(ConnectionError(error)), commands: ConnectionError(error))
+      end(.error(ConnectionError(error)))
       return .again
     }
   }
@@ -440,7 +360,7 @@ struct ClientState: ~Copyable {
       session = .authenticated
     case .bye:
       let text = status.text.lossyString()
-      end(.bye(text), commands: .closedByPeer(bye: text))
+      end(.bye(text))
       return .again
     case .no, .bad: return violation(.greeting, status.text.lossyString())
     }
@@ -492,7 +412,7 @@ struct ClientState: ~Copyable {
       selected = nil
     case .logout:
       noteCapabilities(status)
-      end(.logout, commands: .closedByPeer(bye: byeText))
+      end(.logout)
       // `end` queued the last events; this one comes before them.
       return .event(.completed(command.id, status))
     case .login, .startTLS, .deselect: break
@@ -621,9 +541,9 @@ struct ClientState: ~Copyable {
 
   private mutating func inputEnded() {
     if let byeText {
-      end(isLoggingOut ? .logout : .bye(byeText), commands: .closedByPeer(bye: byeText))
+      end(isLoggingOut ? .logout : .bye(byeText))
     } else {
-      end(.endOfInput, commands: .closedByPeer(bye: nil))
+      end(.endOfInput)
     }
   }
 
@@ -631,14 +551,15 @@ struct ClientState: ~Copyable {
   private mutating func violation(_ rule: ConnectionError.PeerViolation.Rule, _ text: String = "") -> Step {
     // One short line: the text may come from anybody.
     let error = ConnectionError.peer(ConnectionError.PeerViolation(rule, text: String(text.prefix(200))))
-    end(.error(error), commands: error)
+    end(.error(error))
     return .again
   }
 
-  /// The end of the connection: every command fails with `error`, nothing more is sent.
-  mutating func end(_ reason: CloseReason, commands error: ConnectionError) {
+  /// The end of the connection: every command fails, nothing more is sent.
+  mutating func end(_ reason: CloseReason) {
     if self.reason != nil { return }
     self.reason = reason
+    let error = reason.commandError
     for command in inFlight { pending.append(.failed(command.id, error)) }
     for command in queue { pending.append(.failed(command.id, error)) }
     pending.append(.closed(reason))
@@ -671,8 +592,8 @@ struct ClientState: ~Copyable {
       lastProgress = now
       return
     }
-    if let byeText { return end(.bye(byeText), commands: .closedByPeer(bye: byeText)) }
+    if let byeText { return end(.bye(byeText)) }
     let kind: TimeoutKind = session == .greeting ? .greeting : isLoggingOut ? .logout : .command
-    end(.error(.timedOut(kind)), commands: .timedOut(kind))
+    end(.error(.timedOut(kind)))
   }
 }

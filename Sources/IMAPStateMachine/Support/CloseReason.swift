@@ -10,6 +10,16 @@ public enum CloseReason: Sendable, Hashable {
   case local
   /// An error made going on impossible.
   case error(ConnectionError)
+
+  /// What a command fails with that was in flight then.
+  public var commandError: ConnectionError {
+    switch self {
+    case .logout, .local: .closedLocally
+    case .bye(let text): .closedByPeer(bye: text)
+    case .endOfInput: .closedByPeer(bye: nil)
+    case .error(let error): error
+    }
+  }
 }
 
 /// A layer that starts in the middle of a connection.

@@ -34,6 +34,10 @@ struct MediaType: Equatable {
     subtype = field.token().uppercasedASCII()
     if subtype.isEmpty { return nil }
     parameters = BodyStructure.Parameter.list(field.parameters())
+    // RFC 2046, section 4.1.2: text/plain without a charset is US-ASCII. RFC 6657 leaves other types to themselves.
+    if isText, subtype.span.matches("PLAIN"), parameter("CHARSET") == nil {
+      parameters += Self.plainText.parameters
+    }
   }
 
   var isText: Bool { type.span.matches("TEXT") }

@@ -123,7 +123,8 @@ extension JSON {
     case .exists(let count): return numbered("EXISTS", count)
     case .recent(let count): return numbered("RECENT", count)
     case .expunge(let sequence): return numbered("EXPUNGE", sequence.rawValue)
-    case .fetch(let fetch): return numbered("FETCH", fetch.sequence.rawValue) + [("items", fetchItems(fetch.attributes))]
+    case .fetch(let fetch):
+      return numbered("FETCH", fetch.sequence.rawValue) + [("items", fetchItems(fetch.attributes))]
     case .unknown(let line): return unknown(line)
     case .malformed(let line, let error):
       return [("type", .string("malformed")), ("raw", .bytes(line)), ("reason", .string(error.description))]
@@ -132,7 +133,8 @@ extension JSON {
 
   /// `* NAME rest` or `* 5 NAME rest`, as far as that can be told.
   private static func unknown(_ line: [UInt8]) -> [(key: String, value: JSON)] {
-    let words = String(decoding: line, as: UTF8.self).split(separator: " ", maxSplits: 3, omittingEmptySubsequences: true)
+    let words = String(decoding: line, as: UTF8.self).split(
+      separator: " ", maxSplits: 3, omittingEmptySubsequences: true)
     var members: [(key: String, value: JSON)] = [("type", .string("untagged"))]
     var name = words.dropFirst().first.map { String($0) } ?? ""
     if let number = UInt64(name) {

@@ -17,7 +17,7 @@ struct DemoCommand: AsyncParsableCommand {
   @Option(help: "Connections that watch.")
   var connections = 1000
 
-  @Option(help: "Messages to append. (default: as many as there are mailboxes)")
+  @Option(help: "Messages to append. (default: as many as connections)")
   var messages: Int?
 
   @Option(help: "Connections that share a mailbox.")
@@ -93,7 +93,7 @@ struct DemoCommand: AsyncParsableCommand {
       throw Failure(.failure, "\(failures.count) of \(connections) connections failed: \(first)")
     }
 
-    let count = messages ?? mailboxes
+    let count = messages ?? connections
     var generator = DemoGenerator(seed: seed)
     let delivering = Progress("messages appended", total: count)
     for index in 0..<count {

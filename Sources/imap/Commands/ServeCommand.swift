@@ -24,7 +24,8 @@ struct ServeCommand: AsyncParsableCommand {
   @Option(help: "Port for connections that start with TLS. 0 is a free one.")
   var tlsPort: UInt16 = 0
 
-  @Option(name: .customLong("user"), help: ArgumentHelp("User and password; may be repeated.", valueName: "name:password"))
+  @Option(
+    name: .customLong("user"), help: ArgumentHelp("User and password; may be repeated.", valueName: "name:password"))
   var users: [String] = ["user:password"]
 
   @Option(name: .customLong("mailbox"), help: "Mailbox that every user has besides INBOX; may be repeated.")

@@ -39,7 +39,8 @@ struct ChildServer {
       var caFile: String
     }
     let ready = try JSONDecoder().decode(Ready.self, from: line.prefix { $0 != 0x0a })
-    return ChildServer(tlsPort: ready.tlsPort, certificateFile: ready.caFile, process: process, input: input, ended: ended)
+    return ChildServer(
+      tlsPort: ready.tlsPort, certificateFile: ready.caFile, process: process, input: input, ended: ended)
   }
 
   /// Ends the server and waits for it.

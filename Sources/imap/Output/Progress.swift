@@ -39,6 +39,7 @@ final class Progress: Sendable {
 
   private func bar(_ done: Int) -> String {
     let filled = min(30, done * 30 / total)
-    return "[\(String(repeating: "#", count: filled))\(String(repeating: "-", count: 30 - filled))] \(done) of \(total) \(title)"
+    return
+      "[\(String(repeating: "#", count: filled))\(String(repeating: "-", count: 30 - filled))] \(done) of \(total) \(title)"
   }
 }

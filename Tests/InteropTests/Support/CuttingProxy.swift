@@ -74,7 +74,8 @@ final class CuttingProxy: Sendable {
     var sent = 0
     while sent < count {
       let more = unsafe bytes.withUnsafeBytes { bytes in
-        unsafe Foundation.send(descriptor, bytes.baseAddress.map { unsafe $0 + sent }, count - sent, Int32(MSG_NOSIGNAL))
+        unsafe Foundation.send(
+          descriptor, bytes.baseAddress.map { unsafe $0 + sent }, count - sent, Int32(MSG_NOSIGNAL))
       }
       if more <= 0 { return false }
       sent += more

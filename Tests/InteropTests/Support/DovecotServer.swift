@@ -16,7 +16,9 @@ final class DovecotServer {
   private let process: ServerProcess
 
   init() throws {
-    guard let executable = ["/usr/sbin/dovecot", "/opt/homebrew/sbin/dovecot"].first(where: FileManager.default.isExecutableFile)
+    guard
+      let executable = ["/usr/sbin/dovecot", "/opt/homebrew/sbin/dovecot"].first(
+        where: FileManager.default.isExecutableFile)
     else {
       throw Unavailable(description: "Dovecot is not installed: run Scripts/setup (Debian package dovecot-imapd)")
     }
@@ -59,15 +61,15 @@ final class DovecotServer {
       isRoot
       ? "default_internal_user = dovecot\ndefault_login_user = dovenull\nmail_uid = nobody\nmail_gid = nogroup"
       : """
-        default_internal_user = \(NSUserName())
-        default_login_user = \(NSUserName())
-        service anvil {
-          chroot =
-        }
-        service imap-login {
-          chroot =
-        }
-        """
+      default_internal_user = \(NSUserName())
+      default_login_user = \(NSUserName())
+      service anvil {
+        chroot =
+      }
+      service imap-login {
+        chroot =
+      }
+      """
     return """
       base_dir = \(folder)/run
       state_dir = \(folder)/run/state

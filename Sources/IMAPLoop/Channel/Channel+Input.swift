@@ -1,0 +1,183 @@
+import IMAPStateMachine
+
+extension Channel: StreamOwner {
+  final func streamConnected(_ stream: TCPStream, error: LoopError?) {}
+
+  @unsafe final func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
+    if tls != nil || phase != .open { return unsafe loop.tlsPort.readBuffer }
+    switch tail {
+    case .large(let box): return unsafe box.buffer.prepareForRead(suggested: EventLoop.readSize)
+    case .small(let bytes): loop.scratch.append(bytes.span)
+    case .none: break
+    }
+    return unsafe loop.scratch.prepareForRead(suggested: EventLoop.readSize)
+  }
+
+  final func stream(_ stream: TCPStream, received count: Int) {
+    if tls != nil {
+      if count > 0 && (phase == .open || phase == .securing) { decrypt(count) }
+    } else if phase == .open {
+      if case .large(let box) = tail {
+        box.buffer.commitRead(count)
+      } else if count > 0 {
+        loop.scratch.commitRead(count)
+      } else {
+        // The stashed bytes were only copied in front.
+        loop.scratch.reset()
+      }
+      if count > 0 { pump(isLoaded: true) }
+    }
+    loop.markDirty(self)
+  }
+
+  final func streamEnded(_ stream: TCPStream) {
+    flags.insert(.sawEnd)
+    switch phase {
+    case .securing:
+      do throws(ConnectionError) { try tls?.endOfInput() } catch { return fail(error) }
+      fail(.transport(.init(.tls, message: "connection closed during the handshake")))
+    case .open: changed()
+    case .finishing: loop.markDirty(self)
+    case .lingering: closeStream()
+    case .connecting, .closed: break
+    }
+  }
+
+  final func streamFailed(
+    _ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError
+  ) {
+    fail(error.connectionError(operation))
+  }
+
+  final func streamDrained(_ stream: TCPStream) { loop.markDirty(self) }
+
+  final func streamClosed(_ stream: TCPStream) {
+    self.stream = nil
+    if end == nil, isMachineRunning {
+      // The loop shuts down and has closed the socket itself.
+      machineCloses()
+      flags.formUnion([.broken, .ending])
+      phase = .open
+      pump()
+    }
+    phase = .closed
+    deliverEnd(end ?? Ending(.local))
+  }
+
+  /// Hands what is unread, and what was just read into the loop's buffer if `isLoaded`, to the machine.
+  final func pump(isLoaded: Bool = false) {
+    // Never inside another connection's event: that one has borrowed the loop's buffer.
+    if loop.isDriving { return changed() }
+    loop.isDriving = true
+    let result: DriveResult
+    if case .large(let box) = tail {
+      result = drive(&box.buffer)
+      let unread = box.buffer.unread
+      if unread == 0 {
+        tail = .none
+      } else if unread <= EventLoop.stashLimit {
+        tail = .small(box.buffer.takeUnread())
+      }
+    } else {
+      if !isLoaded, case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
+      tail = .none
+      result = drive(&loop.scratch)
+      let unread = loop.scratch.unread
+      if unread > EventLoop.stashLimit {
+        tail = .large(Box(unreadOf: loop.scratch))
+      } else if unread > 0 {
+        tail = .small(loop.scratch.takeUnread())
+      }
+      loop.scratch.reset()
+    }
+    loop.isDriving = false
+    flags.remove([.needsDrive, .machinePaused])
+    switch result {
+    case .needsInput: break
+    case .paused: flags.insert(.machinePaused)
+    case .upgrade: upgrade()
+    case .closed(let reason): machineEnded(reason)
+    }
+    updateReading()
+  }
+
+  private func drive(_ input: inout ReceiveBuffer) -> DriveResult {
+    if flags.contains(.sawEnd) { input.close() }
+    return driveMachine(&input)
+  }
+
+  private func upgrade() {
+    sendAll()
+    if flags.contains(.broken) { return changed() }
+    secure()
+  }
+
+  private func machineEnded(_ reason: CloseReason) {
+    if end == nil { end = Ending(reason) }
+    if phase != .open { return }
+    if flags.contains(.broken) { return closeStream() }
+    phase = .finishing
+    transportDeadline = loop.now.advanced(by: Self.finishTimeout)
+    loop.markDirty(self)
+  }
+
+  /// Decrypts everything that has arrived. Nothing of it stays behind as ciphertext: what a paused machine does not want is
+  /// kept as plain text.
+  private func decrypt(_ count: Int) {
+    guard let engine = tls else { return }
+    let wasEstablished = engine.isEstablished
+    var isClosed = false
+    var failure: ConnectionError?
+    if !isLarge, case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
+    let port = loop.tlsPort
+    do throws(ConnectionError) {
+      try port.withReadBuffer(count) { () throws(ConnectionError) in
+        if try !engine.handshake() { return }
+        if case .large(let box) = tail {
+          isClosed = try engine.read(into: &box.buffer) == .closed
+        } else {
+          isClosed = try engine.read(into: &loop.scratch) == .closed
+        }
+      }
+    } catch {
+      failure = error
+    }
+    // An alert tells the peer what was wrong.
+    writeCiphertext()
+    if isClosed { flags.insert(.sawEnd) }
+    if engine.isEstablished && !wasEstablished && phase == .securing { secured() }
+    // What was decrypted before a bad record came from the peer all the same.
+    if phase == .open { pump(isLoaded: true) } else { loop.scratch.reset() }
+    if let failure { fail(failure) }
+  }
+
+  private var isLarge: Bool {
+    if case .large = tail { return true }
+    return false
+  }
+
+  final func updateReading() {
+    guard let stream else { return }
+    var reads = !flags.contains(.sawEnd)
+    switch phase {
+    case .connecting, .closed: reads = false
+    case .securing, .lingering: break
+    // Reading on shows whether the peer goes away; the bytes are of no use.
+    case .finishing: reads = false
+    case .open:
+      if isHeld || flags.contains(.broken) { reads = false }
+      if flags.contains(.machinePaused) && unreadCount > Self.pausedInput { reads = false }
+      if flags.contains(.congested) && stopsReadingWhenCongested { reads = false }
+    }
+    if !reads { return stream.pauseReading() }
+    do throws(LoopError) { try stream.startReading() } catch { fail(error.connectionError(.read)) }
+  }
+
+  private var unreadCount: Int {
+    switch tail {
+    case .none: 0
+    case .small(let bytes): bytes.count
+    case .large(let box): box.buffer.unread
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/// What a client connection can be in the middle of. The transitions are in `ClientState.swift`.
+extension ClientState {
+  /// Who the user is to the server (RFC 9051, section 3).
+  enum Session {
+    case greeting
+    case notAuthenticated
+    case authenticated
+    case selected
+  }
+
+  /// Who owns the sending direction and the next continuation request.
+  enum Flow {
+    /// Commands are sent as they may be.
+    case open
+    /// `+` lets the next bytes of a command with literals go.
+    indirect case literal(CommandID, HeldBytes)
+    /// An APPEND's message: `+` must come first, or it may be written. `wantsMore` says that the caller had more than fit.
+    case append(CommandID, remaining: UInt64, isReady: Bool, wantsMore: Bool)
+    /// An APPEND was refused in the middle of its message. The server still counts the bytes that were announced, so
+    /// blanks stand in for them.
+    case padding(remaining: UInt64)
+    /// AUTHENTICATE.
+    case authenticating(CommandID, Authentication)
+    /// IDLE.
+    case idle(CommandID, Idle)
+    /// STARTTLS was agreed on; nothing is sent or read before TLS is up.
+    case upgrading(Upgrade)
+  }
+
+  enum Authentication {
+    /// The initial response, to be sent when the server asks for it.
+    case initial(Secret)
+    /// It went with the command. A server that still asks with an empty challenge gets it again.
+    case initialSent(Secret)
+    /// The caller answers.
+    case manual
+    /// A challenge is open.
+    case asked
+  }
+
+  enum Idle {
+    /// IDLE was sent, `+` has not come. `endWhenAsked` says that DONE is due as soon as it has.
+    case starting(endWhenAsked: Bool, isRenewal: Bool)
+    /// The server pushes. IDLE is renewed at this time.
+    case active(renewAt: MonotonicInstant)
+    /// DONE was sent. For `renew`, IDLE follows under the same identifier.
+    case ending(renew: Bool)
+  }
+
+  /// What is still to be sent of a command with synchronising literals.
+  struct HeldBytes {
+    var bytes: [UInt8]
+    /// Lengths of `bytes` at which the next continuation request must come.
+    var stops: [Int]
+    /// What owns the sending direction when all is sent.
+    var next: Flow
+  }
+
+  enum PendingEvent {
+    case readyForLiteral(CommandID, UInt64)
+    case failed(CommandID, ConnectionError)
+    case closed(CloseReason)
+  }
+
+  struct InFlight {
+    var id: CommandID
+    var tag: UInt32
+    var traits: CommandTraits
+    var kind: Kind
+
+    /// What the completion changes.
+    enum Kind {
+      case plain, login, logout, startTLS, enable, idle
+      case select(readOnly: Bool)
+      case deselect
+    }
+  }
+
+  struct Queued {
+    var id: CommandID
+    var command: Command
+  }
+
+  enum Readiness {
+    case reading, paused
+    case failed(ConnectionError)
+  }
+
+  enum Step: ~Escapable {
+    case again
+    case event(ClientEvent)
+  }
+}

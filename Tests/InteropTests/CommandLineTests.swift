@@ -1,0 +1,174 @@
+import Foundation
+import IMAPLoop
+import IMAPTestServer
+import Testing
+
+/// The `imap` tool as its users run it: a process with arguments, output and exit status.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTests {
+  private static let commands = [
+    "list", "status", "search", "fetch", "append", "watch", "decode", "serve", "demo",
+  ]
+
+  @Test(arguments: commands) func helpShowsAnExample(_ command: String) async throws {
+    let result = try await Tool.run([command, "--help"])
+    #expect(result.status == 0)
+    #expect(result.output.contains("EXAMPLE"))
+    #expect(result.output.contains("imap \(command) "))
+  }
+
+  @Test func everyCommandAgainstTheServerOfTheTool() async throws {
+    let serve = try Tool.Running(
+      ["serve", "--json", "--end-with-input", "--user", "joe:secret", "--mailbox", "Archive"])
+    let ready = try #require(Self.object(await serve.line()))
+    let tlsPort = try #require(ready["tlsPort"] as? Int)
+    let caFile = try #require(ready["caFile"] as? String)
+    let server = ["--host", "localhost", "--port", "\(tlsPort)", "--user", "joe", "--ca-file", caFile]
+    let account = server + ["--password-stdin"]
+
+    let list = try await Tool.run(["list", "--json"] + account, input: "secret\n")
+    #expect(list.objects.map { $0["mailbox"] as? String } == ["Archive", "INBOX"])
+
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("imap-test-\(UUID().uuidString).eml")
+    defer { try? FileManager.default.removeItem(at: file) }
+    let message = "From: a@example.org\nSubject: From the file\n\nBody\n"
+    try message.write(to: file, atomically: true, encoding: .utf8)
+    let append = try await Tool.run(
+      ["append", "--json", "--flag", "\\Flagged", file.path] + account, input: "secret\n")
+    #expect(append.status == 0, "\(append.error)")
+    #expect(append.objects.first?["uids"] as? String == "1")
+
+    let status = try await Tool.run(["status", "--json", "INBOX"] + account, input: "secret\n")
+    #expect((status.objects.first?["items"] as? [String: Int])?["MESSAGES"] == 1)
+
+    let search = try await Tool.run(
+      ["search", "--json"] + account + ["FLAGGED", "SUBJECT", "from the"], input: "secret\n")
+    #expect(search.objects.first?["uids"] as? [Int] == [1], "\(search.error)")
+
+    let fetch = try await Tool.run(["fetch", "--json", "--structure", "1:*"] + account, input: "secret\n")
+    let items = fetch.objects.first?["items"] as? [String: any Sendable]
+    #expect((items?["ENVELOPE"] as? [String: any Sendable])?["subject"] as? String == "From the file")
+    #expect((items?["BODYSTRUCTURE"] as? [String: any Sendable])?["octets"] as? Int == 6)
+
+    let raw = try await Tool.run(["fetch", "--raw", "1"] + account, input: "secret\n")
+    #expect(Array(raw.output.utf8) == Array(message.replacingOccurrences(of: "\n", with: "\r\n").utf8))
+
+    serve.closeInput()
+    #expect(await serve.result().status == 0)
+    #expect(!FileManager.default.fileExists(atPath: caFile))
+  }
+
+  @Test func watchPrintsEventsAndLogsOutOnInterrupt() async throws {
+    let server = try await IMAPTestServer.start()
+    let certificate = FileManager.default.temporaryDirectory.appendingPathComponent("imap-\(UUID().uuidString).pem")
+    try server.certificatePEM.write(to: certificate, atomically: true, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(at: certificate) }
+    let watch = try Tool.Running([
+      "watch", "--json", "--host", "127.0.0.1", "--port", "\(try #require(server.tlsPort))", "--user", "user",
+      "--password-stdin", "--ca-file", certificate.path,
+    ])
+    watch.write("password\n")
+    #expect(Self.object(await watch.line())?["count"] as? Int == 0)
+    _ = try await server.append(user: "user", message: .init("Subject: hello\n\n"))
+    while let line = await watch.line() {
+      let event = try #require(Self.object(line))
+      if event["event"] as? String == "exists" {
+        #expect(event["count"] as? Int == 1)
+        break
+      }
+    }
+    watch.interrupt()
+    let result = await watch.result()
+    #expect(result.status == 0, "\(result.error)")
+    await server.shutdown()
+  }
+
+  @Test func eachFailureHasItsOwnStatusAndOneLine() async throws {
+    let server = try await IMAPTestServer.start()
+    let tlsPort = "\(try #require(server.tlsPort))"
+    let certificate = FileManager.default.temporaryDirectory.appendingPathComponent("imap-\(UUID().uuidString).pem")
+    try server.certificatePEM.write(to: certificate, atomically: true, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(at: certificate) }
+    let trusted = ["--ca-file", certificate.path]
+    let port = ["--port", tlsPort]
+    let account = ["--user", "user", "--password-stdin"]
+    let closed = try FreePort.pair().0
+
+    let cases: [(arguments: [String], input: String, status: Int32, says: String)] = [
+      (["list", "--host", "127.0.0.1"] + port + account + trusted, "wrong\n", 77, "password"),
+      (["list", "--host", "no.such.host.invalid"] + account, "password\n", 68, "unknown host"),
+      (["list", "--host", "127.0.0.1"] + port + account, "password\n", 76, "--ca-file"),
+      (["list", "--host", "127.0.0.1", "--port", "\(closed)"] + account, "password\n", 69, "--port"),
+      (
+        ["fetch", "--mailbox", "nowhere", "--host", "127.0.0.1"] + port + account + trusted, "password\n", 66,
+        "no such mailbox"
+      ),
+      (["status", "nowhere", "--host", "127.0.0.1"] + port + account + trusted, "password\n", 66, "no such mailbox"),
+      (["list", "--host", "127.0.0.1", "--user", "x", "--password-file", "/no/such/file"], "", 74, "/no/such/file"),
+    ]
+    for entry in cases {
+      let result = try await Tool.run(entry.arguments, input: entry.input)
+      #expect(result.status == entry.status, "\(entry.arguments): \(result.error)")
+      #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+      #expect(result.error.contains(entry.says), "\(result.error)")
+      #expect(result.output.isEmpty)
+    }
+    // A wrong command line: the usage comes with it.
+    let usage = try await Tool.run(["list", "--host", "127.0.0.1"])
+    #expect(usage.status == 64)
+    await server.shutdown()
+  }
+
+  @Test func demoDeliversEverything() async throws {
+    let result = try await Tool.run(["demo", "--json", "--connections", "50", "--messages", "40"])
+    #expect(result.status == 0, "\(result.error)")
+    let report = try #require(result.objects.first)
+    #expect(report["connections"] as? Int == 50)
+    #expect(report["duplicates"] as? Int == 0)
+    let delivered = try #require(report["delivered"] as? Int)
+    #expect(delivered == report["expected"] as? Int)
+    #expect(delivered >= 80)
+  }
+
+  @Test func decodeIsTheSameHoweverItIsFed() async throws {
+    let input = """
+      * OK [CAPABILITY IMAP4rev1] hi\r
+      * 1 FETCH (UID 7 FLAGS (\\Seen) BODY[] {6}\r
+      a\r
+      b\r
+       X-NEW (1 "2"))\r
+      * LIST () "/" Entw&APw-rfe\r
+      * WHAT ever\r
+      oops\r
+      A1 OK done\r
+
+      """
+    let whole = try await Tool.run(["decode"], input: input)
+    #expect(whole.status == 0)
+    #expect(
+      whole.objects.map { $0["type"] as? String } == [
+        "untagged", "untagged", "untagged", "untagged", "malformed", "tagged",
+      ])
+    let items = whole.objects[1]["items"] as? [String: any Sendable]
+    #expect(items?["BODY[]"] as? String == "a\r\nb\r\n")
+    #expect(whole.objects[2]["mailbox"] as? String == "Entwürfe")
+    for size in ["1", "3", "7"] {
+      #expect(try await Tool.run(["decode", "--split", size], input: input).output == whole.output)
+    }
+    // Offsets and lengths cover the input without a gap.
+    var end = 0
+    for object in whole.objects {
+      #expect(object["offset"] as? Int == end)
+      end += object["length"] as? Int ?? 0
+    }
+    #expect(end == input.utf8.count)
+    let cut = try await Tool.run(["decode"], input: "* OK hi\r\n* 1 FETCH (UID 7 BODY[] {50}\r\nabc")
+    #expect(cut.status == 2)
+    #expect(cut.objects.last?["type"] as? String == "incomplete")
+    #expect(cut.objects.last?["offset"] as? Int == 9)
+  }
+
+  private static func object(_ line: String?) -> [String: any Sendable]? {
+    guard let line else { return nil }
+    return (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: any Sendable]
+  }
+}

@@ -1,0 +1,90 @@
+import Foundation
+
+/// The `imap` tool as this build made it.
+enum Tool {
+  struct Result: Sendable {
+    var status: Int32
+    var output: String
+    var error: String
+
+    /// Each line of the output as a JSON object.
+    var objects: [[String: any Sendable]] {
+      output.split(separator: "\n").compactMap { line in
+        (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: any Sendable]
+      }
+    }
+  }
+
+  /// Beside the test program, wherever that was built.
+  static let executable: URL = {
+    let program =
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+    return URL(fileURLWithPath: program).deletingLastPathComponent().appendingPathComponent("imap")
+  }()
+
+  /// Runs the tool to its end.
+  static func run(_ arguments: [String], input: String = "") async throws -> Result {
+    let running = try Running(arguments)
+    running.write(input)
+    running.closeInput()
+    return await running.result()
+  }
+
+  /// The tool while it runs.
+  final class Running: @unchecked Sendable {
+    private let process = Process()
+    private let input = Pipe()
+    private let output = Pipe()
+    private let error = Pipe()
+    // Set once, before the process starts; the stream may be waited for by one task.
+    private let ended: AsyncStream<Int32>
+
+    init(_ arguments: [String]) throws {
+      let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
+      ended = stream
+      process.executableURL = Tool.executable
+      process.arguments = arguments
+      process.standardInput = input
+      process.standardOutput = output
+      process.standardError = error
+      process.terminationHandler = { process in
+        continuation.yield(process.terminationStatus)
+        continuation.finish()
+      }
+      try process.run()
+    }
+
+    func write(_ text: String) { try? input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+
+    func closeInput() { try? input.fileHandleForWriting.close() }
+
+    func interrupt() { process.interrupt() }
+
+    /// The next line of the output; nil at its end.
+    func line() async -> String? {
+      await Task.detached { [output] in
+        var line = Data()
+        while let byte = try? output.fileHandleForReading.read(upToCount: 1), !byte.isEmpty {
+          if byte == Data([0x0a]) { return String(decoding: line, as: UTF8.self) }
+          line += byte
+        }
+        return line.isEmpty ? nil : String(decoding: line, as: UTF8.self)
+      }.value
+    }
+
+    /// Waits for the end; what was read by ``line()`` is not in the output any more.
+    func result() async -> Result {
+      async let output = Self.all(output)
+      async let error = Self.all(error)
+      let texts = await (output, error)
+      for await status in ended { return Result(status: status, output: texts.0, error: texts.1) }
+      return Result(status: -1, output: texts.0, error: texts.1)
+    }
+
+    private static func all(_ pipe: Pipe) async -> String {
+      await Task.detached {
+        String(decoding: (try? pipe.fileHandleForReading.readToEnd()) ?? Data(), as: UTF8.self)
+      }.value
+    }
+  }
+}
