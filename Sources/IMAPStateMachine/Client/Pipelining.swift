@@ -35,12 +35,12 @@ struct CommandTraits: OptionSet {
     case .expunge, .uidExpunge:
       self = [.mayExpunge, .changesMailboxes]
     case .search(let key, let uid, _):
-      self = uid ? [.mayExpunge] : [.usesSequenceNumbers]
-      formUnion([.readsFlags, .readsMailboxes])
-      if Self.usesSequenceNumbers(key) { insert(.usesSequenceNumbers) }
+      self = uid ? [.mayExpunge, .readsMailboxes] : [.usesSequenceNumbers, .readsMailboxes]
+      formUnion(Self.reads(key))
     case .fetch(let messages, let items, let since):
       self = Self.reference(messages).union(.readsMailboxes)
-      if items.contains(.flags) || since != nil { insert(.readsFlags) }
+      // A change of flags changes the modification sequence (RFC 7162, section 3.1).
+      if items.contains(.flags) || items.contains(.modSeq) || since != nil { insert(.readsFlags) }
       if items.contains(where: Self.setsSeen) { insert(.changesFlags) }
     case .store(let messages, _, let since):
       self = Self.reference(messages).union([.changesFlags, .readsMailboxes])
@@ -76,17 +76,21 @@ struct CommandTraits: OptionSet {
     }
   }
 
-  private static func usesSequenceNumbers(_ key: SearchKey) -> Bool {
+  /// What the result of a search depends on, besides the messages themselves.
+  private static func reads(_ key: SearchKey) -> CommandTraits {
+    var traits: CommandTraits = []
+    // By an explicit stack: nesting is checked when the key is written.
     var pending = [key]
     while let key = pending.popLast() {
       switch key {
-      case .sequence: return true
+      case .sequence: traits.insert(.usesSequenceNumbers)
+      case .flag, .noFlag, .new, .old, .modSeq: traits.insert(.readsFlags)
       case .and(let keys): pending += keys
       case .or(let left, let right): pending += [left, right]
       case .not(let inner): pending.append(inner)
       default: break
       }
     }
-    return false
+    return traits
   }
 }
