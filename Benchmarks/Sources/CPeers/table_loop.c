@@ -9,6 +9,6 @@
 static const uint8_t next_state[256] = {ROWS64(0), ROWS64(64), ROWS64(128), ROWS64(192)};
 
 uint8_t peer_table_loop(const uint8_t *bytes, size_t count, uint8_t state) {
-  for (size_t index = 0; index < count; index++) state = next_state[(uint8_t)(state ^ bytes[index])];
+  for (size_t index = 0; index < count; index++) state = next_state[(uint8_t)(state + bytes[index])];
   return state;
 }
