@@ -519,10 +519,17 @@ struct ClientState: ~Copyable {
   }
 
   private mutating func enable(_ list: [Capability]) {
-    for capability in list where !enabled.contains(capability) { enabled.append(capability) }
+    for capability in list where !enabled.contains(capability) {
+      // A server may go on for ever.
+      if enabled.count >= Self.maximumEnabled { break }
+      enabled.append(capability)
+    }
     // RFC 6855, section 3 and RFC 9051, section 5.1: mailbox names are UTF-8 from here on.
     if enabled.contains(.utf8Accept) || enabled.contains(.imap4rev2) { parser.mailboxEncoding = .utf8 }
   }
+
+  /// There are fewer than twenty extensions that ENABLE knows.
+  private static let maximumEnabled = 64
 
   mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) {
     guard case .upgrading(upgrade) = flow else { return }

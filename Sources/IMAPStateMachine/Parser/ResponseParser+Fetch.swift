@@ -10,7 +10,9 @@ struct FetchProgress {
   var items = 0
   /// The bytes before the first item: `* n FETCH (`.
   var prefix: Int
-  /// Where the walk over an item's value stopped at a literal, and how deep it was; 0 at an item's start.
+  /// The item whose value goes on behind a literal; nil at an item's start.
+  var begun: FetchItemToken?
+  /// Where the walk over that value stopped, and how deep it was.
   var walkIndex = 0
   var walkDepth = 0
   /// The literal at which the walk stopped is the whole value.
@@ -76,30 +78,33 @@ struct FetchProgress {
     _ bytes: Span<UInt8>, _ limits: ParserLimits, offset: Int
   ) throws(ParseError) -> Step {
     var cursor = Cursor(bytes.extracting(first: lineEnd))
-    cursor.skipSpaces()
-    // A server that forgets the closing parenthesis has still ended the line.
-    if cursor.peek == UInt8(ascii: ")") || cursor.isAtLineEnd { return .end(length: lineEnd) }
-    items += walkIndex == 0 ? 1 : 0
-    if items > limits.fetchItems {
-      throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
-    }
     do throws(ParseError) {
-      let token = try FetchItemToken(&cursor)
-      cursor.skipSpaces()
-      let start = cursor.index
-      if token.isSection, cursor.isAtLiteral {
-        let header = try cursor.literalHeader()
-        if header.byteCount > limits.literal {
-          throw Self.exceeded(.literal, limits.literal, offset + start)
+      if begun == nil {
+        cursor.skipSpaces()
+        // A server that forgets the closing parenthesis has still ended the line.
+        if cursor.peek == UInt8(ascii: ")") || cursor.isAtLineEnd { return .end(length: lineEnd) }
+        items += 1
+        if items > limits.fetchItems {
+          throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
         }
-        walkIndex = 0
-        return .literal(token, header, length: cursor.index)
+        var token = try FetchItemToken(&cursor)
+        cursor.skipSpaces()
+        if token.isSection, cursor.isAtLiteral {
+          let start = cursor.index
+          let header = try cursor.literalHeader()
+          if header.byteCount > limits.literal {
+            throw Self.exceeded(.literal, limits.literal, offset + start)
+          }
+          return .literal(token, header, length: cursor.index)
+        }
+        token.value = cursor.index..<cursor.index
+        walkIndex = cursor.index
+        begun = token
       }
-      cursor.index = max(start, walkIndex)
-      guard try walk(&cursor, limits, offset: offset) else { return .more }
-      var whole = token
-      whole.value = start..<cursor.index
-      walkIndex = 0
+      cursor.index = walkIndex
+      guard try walk(&cursor, limits, offset: offset), var whole = begun else { return .more }
+      whole.value = whole.value.lowerBound..<cursor.index
+      begun = nil
       walkDepth = 0
       return .item(whole, length: cursor.index)
     } catch {

@@ -43,8 +43,8 @@ extension OwnedFetch {
   }
 
   mutating func append(_ bytes: Span<UInt8>) {
-    data.reserveCapacity(data.count + bytes.count)
-    for index in bytes.indices { data.append(bytes[index]) }
+    // Nothing is reserved: the array then grows by factors, so that its bytes move a constant number of times.
+    unsafe bytes.withUnsafeBufferPointer { unsafe data.append(contentsOf: $0) }
   }
 
   mutating func end() {
