@@ -208,6 +208,8 @@ import Testing
     let now = MonotonicInstant(nanoseconds: 0)
     var machine = ClientConnection(now: now)
     var input = ReceiveBuffer()
+    // Only an ENABLED that was asked for counts.
+    _ = try machine.enqueue(.enable([.condStore]), now: now)
     var text = "* PREAUTH hi\r\n* ENABLED CONDSTORE"
     for index in 0..<300_000 { text += " X\(index)" }
     input.append(Array((text + "\r\n").utf8).span)

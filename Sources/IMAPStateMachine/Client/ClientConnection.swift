@@ -86,6 +86,10 @@ public struct ClientConnection: ~Copyable {
   /// The selected mailbox.
   public var selected: SelectedMailbox? { state.selected }
 
+  /// Whether the command was sent and is not completed: only then can a response be its answer. Complexity: O(commands in
+  /// flight).
+  public func isInFlight(_ id: CommandID) -> Bool { state.inFlight.contains { $0.id == id } }
+
   /// Whether TLS protects the connection.
   public var isSecure: Bool { state.isSecure }
 

@@ -131,8 +131,13 @@ struct ClientState: ~Copyable {
   }
 
   mutating func consumeOutbound(_ count: Int) {
-    if count > 0, !outbound.isEmpty { hasSent = true }
+    let waiting = outbound.count
     outbound.consume(count)
+    // A command line that goes at once says nothing of the server. A message's bytes that go piece by piece do.
+    switch flow {
+    case .append, .padding: hasSent = hasSent || outbound.count < waiting
+    default: hasSent = hasSent || (outbound.count < waiting && !outbound.isEmpty)
+    }
     if outbound.count > Self.outboundLowWatermark { return }
     switch flow {
     case .append(let id, let remaining, isReady: true, wantsMore: true):
