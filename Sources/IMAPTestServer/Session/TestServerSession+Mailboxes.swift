@@ -12,8 +12,8 @@ extension TestServerSession {
       attempt(id, "CREATE completed") { () throws(StoreError) in try account.create(name) }
     case .delete(let name):
       attempt(id, "DELETE completed") { () throws(StoreError) in try account.delete(name) }
-    case .select(let name): select(id, account, name, readOnly: false)
-    case .examine(let name): select(id, account, name, readOnly: true)
+    case .select(let name, let condStore): select(id, account, name, readOnly: false, condStore)
+    case .examine(let name, let condStore): select(id, account, name, readOnly: true, condStore)
     case .idle: if core.offers(.idle) { idle(id) } else { refuse(id, "IDLE") }
     default:
       guard let view else { return finish(id, Status(.bad, "Select a mailbox first")) }
@@ -119,7 +119,13 @@ extension TestServerSession {
     finish(id, Status(.ok, "STATUS completed"), sending: [.mailboxStatus(status)])
   }
 
-  private func select(_ id: ServerCommandID, _ account: MailAccount, _ name: MailboxName, readOnly: Bool) {
+  private func select(
+    _ id: ServerCommandID, _ account: MailAccount, _ name: MailboxName, readOnly: Bool, _ condStore: Bool
+  ) {
+    if condStore {
+      if !core.offers(.condStore) { return refuse(id, "CONDSTORE") }
+      usesCondStore = true
+    }
     let hadView = view != nil
     // RFC 9051, section 6.3.2: the command closes the open mailbox even where it fails.
     closeView()
