@@ -33,7 +33,7 @@ extension TestServerSession {
       return reject(Status(.no, code: .tryCreate, StoreError.nonexistent.text))
     }
     let size = Int(clamping: request.byteCount)
-    do throws(StoreError) { try account?.quota.reserve(size) } catch {
+    do throws(StoreError) { try account?.quota.reserve(size, messages: 1) } catch {
       return reject(Status(.no, code: error.code, error.text))
     }
     activity = .appending(Intake(mailbox: mailbox, request: request, reserved: size))
@@ -74,7 +74,7 @@ extension TestServerSession {
   func dropIntake() {
     guard case .appending(let intake) = activity else { return }
     activity = .none
-    account?.quota.release(intake.reserved)
+    account?.quota.release(intake.reserved, messages: 1)
   }
 
   // MARK: Others
