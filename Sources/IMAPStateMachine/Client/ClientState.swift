@@ -25,6 +25,8 @@ struct ClientState: ~Copyable {
   var nextTag: UInt32 = 1
   /// When the server was last heard, or last given something to do.
   var lastProgress: MonotonicInstant
+  /// Whether bytes were sent since then.
+  var hasSent = false
   /// How many bytes had come then.
   var received = 0
 
@@ -129,6 +131,7 @@ struct ClientState: ~Copyable {
   }
 
   mutating func consumeOutbound(_ count: Int) {
+    if count > 0, !outbound.isEmpty { hasSent = true }
     outbound.consume(count)
     if outbound.count > Self.outboundLowWatermark { return }
     switch flow {
@@ -227,7 +230,7 @@ struct ClientState: ~Copyable {
   private mutating func hold(_ id: CommandID, _ stops: ArraySlice<Int>, then next: Flow, now: MonotonicInstant) {
     guard let first = stops.first else { return enter(next, now: now) }
     let tail = outbound.takeTail(behind: first)
-    flow = .literal(id, HeldBytes(bytes: tail, stops: stops.dropFirst().map { $0 - first }, next: next))
+    flow = .literal(id, HeldBytes(bytes: tail, stops: stops.dropFirst().map { $0 - first }[...], next: next))
   }
 
   private mutating func enter(_ next: Flow, now: MonotonicInstant) {
@@ -346,8 +349,20 @@ struct ClientState: ~Copyable {
     case .enabled(let list): enable(list.copy())
     default: break
     }
+    if isUntrusted(view) { return .again }
     if selecting != nil { selecting?.apply(view) } else { selected?.apply(view) }
     return .event(.response(.untagged(view)))
+  }
+
+  /// RFC 9051, section 11.3 and the attacks on STARTTLS: before the server knows who asks, mailbox data cannot be meant
+  /// for anybody, and before TLS that must come, no text may be shown as the server's.
+  private func isUntrusted(_ view: borrowing UntaggedView) -> Bool {
+    guard session == .notAuthenticated else { return false }
+    switch copy view {
+    case .status(let status): return configuration.requiresTLS && !isSecure && status.condition != .bye
+    case .capability, .id: return false
+    default: return true
+    }
   }
 
   /// RFC 9051, sections 7.1.1, 7.1.4 and 7.1.5: the first line is an untagged OK, PREAUTH or BYE.
@@ -427,11 +442,11 @@ struct ClientState: ~Copyable {
     of command: InFlight, _ status: borrowing StatusView, now: MonotonicInstant
   ) -> Bool {
     switch flow {
-    case .literal(command.id, let held):
+    case .literal(command.id, var held):
       // RFC 9051, section 7.6: NO or BAD instead of `+` refuses the literal, and with it the command.
-      var bytes = held.bytes
-      wipe(&bytes, bytes.indices)
       flow = .open
+      // Only now are the bytes referred to once, so that they are zeroed and not a copy of them.
+      wipe(&held.bytes, held.bytes.indices)
     case .append(command.id, let remaining, let isReady, _):
       if isReady { pad(remaining) } else { flow = .open }
     case .authenticating(command.id, _): flow = .open
@@ -454,18 +469,19 @@ struct ClientState: ~Copyable {
   @_lifetime(copy text)
   private mutating func continuation(_ text: ByteView, now: MonotonicInstant) -> Step {
     switch flow {
-    case .literal(let id, var held):
-      let count = held.stops.first ?? held.bytes.count
-      outbound.append(Array(held.bytes[..<count]))
+    case .literal(let id, var held) where byeText == nil:
+      // Taken out first: what is referred to once is zeroed in place.
+      flow = .open
+      let end = held.stops.popFirst() ?? held.bytes.count
       outbound.markSecret()
-      wipe(&held.bytes, 0..<count)
-      held.bytes.removeFirst(count)
-      if held.stops.isEmpty {
+      outbound.append(held.bytes.span.extracting(held.sent..<end))
+      outbound.markSecret()
+      wipe(&held.bytes, held.sent..<end)
+      held.sent = end
+      if end == held.bytes.count {
         enter(held.next, now: now)
         if case .open = flow { pump(now: now) }
       } else {
-        held.stops.removeFirst()
-        held.stops = held.stops.map { $0 - count }
         flow = .literal(id, held)
       }
       return .again
@@ -518,7 +534,9 @@ struct ClientState: ~Copyable {
     }
   }
 
+  /// RFC 5161, section 3.2: ENABLED answers ENABLE. One that comes by itself changes nothing, whoever sent it.
   private mutating func enable(_ list: [Capability]) {
+    guard inFlight.contains(where: { if case .enable = $0.kind { true } else { false } }) else { return }
     for capability in list where !enabled.contains(capability) {
       // A server may go on for ever.
       if enabled.count >= Self.maximumEnabled { break }
@@ -534,6 +552,9 @@ struct ClientState: ~Copyable {
   mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) {
     guard case .upgrading(upgrade) = flow else { return }
     isSecure = true
+    // Whatever was learnt in the clear may have come from anybody.
+    enabled = []
+    parser.mailboxEncoding = .modifiedUTF7
     flow = .open
     lastProgress = now
     pump(now: now)
@@ -578,8 +599,10 @@ struct ClientState: ~Copyable {
     switch flow {
     case .upgrading: return nil
     case .idle(_, .active(let renewAt)): return renewAt
-    // The caller has the next step.
-    case .append(_, _, isReady: true, _), .authenticating(_, .asked): return nil
+    // The caller has the next step, unless the server does not read what was given to it.
+    case .append(_, _, isReady: true, wantsMore: false) where outbound.isEmpty: return nil
+    case .authenticating(_, .asked): return nil
+    case .padding: return lastProgress.advanced(by: configuration.commandTimeout)
     default: return inFlight.isEmpty ? nil : lastProgress.advanced(by: configuration.commandTimeout)
     }
   }
@@ -593,6 +616,12 @@ struct ClientState: ~Copyable {
       return
     }
     if let byeText { return end(.bye(byeText)) }
+    if hasSent, session != .greeting, !isLoggingOut {
+      // Bytes that the server took are progress. When they went is not known, so it counts from now.
+      hasSent = false
+      lastProgress = now
+      return
+    }
     let kind: TimeoutKind = session == .greeting ? .greeting : isLoggingOut ? .logout : .command
     end(.error(.timedOut(kind)))
   }

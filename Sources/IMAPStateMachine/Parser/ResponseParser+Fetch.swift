@@ -272,8 +272,39 @@ extension ResponseParser {
       state = .literal(remaining: header.byteCount, progress)
       return .literalBegin(Self.section(input.reportedBytes, token), header)
     case .damaged(let error, _):
-      state = .fetchAborted
+      leaveDamagedLine(input.reportedBytes, error)
       return .malformed(ByteView(input.reportedBytes), error)
+    }
+  }
+
+  /// Reports a piece of what belongs to a damaged FETCH response. False while nothing of it is here.
+  mutating func passDamage(
+    _ input: inout ReceiveBuffer, _ error: ParseError, _ literal: UInt64
+  ) throws(ParseError) -> Bool {
+    if literal > limits.literal { throw limitPassed(.literal, limits.literal) }
+    if literal > 0 {
+      let count = min(UInt64(input.unread), literal)
+      report(&input, Int(count))
+      state = .damaged(error, literal: literal - count)
+      return count > 0
+    }
+    let end = input.readable.firstLF(from: scanned)
+    if end >= limits.line { throw limitPassed(.line, UInt64(limits.line)) }
+    if end >= input.unread {
+      scanned = end
+      return false
+    }
+    scanned = 0
+    report(&input, end + 1)
+    leaveDamagedLine(input.reportedBytes, error)
+    return true
+  }
+
+  private mutating func leaveDamagedLine(_ line: Span<UInt8>, _ error: ParseError) {
+    if let header = LiteralHeader.atEnd(of: line, from: 0, to: line.count) {
+      state = .damaged(error, literal: header.byteCount)
+    } else {
+      state = .fetchAborted
     }
   }
 

@@ -131,7 +131,7 @@ extension Cursor {
   }
 
   @_lifetime(self: copy self)
-  private mutating func setNumber() throws(ParseError) -> UInt32 {
-    eat(UInt8(ascii: "*")) ? .max : try number32()
+  private mutating func setNumber() throws(ParseError) -> MessageBound {
+    eat(UInt8(ascii: "*")) ? .star : MessageBound(try number32())
   }
 }
