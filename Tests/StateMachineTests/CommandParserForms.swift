@@ -42,8 +42,8 @@ extension CommandParserTests {
     Form("CREATE &AOQ-", .create("\u{e4}")),
     Form("DELETE {3}\r\na b", .delete("a b")),
     Form("SELECT INBOX", .select(.inbox)),
-    Form("SELECT InBox (CONDSTORE)", .select(.inbox)),
-    Form("EXAMINE Sent(condstore)", .examine("Sent")),
+    Form("SELECT InBox (CONDSTORE)", .select(.inbox, condStore: true)),
+    Form("EXAMINE Sent(condstore)", .examine("Sent", condStore: true)),
     Form("APPEND INBOX {12}", .append(AppendRequest(mailbox: .inbox, byteCount: 12))),
     Form("APPEND {1}\r\na () {12+}", .append(AppendRequest(mailbox: "a", byteCount: 12))),
     Form(

@@ -20,7 +20,7 @@ import Testing
     #expect(
       bench.log == [
         "a1 LOGIN: login(user: \"fred\", password: <redacted>)",
-        "a2 select: select(INBOX)",
+        "a2 select: select(INBOX, condStore: false)",
         "a3 UID FETCH: fetch(IMAPStateMachine.MessageReference.uids(1:*), [IMAPStateMachine.FetchItem.flags], "
           + "changedSince: nil)",
         "a4 CLOSE: close", "a5 LOGOUT: logout", "closed logout",

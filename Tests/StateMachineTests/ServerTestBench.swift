@@ -133,7 +133,7 @@ final class ServerTestBench {
       let challenge: [UInt8] = Array("hello".utf8)
       try machine.challenge(id, challenge.span)
     case .idle: try machine.startIdle(id)
-    case .select(let name) where name == "Refused":
+    case .select(let name, _) where name == "Refused":
       try machine.complete(id, Status(.no, code: .nonexistent, "no such mailbox"))
     case .enable(let list):
       try machine.respond(.enabled(list))

@@ -76,6 +76,7 @@ import Testing
     for command in [
       "ID NIL", "ENABLE CONDSTORE", "IDLE", "NAMESPACE", "UNSELECT", "UID EXPUNGE 1", "MOVE 1 INBOX",
       "STATUS INBOX (HIGHESTMODSEQ)", "STATUS INBOX (SIZE)", "FETCH 1 MODSEQ", "SEARCH MODSEQ 1",
+      "SELECT INBOX (CONDSTORE)",
       "STORE 1 (UNCHANGEDSINCE 5) FLAGS ()", "FETCH 1 FLAGS (CHANGEDSINCE 1)",
     ] {
       let answer = client.lines("b \(command)")

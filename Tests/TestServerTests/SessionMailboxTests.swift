@@ -23,6 +23,16 @@ import Testing
     #expect(again.last == "b OK [READ-ONLY] EXAMINE completed")
   }
 
+  @Test func selectWithCondStoreTellsModSeqs() throws {
+    let bench = SessionBench()
+    try bench.deliver("a")
+    let other = bench.user(selecting: "INBOX")
+    let client = bench.user()
+    #expect(client.lines("a SELECT INBOX (CONDSTORE)").contains("* OK [HIGHESTMODSEQ 2] Latest change"))
+    other.send("a STORE 1 +FLAGS (\\Seen)\r\n")
+    #expect(client.lines("b NOOP").first == "* 1 FETCH (UID 1 MODSEQ (3) FLAGS (\\Seen))")
+  }
+
   @Test func failedSelectLeavesNothingSelected() {
     let client = SessionBench().user(selecting: "INBOX")
     #expect(

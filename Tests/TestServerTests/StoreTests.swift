@@ -42,6 +42,18 @@ func uids(_ numbers: ClosedRange<UInt32>...) -> NumberRanges {
     #expect(try mailbox.append(message) == 2)
   }
 
+  @Test func emptyMessagesAreBounded() throws {
+    let quota = Quota(limit: 100, messages: 3)
+    let mailbox = Mailbox(uidValidity: 1, quota: quota)
+    let empty = StoredMessage(raw: "")
+    for _ in 0..<2 { try mailbox.append(empty, flags: [.deleted]) }
+    #expect(throws: StoreError.overQuota) { try mailbox.copy(uids(1...2), to: mailbox) }
+    try mailbox.append(empty)
+    #expect(throws: StoreError.overQuota) { try mailbox.append(empty) }
+    #expect(mailbox.expunge() == [1, 2])
+    #expect(quota.messages == 1)
+  }
+
   @Test func storeAddsRemovesReplaces() throws {
     let mailbox = emptyMailbox()
     for _ in 0..<3 { try mailbox.append(message, flags: [.flagged]) }

@@ -220,7 +220,7 @@ struct ClientState: ~Copyable {
       }
     case .idle:
       flow = .idle(next.id, .starting(endWhenAsked: false, isRenewal: false))
-    case .select(let name), .examine(let name):
+    case .select(let name, _), .examine(let name, _):
       selecting = SelectedMailbox(name)
       hold(next.id, stops[...], then: .open, now: now)
     case .logout:

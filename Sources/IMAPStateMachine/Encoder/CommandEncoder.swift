@@ -66,12 +66,14 @@ struct CommandEncoder: ~Copyable {
     case .delete(let name):
       output.append("DELETE ")
       try mailbox(name)
-    case .select(let name):
+    case .select(let name, let condStore):
       output.append("SELECT ")
       try mailbox(name)
-    case .examine(let name):
+      if condStore { output.append(" (CONDSTORE)") }
+    case .examine(let name, let condStore):
       output.append("EXAMINE ")
       try mailbox(name)
+      if condStore { output.append(" (CONDSTORE)") }
     case .append(let request):
       try encodeAppend(request)
       return

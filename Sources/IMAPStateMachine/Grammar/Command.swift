@@ -31,10 +31,11 @@ public enum Command: Hashable, Sendable {
   case create(MailboxName)
   /// DELETE (RFC 9051, section 6.3.5).
   case delete(MailboxName)
-  /// SELECT (RFC 9051, section 6.3.2).
-  case select(MailboxName)
-  /// EXAMINE (RFC 9051, section 6.3.3).
-  case examine(MailboxName)
+  /// SELECT (RFC 9051, section 6.3.2). `condStore` turns CONDSTORE on, which the server must have (RFC 7162, section
+  /// 3.1.8).
+  case select(MailboxName, condStore: Bool = false)
+  /// EXAMINE (RFC 9051, section 6.3.3), `condStore` as for SELECT.
+  case examine(MailboxName, condStore: Bool = false)
   /// APPEND of a message whose bytes are streamed (RFC 9051, section 6.3.12).
   case append(AppendRequest)
   /// IDLE (RFC 2177).

@@ -104,19 +104,17 @@ extension CommandReader {
     return .status(name, items)
   }
 
-  /// The mailbox of SELECT or EXAMINE. Of the parameters only `(CONDSTORE)` is known (RFC 7162, section 3.1.8): it asks
-  /// for what a server with CONDSTORE reports in any case.
+  /// The mailbox of SELECT or EXAMINE. Of the parameters only `(CONDSTORE)` is known (RFC 7162, section 3.1.8).
   @_lifetime(self: copy self)
-  mutating func selectArguments() throws(ParseError) -> MailboxName {
+  mutating func selectArguments() throws(ParseError) -> (MailboxName, condStore: Bool) {
     try space()
     let name = try mailbox()
     cursor.skipSpaces()
-    if cursor.eat(0x28) {
-      let word = try atom()
-      if !matches(word, "CONDSTORE") { throw ParseError(.invalidValue, offset: word.lowerBound) }
-      try cursor.expect(0x29)
-    }
-    return name
+    if !cursor.eat(0x28) { return (name, condStore: false) }
+    let word = try atom()
+    if !matches(word, "CONDSTORE") { throw ParseError(.invalidValue, offset: word.lowerBound) }
+    try cursor.expect(0x29)
+    return (name, condStore: true)
   }
 
   /// The arguments of APPEND up to and including the header of the message's literal (RFC 9051, section 6.3.12).

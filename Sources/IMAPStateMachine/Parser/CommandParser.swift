@@ -119,9 +119,11 @@ struct CommandReader: ~Escapable {
       try space()
       command = .delete(try mailbox())
     case .select:
-      command = .select(try selectArguments())
+      let (name, condStore) = try selectArguments()
+      command = .select(name, condStore: condStore)
     case .examine:
-      command = .examine(try selectArguments())
+      let (name, condStore) = try selectArguments()
+      command = .examine(name, condStore: condStore)
     case .append:
       // The literal's header has the line's end in it.
       let request = try append().request

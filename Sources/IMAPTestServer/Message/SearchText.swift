@@ -61,17 +61,14 @@ extension StoredMessage {
   /// Whether the header, names included, has the text.
   func headerHolds(_ text: SearchText) -> Bool { Self.headerHolds(text, bytes, header) }
 
-  /// Whether the text of a part, or the header of a message in the body, has the text.
+  /// Whether the text of a part has the text, or a header inside the body: that of a part, or of a message.
   func bodyHolds(_ text: SearchText) -> Bool {
     if text.isEmpty { return true }
     let bytes = bytes
-    for part in tree.parts {
-      if part.media.isMultipart { continue }
-      if part.media.isMessage {
-        if let child = part.children.first, Self.headerHolds(text, bytes, tree.parts[child].header) { return true }
-        continue
-      }
-      if Self.holds(text, bytes, part) { return true }
+    for (index, part) in tree.parts.enumerated() {
+      // The first part is the message itself, whose header is no part of its body.
+      if index > 0, Self.headerHolds(text, bytes, part.header) { return true }
+      if !part.media.isMultipart, !part.media.isMessage, Self.holds(text, bytes, part) { return true }
     }
     return false
   }

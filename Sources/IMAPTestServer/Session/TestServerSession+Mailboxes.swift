@@ -12,8 +12,8 @@ extension TestServerSession {
       attempt(id, "CREATE completed") { () throws(StoreError) in try account.create(name) }
     case .delete(let name):
       attempt(id, "DELETE completed") { () throws(StoreError) in try account.delete(name) }
-    case .select(let name): select(id, account, name, readOnly: false)
-    case .examine(let name): select(id, account, name, readOnly: true)
+    case .select(let name, let condStore): select(id, account, name, readOnly: false, condStore)
+    case .examine(let name, let condStore): select(id, account, name, readOnly: true, condStore)
     case .idle: if core.offers(.idle) { idle(id) } else { refuse(id, "IDLE") }
     default:
       guard let view else { return finish(id, Status(.bad, "Select a mailbox first")) }
@@ -33,7 +33,7 @@ extension TestServerSession {
       return reject(Status(.no, code: .tryCreate, StoreError.nonexistent.text))
     }
     let size = Int(clamping: request.byteCount)
-    do throws(StoreError) { try account?.quota.reserve(size) } catch {
+    do throws(StoreError) { try account?.quota.reserve(size, messages: 1) } catch {
       return reject(Status(.no, code: error.code, error.text))
     }
     activity = .appending(Intake(mailbox: mailbox, request: request, reserved: size))
@@ -74,7 +74,7 @@ extension TestServerSession {
   func dropIntake() {
     guard case .appending(let intake) = activity else { return }
     activity = .none
-    account?.quota.release(intake.reserved)
+    account?.quota.release(intake.reserved, messages: 1)
   }
 
   // MARK: Others
@@ -119,7 +119,13 @@ extension TestServerSession {
     finish(id, Status(.ok, "STATUS completed"), sending: [.mailboxStatus(status)])
   }
 
-  private func select(_ id: ServerCommandID, _ account: MailAccount, _ name: MailboxName, readOnly: Bool) {
+  private func select(
+    _ id: ServerCommandID, _ account: MailAccount, _ name: MailboxName, readOnly: Bool, _ condStore: Bool
+  ) {
+    if condStore {
+      if !core.offers(.condStore) { return refuse(id, "CONDSTORE") }
+      usesCondStore = true
+    }
     let hadView = view != nil
     // RFC 9051, section 6.3.2: the command closes the open mailbox even where it fails.
     closeView()

@@ -46,21 +46,30 @@ final class UIDValidities {
   }
 }
 
-/// Bytes that one account holds.
+/// Bytes and messages that one account holds.
 final class Quota {
   private let limit: Int
+  private let messageLimit: Int
   private(set) var used = 0
+  private(set) var messages = 0
 
-  init(limit: Int) { self.limit = limit }
-
-  /// Takes `count` bytes, or throws.
-  func reserve(_ count: Int) throws(StoreError) {
-    if count > limit - used { throw .overQuota }
-    used += count
+  init(limit: Int, messages: Int = StoreLimits().messages) {
+    self.limit = limit
+    messageLimit = messages
   }
 
-  /// Gives `count` bytes back.
-  func release(_ count: Int) { used = max(0, used - count) }
+  /// Takes `count` bytes for so many messages, or throws.
+  func reserve(_ count: Int, messages: Int) throws(StoreError) {
+    if count > limit - used || messages > messageLimit - self.messages { throw .overQuota }
+    used += count
+    self.messages += messages
+  }
+
+  /// Gives `count` bytes of so many messages back.
+  func release(_ count: Int, messages: Int) {
+    used = max(0, used - count)
+    self.messages = max(0, self.messages - messages)
+  }
 }
 
 /// One user: a password and a tree of mailboxes. INBOX always exists.
@@ -81,7 +90,7 @@ final class MailAccount {
     self.password = password
     self.limits = limits
     self.uidValidities = uidValidities
-    quota = Quota(limit: limits.bytes)
+    quota = Quota(limit: limits.bytes, messages: limits.messages)
     mailboxes[Self.inbox] = Mailbox(uidValidity: uidValidities.take(), quota: quota)
   }
 

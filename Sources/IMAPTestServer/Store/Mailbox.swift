@@ -29,7 +29,7 @@ final class Mailbox {
 
   /// The value that makes UIDs unique over time (RFC 9051, section 2.3.1.1).
   let uidValidity: UInt32
-  /// The account's counter of bytes.
+  /// What the account may still hold.
   private let quota: Quota
   /// What LIST adds to the name, for example `\Sent`.
   var attributes: [Flag] = []
@@ -119,7 +119,7 @@ extension Mailbox {
   @discardableResult
   func append(_ content: StoredMessage, flags: [Flag] = []) throws(StoreError) -> UInt32 {
     guard let set = flagTable.intern(flags), nextUID < UInt32.max else { throw .limit }
-    try quota.reserve(content.size)
+    try quota.reserve(content.size, messages: 1)
     highestModSeq += 1
     let uid = add(content, set)
     notify()
@@ -184,7 +184,8 @@ extension Mailbox {
       guard let copy = target.flagTable.intern(flags(set)) else { throw .limit }
       sets[set] = copy
     }
-    try target.quota.reserve(indices.reduce(0) { $0 + messages[$1].content.size })
+    let size = indices.reduce(0) { $0 + messages[$1].content.size }
+    try target.quota.reserve(size, messages: indices.count)
     // Behind this line nothing fails. The messages are taken first: source and target may be the same mailbox.
     let copied = indices.map { messages[$0] }
     var result = CopyResult()
@@ -236,7 +237,7 @@ extension Mailbox {
       if !isGone(message) { return false }
       removed.append(message.uid)
       count(message, -1)
-      quota.release(message.content.size)
+      quota.release(message.content.size, messages: 1)
       return true
     }
     if removed.isEmpty { return [] }

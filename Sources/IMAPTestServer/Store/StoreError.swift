@@ -10,7 +10,7 @@ enum StoreError: Error, Hashable {
   case invalidName
   /// INBOX cannot be deleted.
   case inbox
-  /// The account holds too many bytes or mailboxes.
+  /// The account holds too many bytes, messages or mailboxes.
   case overQuota
   /// The mailbox cannot take another keyword, or another message.
   case limit
@@ -50,6 +50,8 @@ enum StoreError: Error, Hashable {
 struct StoreLimits: Sendable {
   /// Bytes of all messages. A test that needs more is not served well by a store in memory.
   var bytes = 4 << 30
+  /// Messages. Empty ones cost no byte of the quota, but memory all the same.
+  var messages = 10_000_000
   /// Mailboxes.
   var mailboxes = 100_000
   /// Bytes of a mailbox name on the wire.
