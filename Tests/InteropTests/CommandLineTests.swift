@@ -22,6 +22,10 @@ import Testing
     let ready = try #require(Self.object(await serve.line()))
     let tlsPort = try #require(ready["tlsPort"] as? Int)
     let caFile = try #require(ready["caFile"] as? String)
+    #expect(!caFile.contains("//"))
+    let directory = URL(fileURLWithPath: caFile).deletingLastPathComponent().path
+    let mode = try FileManager.default.attributesOfItem(atPath: directory)[.posixPermissions] as? Int
+    #expect(mode == 0o700, "\(directory)")
     let server = ["--host", "localhost", "--port", "\(tlsPort)", "--user", "joe", "--ca-file", caFile]
     let account = server + ["--password-stdin"]
 
@@ -54,7 +58,7 @@ import Testing
 
     serve.closeInput()
     #expect(await serve.result().status == 0)
-    #expect(!FileManager.default.fileExists(atPath: caFile))
+    #expect(!FileManager.default.fileExists(atPath: directory))
   }
 
   @Test func watchPrintsEventsAndLogsOutOnInterrupt() async throws {
@@ -116,6 +120,20 @@ import Testing
     let usage = try await Tool.run(["list", "--host", "127.0.0.1"])
     #expect(usage.status == 64)
     await server.shutdown()
+  }
+
+  @Test func serveMakesMailboxesByNumber() async throws {
+    let serve = try Tool.Running([
+      "serve", "--json", "--end-with-input", "--user", "joe:secret", "--mailbox-count", "3000", "--mailbox-prefix", "m",
+    ])
+    let ready = try #require(Self.object(await serve.line()))
+    let port = try #require(ready["port"] as? Int)
+    let account = ["--host", "127.0.0.1", "--port", "\(port)", "--tls", "none", "--user", "joe", "--password-stdin"]
+    let list = try await Tool.run(["list", "--json"] + account, input: "secret\n")
+    #expect(
+      Set(list.objects.compactMap { $0["mailbox"] as? String }) == Set((0..<3000).map { "m\($0)" } + ["INBOX"]))
+    serve.closeInput()
+    #expect(await serve.result().status == 0)
   }
 
   @Test func demoDeliversEverything() async throws {

@@ -271,4 +271,42 @@ import Testing
     bench.settle()
     #expect(watcher.take().contains("* 4 EXISTS\r\n"))
   }
+
+  /// A client that asks for a large message many times and reads nothing does not make the server hold all of it.
+  @Test func manyItemsOfALargeMessageAreWrittenInParts() throws {
+    let bench = SessionBench()
+    let length = 1_100_000
+    try bench.deliver("Subject: large\n\n" + String(repeating: "x", count: length), "Subject: small\n\ny\n")
+    let size = try #require(bench.inbox.messages.first?.content.size)
+    let client = bench.user(selecting: "INBOX")
+    client.reads = false
+    let repeats = 6
+    let items = Array(repeating: "BODY.PEEK[]", count: repeats).joined(separator: " ")
+    client.send("a UID FETCH 1:2 (\(items) FLAGS)\r\n")
+    #expect(client.waiting > size && client.waiting < 3 * size, "\(client.waiting) bytes wait")
+    client.reads = true
+    let lines = client.lines("b NOOP")
+    #expect(lines.filter { $0.hasPrefix("* 1 FETCH (UID 1 ") }.count == repeats + 1)
+    #expect(lines.filter { $0.utf8.count >= length }.count == repeats)
+    // Once in each answer to UID FETCH, and the small message in one piece.
+    #expect(lines.contains("* 1 FETCH (UID 1 FLAGS (\\Recent))"))
+    #expect(lines.filter { $0.hasPrefix("* 2 FETCH (UID 2 BODY[]") }.count == 1)
+    #expect(lines.contains { $0.hasPrefix("a OK") } && lines.last?.hasPrefix("b OK") == true)
+  }
+
+  /// The message goes away while a part of the answer waits.
+  @Test func messageThatIsExpungedBetweenPartsEndsThere() throws {
+    let bench = SessionBench()
+    try bench.deliver("Subject: large\n\n" + String(repeating: "x", count: 1_100_000), "Subject: small\n\ny\n")
+    let client = bench.user(selecting: "INBOX")
+    client.reads = false
+    client.send("a FETCH 1:2 (BODY.PEEK[] BODY.PEEK[] BODY.PEEK[] UID)\r\n")
+    bench.user(selecting: "INBOX").send("s STORE 1 +FLAGS (\\Deleted)\r\ns EXPUNGE\r\n")
+    client.reads = true
+    let lines = client.lines("b NOOP")
+    #expect(lines.filter { $0.hasPrefix("* 1 FETCH (") && $0.contains("BODY[]") }.count == 1)
+    #expect(lines.filter { $0.hasPrefix("* 2 FETCH (BODY[]") }.count == 1)
+    #expect(lines.contains("* 1 EXPUNGE"))
+    #expect(lines.last?.hasPrefix("b OK") == true)
+  }
 }

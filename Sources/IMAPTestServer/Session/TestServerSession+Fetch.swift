@@ -23,19 +23,39 @@ extension TestServerSession {
     let isIncomplete = selection.hasGhosts && !reference.isUID
     let status = isIncomplete ? expunged : Status(.ok, "FETCH completed")
     var walk = SelectionWalk(selection)
+    // A message whose answer is being written in parts, and the item that comes next.
+    var rest: (uid: UInt32, item: Int)?
     let step: (inout ServerConnection) throws(ConnectionError) -> Bool = { [self] machine throws(ConnectionError) in
-      guard let index = walk.next(in: view) else { return false }
-      if let changedSince, view.mailbox.messages[index].modSeq <= changedSince.rawValue { return true }
-      let isNewlySeen = setsSeen && markSeen(index, view)
+      let index: Int
+      if let begun = rest {
+        // It may have gone away between two parts, and the numbers of the others have changed then.
+        guard let found = view.mailbox.index(of: begun.uid), view.number(of: begun.uid) != nil else {
+          rest = nil
+          return true
+        }
+        index = found
+      } else {
+        guard let found = walk.next(in: view) else { return false }
+        if let changedSince, view.mailbox.messages[found].modSeq <= changedSince.rawValue { return true }
+        index = found
+      }
+      let isNewlySeen = rest == nil && setsSeen && markSeen(index, view)
       let message = view.mailbox.messages[index]
+      var next = rest?.item ?? 0
       machine.writeFetch(view.number(at: index)) { writer in
-        for item in items { write(item, of: message, view, to: &writer) }
+        if rest != nil, reference.isUID { writer.uid(UID(rawValue: message.uid)) }
+        var count = 0
+        while next < items.count, count < Self.bytesPerResponse {
+          count += write(items[next], of: message, view, to: &writer)
+          next += 1
+        }
         if isNewlySeen {
           // "if this causes the flags to change, they SHOULD be included as part of the FETCH responses".
           if !items.contains(.flags) { writer.flags(view.flags(message)) }
           if usesCondStore, !items.contains(.modSeq) { writer.modSeq(ModSeq(rawValue: message.modSeq)) }
         }
       }
+      rest = next < items.count ? (message.uid, next) : nil
       return true
     }
     start(
@@ -54,9 +74,17 @@ extension TestServerSession {
     return true
   }
 
+  /// Bytes of sections behind which the rest of the items follow in another FETCH response: only so much waits at a time
+  /// for a client that asks for a large message many times over and reads nothing.
+  private static let bytesPerResponse = 1 << 20
+
+  /// What a body structure counts for: more than nearly all have.
+  private static let bytesPerStructure = 32 * 1024
+
+  /// Writes an item. Returns about how many bytes it has.
   private func write(
     _ item: FetchItem, of message: MailboxMessage, _ view: SelectedView, to writer: inout FetchWriter
-  ) {
+  ) -> Int {
     let content = message.content
     switch item {
     case .uid: writer.uid(UID(rawValue: message.uid))
@@ -64,21 +92,29 @@ extension TestServerSession {
     case .internalDate: writer.internalDate(content.internalDate)
     case .rfc822Size: writer.size(UInt64(content.size))
     case .modSeq: writer.modSeq(ModSeq(rawValue: message.modSeq))
-    case .envelope: writer.envelope(content.envelope)
-    case .bodyStructure: writer.bodyStructure(content.bodyStructure(extended: true))
-    case .body: writer.body(content.bodyStructure(extended: false))
+    case .envelope:
+      writer.envelope(content.envelope)
+      return content.section(.header)?.count ?? 0
+    case .bodyStructure:
+      writer.bodyStructure(content.bodyStructure(extended: true))
+      return Self.bytesPerStructure
+    case .body:
+      writer.body(content.bodyStructure(extended: false))
+      return Self.bytesPerStructure
     case .section(let section, _, let partial):
-      Self.write(.body(section), content.section(section, partial: partial), partial?.offset, of: content, to: &writer)
-    case .rfc822: Self.write(.rfc822, content.section(.full), nil, of: content, to: &writer)
-    case .rfc822Header: Self.write(.rfc822Header, content.section(.header), nil, of: content, to: &writer)
-    case .rfc822Text: Self.write(.rfc822Text, content.section(.text), nil, of: content, to: &writer)
+      return Self.write(
+        .body(section), content.section(section, partial: partial), partial?.offset, of: content, to: &writer)
+    case .rfc822: return Self.write(.rfc822, content.section(.full), nil, of: content, to: &writer)
+    case .rfc822Header: return Self.write(.rfc822Header, content.section(.header), nil, of: content, to: &writer)
+    case .rfc822Text: return Self.write(.rfc822Text, content.section(.text), nil, of: content, to: &writer)
     }
+    return 0
   }
 
   private static func write(
     _ name: SectionName, _ section: SectionBytes?, _ origin: UInt32?, of content: StoredMessage,
     to writer: inout FetchWriter
-  ) {
+  ) -> Int {
     switch section {
     case nil: writer.section(name, origin: origin, bytes: nil)
     case .collected(let bytes): writer.section(name, origin: origin, bytes: bytes.span)
@@ -86,6 +122,7 @@ extension TestServerSession {
       let bytes = content.bytes
       writer.section(name, origin: origin, bytes: bytes.span.extracting(range))
     }
+    return section?.count ?? 0
   }
 }
 

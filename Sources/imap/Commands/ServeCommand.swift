@@ -31,6 +31,12 @@ struct ServeCommand: AsyncParsableCommand {
   @Option(name: .customLong("mailbox"), help: "Mailbox that every user has besides INBOX; may be repeated.")
   var mailboxes: [String] = []
 
+  @Option(help: "Further mailboxes that every user has: this many, named by --mailbox-prefix and a number from 0.")
+  var mailboxCount = 0
+
+  @Option(help: "What the names of these mailboxes start with.")
+  var mailboxPrefix = "box"
+
   @Option(help: ArgumentHelp("Where to write the certificate to trust. (default: a temporary file)", valueName: "file"))
   var caFile: String?
 
@@ -42,6 +48,9 @@ struct ServeCommand: AsyncParsableCommand {
 
   func validate() throws {
     if !Self.isLoopback(host) { throw ValidationError("\(host) is no loopback address: use 127.0.0.1 or ::1.") }
+    if mailboxCount < 0 || mailboxCount > 1_000_000 {
+      throw ValidationError("--mailbox-count must be from 0 to 1000000.")
+    }
     for user in users where !user.contains(":") {
       throw ValidationError("\(user) has no password: write --user NAME:PASSWORD.")
     }
@@ -60,14 +69,13 @@ struct ServeCommand: AsyncParsableCommand {
       let loop = try EventLoop.start()
       do {
         let server = try await IMAPTestServer.start(configuration, on: loop)
-        let file = caFile ?? NSTemporaryDirectory() + "/imap-serve-\(getpid()).pem"
-        guard FileManager.default.createFile(atPath: file, contents: Data(server.certificatePEM.utf8)) else {
-          throw Failure(.file, "cannot write the certificate to \(file)")
+        do {
+          try await serve(server, until: interrupted)
+        } catch {
+          await server.shutdown()
+          throw error
         }
-        try announce(server, file)
-        await interrupted.wait()
         await server.shutdown()
-        if caFile == nil { try? FileManager.default.removeItem(atPath: file) }
       } catch let error as TestServerError {
         await loop.shutdown()
         throw Failure(.unavailable, "cannot serve: \(error); choose other ports")
@@ -79,13 +87,26 @@ struct ServeCommand: AsyncParsableCommand {
     }
   }
 
+  private func serve(_ server: IMAPTestServer, until interrupted: Interruption) async throws {
+    let directory = caFile == nil ? try PrivateDirectory() : nil
+    defer { directory?.remove() }
+    let file = caFile ?? directory.map { $0.path + "/ca.pem" } ?? ""
+    guard FileManager.default.createFile(atPath: file, contents: Data(server.certificatePEM.utf8)) else {
+      throw Failure(.file, "cannot write the certificate to \(file)")
+    }
+    try announce(server, file)
+    await interrupted.wait()
+  }
+
   private var configuration: IMAPTestServer.Configuration {
+    let names = mailboxes + (0..<mailboxCount).map { "\(mailboxPrefix)\($0)" }
+    let owned = names.map { IMAPTestServer.Configuration.Mailbox(MailboxName($0)) }
     var configuration = IMAPTestServer.Configuration(
       users: users.map { user in
         let parts = user.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         return IMAPTestServer.Configuration.User(
           String(parts[0]), password: parts.count > 1 ? String(parts[1]) : "",
-          mailboxes: mailboxes.map { IMAPTestServer.Configuration.Mailbox(MailboxName($0)) })
+          mailboxes: owned)
       })
     configuration.host = host
     configuration.plainPort = port
@@ -115,4 +136,24 @@ struct ServeCommand: AsyncParsableCommand {
     let parts = host.split(separator: ".", omittingEmptySubsequences: false)
     return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
   }
+}
+
+/// A directory that only this user can look into, with a name that nobody can guess and so prepare.
+private struct PrivateDirectory {
+  let path: String
+
+  init() throws {
+    let start = FileManager.default.temporaryDirectory.path
+    var template = Array("\(start.hasSuffix("/") ? String(start.dropLast()) : start)/imap-serve-XXXXXX".utf8CString)
+    // Made with mode 0700.
+    let isMade = unsafe template.withUnsafeMutableBufferPointer { template in
+      unsafe template.baseAddress.flatMap { unsafe mkdtemp($0) } != nil
+    }
+    guard isMade else {
+      throw Failure(.file, "cannot make a directory in \(start) for the certificate; name a file with --ca-file")
+    }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  func remove() { try? FileManager.default.removeItem(atPath: path) }
 }

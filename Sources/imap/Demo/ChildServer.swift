@@ -10,13 +10,15 @@ struct ChildServer {
   private let input: Pipe
   private let ended: DispatchSemaphore
 
-  /// Starts the server and waits for the line in which it says where it listens.
-  static func start(user: String, password: String, mailboxes: [String]) throws -> ChildServer {
+  /// Starts the server, with as many mailboxes for the demo, and waits for the line in which it says where it listens.
+  static func start(user: String, password: String, mailboxes: Int) throws -> ChildServer {
     let process = Process()
     process.executableURL = Bundle.main.executableURL ?? URL(fileURLWithPath: CommandLine.arguments[0])
     process.arguments =
-      ["serve", "--json", "--end-with-input", "--user", "\(user):\(password)"]
-      + mailboxes.flatMap { ["--mailbox", $0] }
+      [
+        "serve", "--json", "--end-with-input", "--user", "\(user):\(password)",
+        "--mailbox-count", "\(mailboxes)", "--mailbox-prefix", DemoSettings.mailboxPrefix,
+      ]
     let input = Pipe()
     let output = Pipe()
     process.standardInput = input

@@ -38,16 +38,27 @@ actor DemoFleet {
   /// Message `index` is about to be appended to this mailbox.
   func willAppend(_ index: Int, to mailbox: Int) { state.willAppend(index, to: mailbox) }
 
-  /// Returns when every message has reached every watcher of its mailbox and all idle again, or nothing was delivered for
-  /// `patience`.
-  func awaitDelivery(patience: Duration) async {
-    while !state.isComplete {
-      let before = state.report.delivered
+  /// Returns when every message has reached every watcher of its mailbox, or nothing was delivered for `patience`.
+  func awaitDelivery(patience: Duration) async { await wait(for: .delivery, patience) }
+
+  /// Returns when all watchers idle again and have answered a NOOP after that, or nothing happened for `patience`: then a
+  /// message that the server tells twice has been told twice.
+  func settle(patience: Duration) async {
+    await wait(for: .idling, patience)
+    state.askAll()
+    await wait(for: .answers, patience)
+    await wait(for: .idling, patience)
+  }
+
+  private func wait(for goal: DemoState.Goal, _ patience: Duration) async {
+    while !state.hasReached(goal) {
+      let before = state.progress
+      let timer = state.nextRound()
       await withCheckedContinuation { continuation in
-        state.whenComplete(continuation)
-        loop.schedule(after: patience) { [state] in state.giveUpWaiting() }
+        state.wait(for: goal, continuation)
+        loop.schedule(after: patience) { [state] in state.giveUpWaiting(round: timer) }
       }
-      if state.report.delivered == before { return }
+      if state.progress == before { return }
     }
   }
 
@@ -76,7 +87,8 @@ struct DemoSettings: Sendable {
   /// Connections being set up at the same time: more only wait for the processor, and hold memory meanwhile.
   var maximumOpening = 64
 
-  static func mailbox(_ index: Int) -> MailboxName { MailboxName("box\(index)") }
+  static let mailboxPrefix = "box"
+  static func mailbox(_ index: Int) -> MailboxName { MailboxName("\(mailboxPrefix)\(index)") }
   static func subject(_ index: Int) -> String { "demo message \(index)" }
 
   /// The number in a subject that ``subject(_:)`` made.
@@ -107,13 +119,36 @@ final class DemoState {
   private var open = 0
   private var isClosing = false
   private var settled: CheckedContinuation<Void, Never>?
-  private var complete: CheckedContinuation<Void, Never>?
+  private var waiting: (goal: Goal, continuation: CheckedContinuation<Void, Never>)?
+  /// Which wait is running, so that the timer of an earlier one does not end it.
+  private var round = 0
+  /// Watchers whose answer to ``askAll()`` has not come.
+  private var asked = 0
   private var closed: CheckedContinuation<Void, Never>?
   private var sent: [ContinuousClock.Instant] = []
 
   init(_ settings: DemoSettings) { self.settings = settings }
 
-  var isComplete: Bool { report.delivered >= report.expected }
+  /// What can be waited for.
+  enum Goal {
+    /// Every message has reached every watcher of its mailbox.
+    case delivery
+    /// Every watcher that is open idles.
+    case idling
+    /// Every watcher has answered what ``askAll()`` asked.
+    case answers
+  }
+
+  func hasReached(_ goal: Goal) -> Bool {
+    switch goal {
+    case .delivery: report.delivered >= report.expected
+    case .idling: idling >= open
+    case .answers: asked == 0
+    }
+  }
+
+  /// Grows with everything that happens.
+  private(set) var progress = 0
 
   func openMore(_ loop: EventLoop) {
     while watchers.count < settings.connections, opening < settings.maximumOpening {
@@ -128,13 +163,33 @@ final class DemoState {
     settleIfDone()
   }
 
-  func whenComplete(_ continuation: CheckedContinuation<Void, Never>) {
-    if isComplete { continuation.resume() } else { complete = continuation }
+  func nextRound() -> Int {
+    round += 1
+    return round
   }
 
-  func giveUpWaiting() {
-    complete?.resume()
-    complete = nil
+  func wait(for goal: Goal, _ continuation: CheckedContinuation<Void, Never>) {
+    if hasReached(goal) { continuation.resume() } else { waiting = (goal, continuation) }
+  }
+
+  func giveUpWaiting(round: Int) {
+    if round == self.round { endWait() }
+  }
+
+  /// Every watcher asks by NOOP what else there is.
+  func askAll() {
+    for watcher in watchers where watcher.ask() { asked += 1 }
+  }
+
+  private func endWait() {
+    waiting?.continuation.resume()
+    waiting = nil
+  }
+
+  /// Something happened.
+  private func advance() {
+    progress += 1
+    if let waiting, hasReached(waiting.goal) { endWait() }
   }
 
   func whenClosed(_ continuation: CheckedContinuation<Void, Never>) {
@@ -149,7 +204,9 @@ final class DemoState {
   func willAppend(_ index: Int, to mailbox: Int) {
     while sent.count <= index { sent.append(.now) }
     sent[index] = .now
-    report.expected += watchers.count { $0.mailbox == mailbox && $0.isOpen }
+    for index in stride(from: mailbox, to: watchers.count, by: settings.mailboxes) where watchers[index].isOpen {
+      report.expected += 1
+    }
   }
 
   func sentTime(_ index: Int) -> ContinuousClock.Instant? { sent.indices.contains(index) ? sent[index] : nil }
@@ -159,6 +216,7 @@ final class DemoState {
   func isIdling(_ watcher: DemoWatcher, isFirst: Bool, on loop: EventLoop) {
     idling += 1
     if isFirst { settle(loop) }
+    advance()
   }
 
   func stoppedIdling() { idling -= 1 }
@@ -166,7 +224,12 @@ final class DemoState {
   func delivered(latency: Duration) {
     report.delivered += 1
     report.latencies.append(latency)
-    if isComplete { giveUpWaiting() }
+    advance()
+  }
+
+  func answered() {
+    asked -= 1
+    advance()
   }
 
   func duplicated() { report.duplicates += 1 }
@@ -180,6 +243,7 @@ final class DemoState {
       closed?.resume()
       closed = nil
     }
+    advance()
   }
 
   private func settle(_ loop: EventLoop) {

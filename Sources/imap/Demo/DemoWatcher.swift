@@ -8,6 +8,8 @@ final class DemoWatcher: ClientChannelDelegate {
   private unowned let state: DemoState
   private var channel: ClientChannel?
   private var step = Step.connecting
+  /// The command that ``step`` waits for. The end of an IDLE, which the next command brings about, is not it.
+  private var current: CommandID?
   /// Messages that were asked for already.
   private var fetched: UInt32 = 0
   private var exists: UInt32 = 0
@@ -19,6 +21,7 @@ final class DemoWatcher: ClientChannelDelegate {
   private enum Step {
     case connecting, loggingIn, selecting, startingIdle(isFirst: Bool), idling
     case fetching(count: Int)
+    case asking
     case leaving
   }
 
@@ -32,9 +35,22 @@ final class DemoWatcher: ClientChannelDelegate {
 
   func logOut() {
     guard let channel, isOpen else { return }
-    if case .idling = step { state.stoppedIdling() }
+    switch step {
+    case .idling: state.stoppedIdling()
+    case .asking: state.answered()
+    default: break
+    }
     step = .leaving
     if (try? channel.send(.logout)) == nil { channel.close() }
+  }
+
+  /// Asks by NOOP for what is new. False where the watcher does not idle.
+  func ask() -> Bool {
+    guard let channel, isOpen, case .idling = step, let id = try? channel.send(.noop) else { return false }
+    current = id
+    state.stoppedIdling()
+    step = .asking
+    return true
   }
 
   func channelConnected(_ channel: ClientChannel) {}
@@ -49,7 +65,8 @@ final class DemoWatcher: ClientChannelDelegate {
           state.isIdling(self, isFirst: isFirst, on: channel.loop)
           try fetchNew(channel)
         }
-      case .completed(_, let status): try completed(channel, isOK: status.condition == .ok, status)
+      case .completed(let id, let status):
+        try completed(channel, isCurrent: id == current, isOK: status.condition == .ok, status)
       case .response(.untagged(.exists(let count))): try announce(channel, count)
       case .response(.fetchAttribute(.envelope(let envelope))): note(envelope)
       case .failed(_, let error): fail(error.description)
@@ -71,6 +88,9 @@ final class DemoWatcher: ClientChannelDelegate {
     case .idling:
       state.stoppedIdling()
       fail("\(reason)")
+    case .asking:
+      state.answered()
+      fail("\(reason)")
     case .startingIdle, .fetching: fail("\(reason)")
     }
     state.ended(self, wasSettled: wasSettled, on: channel.loop)
@@ -79,26 +99,30 @@ final class DemoWatcher: ClientChannelDelegate {
 
   private func logIn(_ channel: ClientChannel) throws(ConnectionError) {
     step = .loggingIn
-    _ = try channel.send(.login(user: state.settings.user, password: state.settings.password))
+    current = try channel.send(.login(user: state.settings.user, password: state.settings.password))
   }
 
   private func completed(
-    _ channel: ClientChannel, isOK: Bool, _ status: borrowing StatusView
+    _ channel: ClientChannel, isCurrent: Bool, isOK: Bool, _ status: borrowing StatusView
   ) throws(ConnectionError) {
     if !isOK, !isLeaving {
       fail(status.text.lossyString())
       return channel.close()
     }
+    if !isCurrent { return }
     switch step {
     case .loggingIn:
       step = .selecting
-      _ = try channel.send(.examine(DemoSettings.mailbox(mailbox)))
+      current = try channel.send(.examine(DemoSettings.mailbox(mailbox)))
     case .selecting:
       fetched = exists
       announced = []
       try idle(channel, isFirst: true)
     case .fetching(let count):
       announced.removeFirst(min(count, announced.count))
+      if exists > fetched { try fetchNew(channel) } else { try idle(channel, isFirst: false) }
+    case .asking:
+      state.answered()
       if exists > fetched { try fetchNew(channel) } else { try idle(channel, isFirst: false) }
     case .connecting, .startingIdle, .idling, .leaving: break
     }
@@ -108,7 +132,7 @@ final class DemoWatcher: ClientChannelDelegate {
 
   private func idle(_ channel: ClientChannel, isFirst: Bool) throws(ConnectionError) {
     step = .startingIdle(isFirst: isFirst)
-    _ = try channel.send(.idle)
+    current = try channel.send(.idle)
   }
 
   private func announce(_ channel: ClientChannel, _ count: UInt32) throws(ConnectionError) {
@@ -127,7 +151,7 @@ final class DemoWatcher: ClientChannelDelegate {
     if case .idling = step { state.stoppedIdling() }
     step = .fetching(count: Int(exists - fetched))
     fetched = exists
-    _ = try channel.send(.fetch(.sequence(SequenceSet(range)), [.envelope]))
+    current = try channel.send(.fetch(.sequence(SequenceSet(range)), [.envelope]))
     order = 0
   }
 

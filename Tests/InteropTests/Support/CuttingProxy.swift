@@ -12,7 +12,14 @@ final class CuttingProxy: Sendable {
   private let target: UInt16
   private let listener: Int32
   private let budget: Mutex<Int>
-  private let passed = Mutex(0)
+  private let counts = Mutex(Counts())
+
+  private struct Counts {
+    var passed = 0
+    var isCut = false
+    var isOver = false
+    var waiting: [CheckedContinuation<Void, Never>] = []
+  }
 
   /// A proxy in front of `target`. It serves one connection after the other on a thread of its own.
   init(target: UInt16) throws {
@@ -23,10 +30,26 @@ final class CuttingProxy: Sendable {
   }
 
   /// The next connection is cut behind this many bytes from the server.
-  func cut(after count: Int) { budget.withLock { $0 = count } }
+  func cut(after count: Int) {
+    budget.withLock { $0 = count }
+    counts.withLock { $0 = Counts() }
+  }
 
-  /// How many bytes from the server the last connection let through.
-  var passedBytes: Int { passed.withLock { $0 } }
+  /// Returns when the connection since ``cut(after:)`` is over: how many bytes from the server it let through, and whether
+  /// it was cut behind them.
+  func outcome() async -> (passed: Int, isCut: Bool) {
+    await withCheckedContinuation { continuation in
+      let isOver = counts.withLock { counts in
+        if !counts.isOver { counts.waiting.append(continuation) }
+        return counts.isOver
+      }
+      if isOver { continuation.resume() }
+    }
+    return counts.withLock { ($0.passed, $0.isCut) }
+  }
+
+  /// How many bytes from the server have passed since ``cut(after:)``.
+  var passedBytes: Int { counts.withLock(\.passed) }
 
   func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
 
@@ -41,13 +64,18 @@ final class CuttingProxy: Sendable {
       relay(client, server)
       close(client)
       close(server)
+      let waiting = counts.withLock { counts in
+        counts.isOver = true
+        defer { counts.waiting = [] }
+        return counts.waiting
+      }
+      for continuation in waiting { continuation.resume() }
     }
     close(listener)
   }
 
   private func relay(_ client: Int32, _ server: Int32) {
     var left = budget.withLock { $0 }
-    passed.withLock { $0 = 0 }
     var buffer = [UInt8](repeating: 0, count: 16 * 1024)
     while true {
       var sockets = [
@@ -62,9 +90,13 @@ final class CuttingProxy: Sendable {
         let count = unsafe recv(server, &buffer, buffer.count, 0)
         if count <= 0 { return }
         let allowed = min(count, left)
-        if !send(client, buffer, allowed) { return }
         left -= allowed
-        passed.withLock { $0 += allowed }
+        // Before they are sent: what the client makes of them comes after this.
+        counts.withLock { counts in
+          counts.passed += allowed
+          counts.isCut = left == 0
+        }
+        if !send(client, buffer, allowed) { return }
         if left == 0 { return }
       }
     }

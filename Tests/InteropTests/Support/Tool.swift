@@ -30,6 +30,15 @@ enum Tool {
     return await running.result()
   }
 
+  /// Runs the tool to its end with its output going elsewhere: `/dev/full`, or nowhere where `path` is nil.
+  static func run(_ arguments: [String], input: String, outputTo path: String?) async throws -> Result {
+    let shell = ["-c", path.map { "exec \"$0\" \"$@\" > \($0)" } ?? "exec \"$0\" \"$@\" >&-", executable.path]
+    let running = try Running(shell + arguments, program: URL(fileURLWithPath: "/bin/sh"))
+    running.write(input)
+    running.closeInput()
+    return await running.result()
+  }
+
   /// The tool while it runs.
   final class Running: @unchecked Sendable {
     private let process = Process()
@@ -39,10 +48,10 @@ enum Tool {
     // Set once, before the process starts; the stream may be waited for by one task.
     private let ended: AsyncStream<Int32>
 
-    init(_ arguments: [String]) throws {
+    init(_ arguments: [String], program: URL = Tool.executable) throws {
       let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
       ended = stream
-      process.executableURL = Tool.executable
+      process.executableURL = program
       process.arguments = arguments
       process.standardInput = input
       process.standardOutput = output
@@ -59,6 +68,9 @@ enum Tool {
     func closeInput() { try? input.fileHandleForWriting.close() }
 
     func interrupt() { process.interrupt() }
+
+    /// Nobody reads the output any more.
+    func closeOutput() { try? output.fileHandleForReading.close() }
 
     /// The next line of the output; nil at its end.
     func line() async -> String? {

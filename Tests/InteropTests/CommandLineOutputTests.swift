@@ -1,0 +1,123 @@
+import Foundation
+import IMAPTestServer
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Where the output of the `imap` tool goes, and what a signal does to it.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct CommandLineTestsOutput {
+  private let account = ["--user", "user", "--password-stdin", "--insecure", "--host", "127.0.0.1"]
+
+  private func withServer(
+    _ configuration: IMAPTestServer.Configuration = .init(), _ body: (IMAPTestServer, [String]) async throws -> Void
+  ) async throws {
+    let server = try await IMAPTestServer.start(configuration)
+    let result: Result<Void, any Error>
+    do {
+      result = .success(try await body(server, account + ["--port", "\(try #require(server.tlsPort))"]))
+    } catch {
+      result = .failure(error)
+    }
+    await server.shutdown()
+    try result.get()
+  }
+
+  @Test func outputThatCannotBeWrittenFails() async throws {
+    try await withServer { server, account in
+      for _ in 0..<3 { _ = try await server.append(user: "user", message: .init("Subject: hello\n\ntext\n")) }
+      let commands = [["fetch", "--raw", "2"], ["fetch"], ["fetch", "--json"], ["list"], ["search"], ["status"]]
+      for command in commands {
+        for path in ["/dev/full", nil] {
+          let result = try await Tool.run(command + account, input: "password\n", outputTo: path)
+          #expect(result.status == 74, "\(command) to \(path ?? "nowhere"): \(result.error)")
+          #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+          #expect(result.error.contains("cannot write the output"), "\(result.error)")
+        }
+      }
+      let decode = try await Tool.run(["decode"], input: "* OK hi\r\n", outputTo: "/dev/full")
+      #expect(decode.status == 74)
+    }
+  }
+
+  @Test func readerThatGoesAwayIsNoFailure() async throws {
+    try await withServer { server, account in
+      let body = String(repeating: "0123456789abcdef\n", count: 200_000)
+      _ = try await server.append(user: "user", message: .init("Subject: long\n\n" + body))
+      for command in [["fetch", "--raw"], ["list"]] {
+        let running = try Tool.Running(command + account)
+        running.closeOutput()
+        running.write("password\n")
+        running.closeInput()
+        let result = await running.result()
+        #expect(result.status == 0, "\(command): \(result.error)")
+        #expect(result.error.isEmpty)
+      }
+    }
+  }
+
+  @Test func noEscapeSequenceReachesTheTerminal() async throws {
+    let name = "a\u{1b}]0;title\u{7}b\u{9b}31m"
+    var configuration = IMAPTestServer.Configuration()
+    configuration.users = [.init("user", password: "password", mailboxes: [.init("INBOX"), .init("x\u{9b}31m")])]
+    try await withServer(configuration) { _, account in
+      let list = try await Tool.run(["list"] + account, input: "password\n")
+      #expect(list.output.split(separator: "\n").contains { $0.hasPrefix("x?31m") }, "\(list.output)")
+      let json = try await Tool.run(["list", "--json"] + account, input: "password\n")
+      #expect(json.objects.contains { $0["mailbox"] as? String == "x\u{9b}31m" })
+      let error = try await Tool.run(["append", name] + account, input: "password\n")
+      #expect(error.status == 74)
+      #expect(error.error.contains("a?]0;title?b?31m"), "\(error.error)")
+    }
+  }
+
+  @Test func missingMessagesAndFiles() async throws {
+    try await withServer { _, account in
+      for command in [["fetch", "999"], ["fetch", "--raw", "7:9"], ["fetch", "--json", "999"]] {
+        let result = try await Tool.run(command + account, input: "password\n")
+        #expect(result.status == 66, "\(command): \(result.error)")
+        #expect(result.error.split(separator: "\n").count == 1 && result.error.contains("no message"))
+      }
+      for command in [["fetch"], ["fetch", "--raw", "999:*"]] {
+        let result = try await Tool.run(command + account, input: "password\n")
+        #expect(result.status == 0 && result.error.isEmpty && result.output.isEmpty, "\(command): \(result.error)")
+      }
+    }
+    // Told before anybody is asked to connect: nobody listens there.
+    let nowhere = ["list", "--host", "127.0.0.1", "--port", "1", "--user", "user", "--password-stdin"]
+    let result = try await Tool.run(nowhere + ["--ca-file", "nofile"], input: "password\n")
+    #expect(result.status == 74)
+    #expect(result.error.contains("cannot read nofile"))
+  }
+
+  /// A server that accepts and says nothing.
+  @Test(arguments: ["watch", "list", "fetch"]) func interruptEndsWhatWaitsForTheServer(_ command: String) async throws {
+    let (listener, port) = try FreePort.listener()
+    defer { close(listener) }
+    let running = try Tool.Running([command] + account + ["--port", "\(port)", "--tls", "none"])
+    running.write("password\n")
+    // The tool has connected: from here on it waits.
+    let connection = await Task.detached { accept(listener, nil, nil) }.value
+    defer { close(connection) }
+    running.interrupt()
+    let result = await running.result()
+    #expect(result.status == SIGINT || result.status == 128 + SIGINT, "\(result.error)")
+  }
+
+  /// What an answer may take is what --timeout says.
+  @Test func timeoutHoldsForAnswers() async throws {
+    let (listener, port) = try FreePort.listener()
+    defer { close(listener) }
+    let running = try Tool.Running(
+      ["list"] + account + ["--port", "\(port)", "--tls", "none", "--timeout", "1"])
+    running.write("password\n")
+    let connection = await Task.detached { accept(listener, nil, nil) }.value
+    defer { close(connection) }
+    let greeting = Array("* OK [CAPABILITY IMAP4rev1] hi\r\n".utf8)
+    #expect(unsafe send(connection, greeting, greeting.count, Int32(MSG_NOSIGNAL)) == greeting.count)
+    #expect(await running.result().status == 75)
+  }
+}
