@@ -61,13 +61,13 @@ import Testing
         for uid in 1...20 {
           group.addTask {
             let message = try await client.fetch(.uids(UIDSet(UID(rawValue: UInt32(uid)))), [.envelope]).first
-            guard case .envelope(let envelope)? = message?.attributes.last else { return nil }
-            return envelope.subject
+            for case .envelope(let envelope) in message?.attributes ?? [] { return envelope.subject }
+            return Array("\(uid): \(String(describing: message))".utf8)
           }
         }
         return try await group.reduce(into: Set<[UInt8]>()) { if let subject = $1 { $0.insert(subject) } }
       }
-      #expect(subjects.count == 20)
+      #expect(subjects.count == 20, "\(subjects.map { String(decoding: $0, as: UTF8.self) }.sorted())")
     }
   }
 

@@ -35,14 +35,21 @@ final class CommandWaiter {
   var mustEnd = false
   /// Called when the server accepts an IDLE.
   var onIdle: (() -> Void)?
-  var continuation: CheckedContinuation<Outcome, Never>?
+  private var continuation: CheckedContinuation<Outcome, Never>?
+  private var outcome: Outcome?
 
   init(_ id: CommandID, _ interest: Interest) {
     self.id = id
     self.interest = interest
   }
 
+  /// Resumes `continuation` with the outcome: at once where that has come already.
+  func wait(_ continuation: CheckedContinuation<Outcome, Never>) {
+    if let outcome { continuation.resume(returning: outcome) } else { self.continuation = continuation }
+  }
+
   func finish(_ outcome: Outcome) {
+    self.outcome = outcome
     continuation?.resume(returning: outcome)
     continuation = nil
   }
@@ -162,7 +169,8 @@ final class ClientSession: ClientChannelDelegate {
   private func receive(_ event: borrowing ResponseEvent, _ channel: ClientChannel) {
     switch copy event {
     case .untagged(let view): receive(view, channel)
-    case .fetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd: receiveFetch(event, channel)
+    case .fetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd:
+      receiveFetch(event, channel)
     case .malformed:
       // Inside a FETCH response its owner must hear of it.
       if fetchOwner != nil || unsolicited != nil { receiveFetch(event, channel) }

@@ -210,12 +210,12 @@ public actor IMAPClient {
     } catch {
       throw .connection(error)
     }
-    // Nothing can be answered before this turn of the loop ends, so the waiter is in place in time.
+    // Before anything suspends: an answer may come in any turn of the loop behind this one.
     let waiter = CommandWaiter(id, interest)
     prepare(waiter)
     session.add(waiter)
     let outcome = await withTaskCancellationHandler {
-      await withCheckedContinuation { waiter.continuation = $0 }
+      await withCheckedContinuation { waiter.wait($0) }
     } onCancel: {
       Task { await endIdle(id) }
     }
