@@ -26,12 +26,34 @@ extension Sink {
       case .basic: break
       case .text(let lines): add(lines)
       case .message(let envelope, let body, let lines):
-        read(envelope.subject)
+        read(envelope)
         read(body)
         add(lines)
       }
       read(part.md5)
       if let ext = part.ext { read(ext) }
+    }
+  }
+
+  private mutating func read(_ envelope: Envelope) {
+    read(envelope.date)
+    read(envelope.subject)
+    read(envelope.from)
+    read(envelope.sender)
+    read(envelope.replyTo)
+    read(envelope.to)
+    read(envelope.cc)
+    read(envelope.bcc)
+    read(envelope.inReplyTo)
+    read(envelope.messageID)
+  }
+
+  private mutating func read(_ addresses: [Address]) {
+    for address in addresses {
+      read(address.name)
+      read(address.route)
+      read(address.mailbox)
+      read(address.host)
     }
   }
 
