@@ -84,7 +84,7 @@ import Testing
     Fixture(
       name: "namespace",
       input: "* NAMESPACE ((\"\" \"/\")) NIL ((\"Shared/\" \"/\" \"X-P\" (\"F\" \"G\"))(\"#news.\" \".\"))\n",
-      log: "namespace (|/) () (Shared/|/ #news.|.)"),
+      log: "namespace (|/) () (Shared/|/|\"X-P\"=\"F\",\"G\" #news.|.)"),
     Fixture(
       name: "fetch scalars",
       input:
@@ -178,11 +178,11 @@ import Testing
     Fixture(
       name: "what is not known is an event",
       input:
-        "* ACL INBOX fred lr\n* X-DATA {3}\na(b more\n* VANISHED (EARLIER) 1:5\n* 5 XFOO bar\n* 3 FETCH (X-NEW (a (b \"c)\")) X-LIT {2}\n)) UID 3)\n* (odd)\n",
+        "* CONVERSION (TAG \"1\") 5\n* X-DATA {3}\na(b more\n* XFOO (EARLIER) 1:5\n* 5 XFOO bar\n* 3 FETCH (X-NEW (a (b \"c)\")) X-LIT {2}\n)) UID 3)\n* (odd)\n",
       log: """
-        unknown "* ACL INBOX fred lr\\r\\n"
+        unknown "* CONVERSION (TAG '1') 5\\r\\n"
         unknown "* X-DATA {3}\\r\\na(b more\\r\\n"
-        unknown "* VANISHED (EARLIER) 1:5\\r\\n"
+        unknown "* XFOO (EARLIER) 1:5\\r\\n"
         unknown "* 5 XFOO bar\\r\\n"
         fetch 3
           unknown "X-NEW" "(a (b 'c)'))"
@@ -211,7 +211,7 @@ import Testing
         fetch 3
         malformed "FLAGS 'open)\\r\\n" unterminated string at byte 161
         fetch end
-        malformed "* LIST broken\\r\\n" unexpected end of line at byte 175
+        malformed "* LIST broken\\r\\n" unexpected end of line at byte 181
         exists 1
         """),
     Fixture(

@@ -158,7 +158,8 @@ final class ClientSession: ClientChannelDelegate {
   private func receive(_ event: borrowing ResponseEvent) {
     switch copy event {
     case .untagged(let view): receive(view)
-    case .fetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd: receiveFetch(event)
+    case .fetchBegin, .uidFetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd:
+      receiveFetch(event)
     case .malformed:
       // Inside a FETCH response its owner must hear of it.
       if fetchOwner != nil || unsolicited != nil { receiveFetch(event) }
@@ -188,6 +189,10 @@ final class ClientSession: ClientChannelDelegate {
     case .exists(let count): events?.yield(.exists(count))
     case .recent(let count): events?.yield(.recent(count))
     case .expunge(let sequence): events?.yield(.expunged(sequence))
+    // No command of this client asks for these.
+    case .vanished, .sort, .thread, .extendedSearch, .acl, .listRights, .myRights, .quota, .quotaRoots, .metadata,
+      .language, .comparator, .authorizedURLs, .fetchedURLs:
+      break
     }
   }
 

@@ -4,7 +4,7 @@ struct FetchProgress {
   var lineEnd: Int
   /// Up to here no LF is left to find while `lineEnd` is 0.
   var scanned = 0
-  /// The message.
+  /// The message; its UID where ``isUID``.
   var sequence: SequenceNumber
   /// Items so far.
   var items = 0
@@ -15,18 +15,29 @@ struct FetchProgress {
   var walkDepth = 0
   /// The literal at which the walk stopped is the whole value.
   var endsWithLiteral = false
+  /// Whether the response names its message by UID.
+  var isUID: Bool
+  /// Whether a streamed literal was the last thing read.
+  var isBehindLiteral = false
+  /// Behind an empty line that follows a literal; 0 where there is none.
+  var emptyLineEnd = 0
 
-  /// Reads `* n FETCH (`; nil where `line`, which ends in LF, does not start so.
+  /// Reads `* n FETCH (`; nil where `line`, which ends in LF, does not start so. Servers send numbers below 0: like 0 they
+  /// name no message.
   init?(_ line: Span<UInt8>) {
     var cursor = Cursor(line)
     guard cursor.eat(UInt8(ascii: "*")) else { return nil }
     cursor.skipSpaces()
-    guard let sequence = try? cursor.number32() else { return nil }
+    let isNegative = cursor.eat(UInt8(ascii: "-"))
+    guard let number = try? cursor.number32() else { return nil }
     cursor.skipSpaces()
-    guard let name = try? cursor.run(of: .token), line.foldedWord(name) == keyword("FETCH") else { return nil }
+    guard let name = try? cursor.run(of: .token) else { return nil }
+    let word = line.foldedWord(name)
+    isUID = word == keyword("UIDFETCH")
+    guard isUID || word == keyword("FETCH") else { return nil }
     cursor.skipSpaces()
     guard cursor.eat(UInt8(ascii: "(")) else { return nil }
-    self.sequence = SequenceNumber(rawValue: sequence)
+    sequence = SequenceNumber(rawValue: isNegative ? 0 : number)
     prefix = cursor.index
     lineEnd = line.count
   }
@@ -76,15 +87,33 @@ struct FetchProgress {
     _ bytes: Span<UInt8>, _ limits: ParserLimits, offset: Int
   ) throws(ParseError) -> Step {
     var cursor = Cursor(bytes.extracting(first: lineEnd))
-    cursor.skipSpaces()
-    // A server that forgets the closing parenthesis has still ended the line.
-    if cursor.peek == UInt8(ascii: ")") || cursor.isAtLineEnd { return .end(length: lineEnd) }
+    if emptyLineEnd > 0 {
+      // What goes on with the response cannot start another one.
+      let next = bytes[emptyLineEnd]
+      if next != UInt8(ascii: ")"), next != 0x20 { return .end(length: emptyLineEnd) }
+      cursor.index = emptyLineEnd
+    } else if isBehindLiteral, cursor.skipToLineEnd() {
+      emptyLineEnd = lineEnd
+      scanned = lineEnd
+      lineEnd = 0
+      return .more
+    }
+    guard cursor.skipToItem() else { return .end(length: lineEnd) }
     items += walkIndex == 0 ? 1 : 0
     if items > limits.fetchItems {
       throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
     }
     do throws(ParseError) {
       let token = try FetchItemToken(&cursor)
+      if let count = token.awaited {
+        if count > UInt64(limits.bufferedLiteral) {
+          throw Self.exceeded(.bufferedLiteral, UInt64(limits.bufferedLiteral), offset + cursor.index)
+        }
+        walkIndex = cursor.index + Int(count)
+        scanned = walkIndex
+        lineEnd = 0
+        return .more
+      }
       cursor.skipSpaces()
       let start = cursor.index
       if token.isSection, cursor.isAtLiteral {
@@ -159,7 +188,8 @@ struct FetchProgress {
 struct FetchItemToken {
   /// The items that have a type of their own.
   enum Kind {
-    case uid, flags, internalDate, rfc822Size, modSeq, envelope, bodyStructure, body
+    case uid, flags, internalDate, rfc822Size, modSeq, envelope, bodyStructure, body, binary, binarySize
+    case preview, saveDate, emailID, threadID, gmailMessageID, gmailThreadID, gmailLabels, annotations
     case section(SectionView.Kind)
     case unknown
   }
@@ -172,6 +202,11 @@ struct FetchItemToken {
   /// The number between `<` and `>`.
   var origin: UInt32?
   var value = 0..<0
+  /// The length of a literal among the header field names that is not here: what follows the cursor.
+  var awaited: UInt64?
+
+  /// Whether the item has a type of its own.
+  var isKnown: Bool { if case .unknown = kind { false } else { true } }
 
   /// Whether the value is a message's bytes, which are streamed.
   var isSection: Bool { if case .section = kind { true } else { false } }
@@ -181,10 +216,20 @@ struct FetchItemToken {
     let start = cursor.index
     while ByteClass(of: cursor.peek).contains(.token), cursor.peek != UInt8(ascii: "[") { cursor.index += 1 }
     if cursor.index == start { throw cursor.unexpected }
+    name = start..<cursor.index
     kind = Self.kind(cursor.bytes, start..<cursor.index)
     if cursor.peek == UInt8(ascii: "[") {
-      if case .body = kind { kind = .section(.body) } else { kind = .unknown }
-      specification = try Self.brackets(&cursor)
+      switch kind {
+      case .body: kind = .section(.body)
+      case .binary: kind = .section(.binary)
+      case .binarySize: break
+      default: kind = .unknown
+      }
+      specification = try brackets(&cursor)
+      if awaited != nil {
+        name = start..<cursor.index
+        return
+      }
       if cursor.eat(UInt8(ascii: "<")) {
         origin = try cursor.number32()
         // One server repeats the length that was asked for.
@@ -195,8 +240,8 @@ struct FetchItemToken {
     name = start..<cursor.index
   }
 
-  /// Steps over `[...]`, in which quoted strings may hold brackets.
-  private static func brackets(_ cursor: inout Cursor) throws(ParseError) -> Range<Int> {
+  /// Steps over `[...]`, in which strings may hold brackets. Stops behind the header of a literal that is not here.
+  private mutating func brackets(_ cursor: inout Cursor) throws(ParseError) -> Range<Int> {
     try cursor.expect(UInt8(ascii: "["))
     let start = cursor.index
     while true {
@@ -205,6 +250,14 @@ struct FetchItemToken {
         cursor.index += 1
         return start..<cursor.index - 1
       case UInt8(ascii: "\""): _ = try cursor.quoted()
+      case UInt8(ascii: "{") where cursor.isAtLiteral:
+        let header = try cursor.literalHeader()
+        // A line goes on behind each of its literals.
+        guard header.byteCount < UInt64(cursor.bytes.count - cursor.index) else {
+          awaited = header.byteCount
+          return start..<start
+        }
+        cursor.index += Int(header.byteCount)
       default:
         if cursor.isAtLineEnd { throw cursor.unexpected }
         cursor.index += 1
@@ -220,6 +273,11 @@ struct FetchItemToken {
     case keyword("BODY"): return .body
     case keyword("ENVELOPE"): return .envelope
     case keyword("RFC822"): return .section(.rfc822)
+    case keyword("BINARY"): return .binary
+    case keyword("PREVIEW"): return .preview
+    case keyword("SAVEDATE"): return .saveDate
+    case keyword("EMAILID"): return .emailID
+    case keyword("THREADID"): return .threadID
     case 0: break
     default: return .unknown
     }
@@ -229,7 +287,37 @@ struct FetchItemToken {
     if name.equalsIgnoringCase("BODYSTRUCTURE") { return .bodyStructure }
     if name.equalsIgnoringCase("RFC822.HEADER") { return .section(.rfc822Header) }
     if name.equalsIgnoringCase("RFC822.TEXT") { return .section(.rfc822Text) }
+    if name.equalsIgnoringCase("BINARY.SIZE") { return .binarySize }
+    if name.equalsIgnoringCase("X-GM-MSGID") { return .gmailMessageID }
+    if name.equalsIgnoringCase("X-GM-THRID") { return .gmailThreadID }
+    if name.equalsIgnoringCase("X-GM-LABELS") { return .gmailLabels }
+    if name.equalsIgnoringCase("ANNOTATION") { return .annotations }
     return .unknown
+  }
+}
+
+extension Cursor {
+  /// Steps to the name of the next item; false at the response's end. Domino puts items into parentheses of their own, and
+  /// others close the list too early: what is known to be an item still is one behind that.
+  @_lifetime(self: copy self)
+  fileprivate mutating func skipToItem() -> Bool {
+    while true {
+      skipSpaces()
+      switch peek {
+      case UInt8(ascii: "("): index &+= 1
+      case UInt8(ascii: ")"):
+        let start = index
+        while peek == UInt8(ascii: ")") || peek == 0x20 { index &+= 1 }
+        let next = index
+        guard let token = try? FetchItemToken(&self), peek == 0x20, token.isKnown else {
+          index = start
+          return false
+        }
+        index = next
+        return true
+      default: return !isAtLineEnd
+      }
+    }
   }
 }
 
@@ -242,7 +330,8 @@ extension ResponseParser {
     progress.lineEnd -= progress.prefix
     state = .fetch(progress)
     scanned = 0
-    return .fetchBegin(progress.sequence)
+    return progress.isUID
+      ? .uidFetchBegin(UID(rawValue: progress.sequence.rawValue)) : .fetchBegin(progress.sequence)
   }
 
   /// Turns positions into the event, whose bytes were reported.
@@ -252,6 +341,8 @@ extension ResponseParser {
   ) -> ResponseEvent {
     var progress = progress
     progress.lineEnd -= step.length
+    progress.isBehindLiteral = false
+    progress.emptyLineEnd = 0
     switch step {
     case .more:
       return .needMoreInput
@@ -278,6 +369,8 @@ extension ResponseParser {
     _ input: inout ReceiveBuffer, _ remaining: UInt64, _ progress: FetchProgress
   ) -> ResponseEvent {
     if remaining == 0 {
+      var progress = progress
+      progress.isBehindLiteral = true
       state = .fetch(progress)
       return .literalEnd
     }
@@ -324,15 +417,16 @@ extension ResponseParser {
       }
       return .internalDate(date)
     case .rfc822Size:
-      let size = try cursor.number()
+      let size = try cursor.quantity()
       try wholly(cursor)
       return .rfc822Size(size)
     case .modSeq:
-      try cursor.expect(UInt8(ascii: "("))
+      let isList = cursor.eat(UInt8(ascii: "("))
       cursor.skipSpaces()
       let number = try cursor.number()
       cursor.skipSpaces()
-      try cursor.expect(UInt8(ascii: ")"))
+      if isList { try cursor.expect(UInt8(ascii: ")")) }
+      try wholly(cursor)
       return .modSeq(ModSeq(rawValue: number))
     case .envelope:
       return .envelope(try EnvelopeView(value, nesting: limits.nesting))
@@ -345,9 +439,57 @@ extension ResponseParser {
     case .section:
       guard let string = try cursor.nstring() else { return .section(section(bytes, token), nil) }
       return .section(section(bytes, token), StringView(value, string))
-    case .unknown:
+    case .unknown, .binary:
       return .unknown(name: ByteView(bytes.extracting(token.name)), value: ByteView(value))
+    case .binarySize, .preview, .saveDate, .emailID, .threadID, .gmailMessageID, .gmailThreadID, .gmailLabels,
+      .annotations:
+      return try extended(bytes, token, &cursor)
     }
+  }
+
+  /// The items of extensions.
+  @_lifetime(copy bytes, copy cursor)
+  private static func extended(
+    _ bytes: Span<UInt8>, _ token: FetchItemToken, _ cursor: inout Cursor
+  ) throws(ParseError) -> FetchAttributeView {
+    let value = cursor.bytes
+    switch token.kind {
+    case .binarySize:
+      let size = try cursor.quantity()
+      try wholly(cursor)
+      return .binarySize(section(bytes, token), size)
+    case .preview:
+      guard let string = try cursor.nstring() else { return .preview(nil) }
+      return .preview(StringView(value, string))
+    case .saveDate:
+      if cursor.eatNIL() { return .saveDate(nil) }
+      let string = try cursor.quoted()
+      guard let date = InternalDate(value.extracting(string.range)) else {
+        throw ParseError(.invalidValue, offset: 0)
+      }
+      return .saveDate(date)
+    case .emailID: return .emailID(try objectID(&cursor))
+    case .threadID: return .threadID(try objectID(&cursor))
+    case .gmailMessageID, .gmailThreadID:
+      let number = try cursor.number()
+      try wholly(cursor)
+      if case .gmailMessageID = token.kind { return .gmailMessageID(number) }
+      return .gmailThreadID(number)
+    case .gmailLabels:
+      let isNil = cursor.eatNIL() && cursor.isAtEnd
+      return .gmailLabels(StringListView(isNil ? value.extracting(0..<0) : value))
+    case .annotations: return .annotations(try AnnotationListView(value))
+    default: throw ParseError(.invalidValue, offset: 0)
+    }
+  }
+
+  /// `(id)`, a bare id, or NIL.
+  @_lifetime(copy cursor)
+  private static func objectID(_ cursor: inout Cursor) throws(ParseError) -> StringView? {
+    if cursor.eatNIL() { return nil }
+    let id = StatusItemView.objectID(cursor.bytes)
+    if id == nil { throw ParseError(.invalidValue, offset: 0) }
+    return id
   }
 
   /// A number that something is glued to is none.
@@ -359,6 +501,7 @@ extension ResponseParser {
   private static func section(_ bytes: Span<UInt8>, _ token: FetchItemToken) -> SectionView {
     var kind = SectionView.Kind.body
     if case .section(let named) = token.kind { kind = named }
+    if case .binarySize = token.kind { kind = .binary }
     let start = token.name.lowerBound
     let specification =
       token.specification.isEmpty
