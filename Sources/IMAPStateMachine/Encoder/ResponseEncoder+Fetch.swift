@@ -148,7 +148,9 @@ extension ResponseEncoder {
     for name in names {
       if !isFirst { output.append(0x20) }
       isFirst = false
-      astring(Array(name.utf8), into: &output)
+      // A bare bracket would end the section for a reader that looks for one.
+      let bytes = Array(name.utf8)
+      if bytes.contains(0x5d) { string(bytes, into: &output) } else { astring(bytes, into: &output) }
     }
     output.append(0x29)
   }

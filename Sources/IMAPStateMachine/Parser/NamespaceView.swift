@@ -41,24 +41,25 @@ extension Cursor {
     while peek == 0x20 || peek == UInt8(ascii: ",") { index &+= 1 }
   }
 
-  /// A string whose closing quote may stand before a comma.
+  /// A string whose closing quote may also stand before a comma.
   @_lifetime(self: copy self)
   fileprivate mutating func listedString() throws(ParseError) -> StringToken {
-    if peek != 0x22 { return try astring() }
-    var token = try quoted()
-    var probe = token.range.lowerBound
-    while probe &+ 1 < token.range.upperBound {
-      if bytes[probe] == 0x5c {
-        probe &+= 2
-      } else if bytes[probe] == 0x22, bytes[probe &+ 1] == UInt8(ascii: ",") {
-        token.range = token.range.lowerBound..<probe
-        index = probe &+ 1
-        return token
-      } else {
-        probe &+= 1
+    if !eat(0x22) { return try astring() }
+    let start = index
+    var hasEscapes = false
+    while !isAtLineEnd {
+      if peek == 0x22, peek(ahead: 1) == UInt8(ascii: ",") || ByteClass(of: peek(ahead: 1)).contains(.afterQuote) {
+        index &+= 1
+        return StringToken(range: start..<index &- 1, hasEscapes: hasEscapes)
       }
+      if peek == 0x5c {
+        hasEscapes = true
+        index &+= 1
+        if isAtLineEnd { break }
+      }
+      index &+= 1
     }
-    return token
+    throw ParseError(.unterminatedString, offset: start)
   }
 }
 
