@@ -48,6 +48,9 @@ struct ConnectionOptions: ParsableArguments {
 
   /// Connects, logs in, runs `body`, logs out. Errors become a ``Failure``.
   func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
+    if let caFile, !FileManager.default.isReadableFile(atPath: caFile) {
+      throw Failure(.file, "cannot read \(caFile); --ca-file names a PEM file with certificates")
+    }
     let password = try readPassword()
     var configuration = IMAPClient.Configuration(host: host, port: port)
     configuration.security =
@@ -59,7 +62,8 @@ struct ConnectionOptions: ParsableArguments {
     configuration.trust = insecure ? .insecure : caFile.map { .file($0) } ?? .system
     configuration.connectTimeout = .seconds(timeout)
     configuration.connection.greetingTimeout = .seconds(timeout)
-    configuration.connection.commandTimeout = .seconds(max(timeout, 120))
+    configuration.connection.commandTimeout = .seconds(timeout)
+    configuration.connection.logoutTimeout = .seconds(min(timeout, 5))
     let loop = try EventLoop.start()
     do {
       let client = try await IMAPClient.connect(configuration, on: loop)

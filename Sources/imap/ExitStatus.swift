@@ -2,6 +2,12 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// How `imap` ends, so that scripts can tell what went wrong. The numbers follow sysexits.h where it has one.
 enum ExitStatus: Int32, CaseIterable {
   /// Anything that has no number of its own.
@@ -118,10 +124,23 @@ struct Failure: Error {
 
 /// Runs a command's work and turns its errors into one line and a status.
 func reporting(_ work: () async throws -> Void) async throws {
-  do {
-    try await work()
-  } catch let failure as Failure {
+  do { try await work() } catch { try report(error) }
+}
+
+/// As the other, for work that waits for nothing.
+func reporting(_ work: () throws -> Void) throws {
+  do { try work() } catch { try report(error) }
+}
+
+private func report(_ error: any Error) throws {
+  switch error {
+  case OutputError.readerGone: return
+  case OutputError.failed(let code):
+    Console.error("imap: cannot write the output: \(unsafe String(cString: strerror(code)))")
+    throw ExitCode(ExitStatus.file.rawValue)
+  case let failure as Failure:
     Console.error("imap: \(failure.message)")
     throw ExitCode(failure.status.rawValue)
+  default: throw error
   }
 }

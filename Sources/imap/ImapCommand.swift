@@ -19,4 +19,9 @@ struct ImapCommand: AsyncParsableCommand {
       ListCommand.self, StatusCommand.self, SearchCommand.self, FetchCommand.self, AppendCommand.self,
       WatchCommand.self, DecodeCommand.self, ServeCommand.self, DemoCommand.self,
     ])
+
+  static func main() async {
+    StandardStreams.prepare()
+    await main(nil)
+  }
 }

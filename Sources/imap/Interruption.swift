@@ -22,7 +22,11 @@ final class Interruption: Sendable {
     for number in [SIGINT, SIGTERM] {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { [weak self] in self?.come() }
+      source.setEventHandler { [weak self] in
+        guard let self else { return }
+        if hasCome { _exit(128 + number) }
+        come()
+      }
       source.resume()
       unsafe sources.append(source)
     }
@@ -41,7 +45,6 @@ final class Interruption: Sendable {
       return state.waiting
     }
     for continuation in waiting { continuation.resume() }
-    for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
   }
 
   /// Returns when a signal has come.

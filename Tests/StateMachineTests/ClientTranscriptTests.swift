@@ -18,13 +18,19 @@ import Testing
   @Test func thereAreTranscripts() { #expect(Self.names.count >= 20) }
 
   @Test(arguments: names) func transcript(_ name: String) throws {
-    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Transcripts")
-    let text = try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)
-    let transcript = Transcript(text)
+    let transcript = try Transcript(named: name)
     for feed in feeds(transcript.serverByteCount) {
       let problems = transcript.replay(feed)
       #expect(problems.isEmpty, "\(name), \(feed): \(problems.joined(separator: "; "))")
       if !problems.isEmpty { break }
     }
+  }
+}
+
+extension Transcript {
+  /// The one in the file `name`.
+  init(named name: String) throws {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Transcripts")
+    self.init(try String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8))
   }
 }

@@ -396,6 +396,22 @@ import Testing
     #expect(result == .search(SearchResult(numbers: numbers)))
   }
 
+  /// Each name is read once, although each of them ends a line: anything else would not end in a lifetime.
+  @Test func manyHeaderFieldsAsLiterals() throws {
+    let names = (0..<20_000).map { "X-\($0)" }
+    let list = names.map { "{\($0.utf8.count)}\n\($0)" }.joined(separator: " ")
+    let line = wire("* 1 FETCH (BODY[HEADER.FIELDS (\(list))] {2}\nab UID 5)\n")
+    var parser = ResponseParser()
+    var input = ReceiveBuffer()
+    var result: Response?
+    for start in stride(from: 0, to: line.count, by: 1460) {
+      input.append(Array(line[start..<min(line.count, start + 1460)]).span)
+      result = try parser.nextOwned(&input) ?? result
+    }
+    let section = FetchAttribute.section(.body(Section(.headerFields(names))), origin: nil, data: Array("ab".utf8))
+    #expect(result == .fetch(FetchResponse(sequence: 1, attributes: [section, .uid(5)])))
+  }
+
   /// Deeper than the limit is a fatal error that names it; as deep as the limit is read.
   @Test func nestedStructures() {
     func line(_ depth: Int) -> [UInt8] {

@@ -215,6 +215,17 @@ import Testing
         exists 1
         """),
     Fixture(
+      name: "a body behind damage is never read as responses",
+      input:
+        "* 1 FETCH (UID 9 BODY[HEADER {14}\n* 77 EXPUNGE\n UID 5 X {3}\na\n)\n* 1 EXISTS\n",
+      log: """
+        fetch 1
+          uid 9
+        malformed " BODY[HEADER {14}\\r\\n* 77 EXPUNGE\\r\\n UID 5 X {3}\\r\\na\\r\\n)\\r\\n" unexpected end of line at byte 33
+        fetch end
+        exists 1
+        """),
+    Fixture(
       name: "quotes inside quotes",
       input: "* 1 FETCH (ENVELOPE (NIL \"=?UTF-8?Q?\"x=C3\"?=\" NIL NIL NIL NIL NIL NIL NIL \"<a\"b@c>\"))\n",
       log: """

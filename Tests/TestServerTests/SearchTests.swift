@@ -68,7 +68,7 @@ import Testing
       (.noFlag("other"), [1, 2, 3]), (.flag(.recent), [1, 2, 3]), (.new, [2, 3]), (.old, []),
       (.and([]), [1, 2, 3]), (.and([.flag(.deleted), .flag(.draft)]), [3]), (.or(.flag(.seen), .flag(.draft)), [1, 3]),
       (.not(.or(.flag(.seen), .flag(.draft))), [2]), (.uid([2, 3, 9]), [2, 3]), (.uid(UIDSet(7...)), [3]),
-      (.sequence(SequenceSet(ranges: [.init(.max, .max)])), [3]), (.sequence([7]), []),
+      (.sequence(SequenceSet(ranges: [.init(.star, .star)])), [3]), (.sequence([7]), []),
       (.modSeq(3), [2, 3]), (.larger(195), [2]), (.smaller(195), [1]),
     ] as [(SearchKey, [UInt32])])
   func states(key: SearchKey, expected: [UInt32]) throws {

@@ -79,7 +79,7 @@ import Testing
     #expect(try view.select(.sequence([3, 5])) == SelectedView.Selection(uids: uids(3...3, 5...5), hasGhosts: false))
     #expect(try view.select(.uids([2, 4, 99])).uids == uids(2...2, 4...4))
     #expect(try view.select(.uids(UIDSet(90...))).uids == uids(5...5))
-    #expect(try view.select(.sequence(SequenceSet(ranges: [.init(.max, .max)]))).uids == uids(5...5))
+    #expect(try view.select(.sequence(SequenceSet(ranges: [.init(.star, .star)]))).uids == uids(5...5))
     for bad in [SequenceSet(6), SequenceSet(ranges: [.init(0, 2)]), SequenceSet(ranges: [])] {
       #expect(throws: StoreError.invalidSequence) { try view.select(.sequence(bad)) }
     }

@@ -75,6 +75,9 @@ public final class ClientChannel: Channel {
   /// The selected mailbox.
   public var selected: SelectedMailbox? { machine.selected }
 
+  /// Whether the command was sent and is not completed; see `ClientConnection.isInFlight(_:)`.
+  public func isInFlight(_ id: CommandID) -> Bool { machine.isInFlight(id) }
+
   /// Enqueues a command; see `ClientConnection.enqueue(_:now:)`. Throws `.misuse` before the transport is up as well.
   public func send(_ command: consuming Command) throws(ConnectionError) -> CommandID {
     if !isReady { throw .misuse(.init(.wrongState, state: "connecting")) }

@@ -29,6 +29,10 @@ final class CommandWaiter {
   var literal: ArraySlice<UInt8> = []
   /// COPYUID of an untagged OK (RFC 6851, section 4.3).
   var copyCode: ResponseCode?
+  /// Whether this is an IDLE.
+  var isIdle: Bool { onIdle != nil }
+  /// An IDLE that somebody ended before the server had accepted it.
+  var mustEnd = false
   /// Called when the server accepts an IDLE.
   var onIdle: (() -> Void)?
   var continuation: CheckedContinuation<Outcome, Never>?
@@ -105,7 +109,7 @@ final class ClientSession: ClientChannelDelegate {
       let waiting = greetingWaiters
       greetingWaiters = []
       for continuation in waiting { continuation.resume(returning: .completed(status)) }
-    case .response(let response): receive(response)
+    case .response(let response): receive(response, channel)
     case .completed(let id, let status): finish(id, .completed(status.copy()))
     case .failed(let id, let error): finish(id, .failed(error))
     // STARTTLS is complete for its caller once TLS is up.
@@ -113,9 +117,9 @@ final class ClientSession: ClientChannelDelegate {
     case .readyForLiteral(let id, _):
       if let waiter = waiter(of: id) { write(waiter, channel) }
     case .idling(let id):
-      let waiter = waiter(of: id)
-      waiter?.onIdle?()
-      waiter?.onIdle = nil
+      guard let waiter = waiter(of: id) else { break }
+      waiter.onIdle?()
+      if waiter.mustEnd { try? channel.endIdle(id) }
     case .challenge(let id, _):
       // Every mechanism offered so far says all in its initial response.
       try? channel.cancelAuthentication(id)
@@ -155,34 +159,34 @@ final class ClientSession: ClientChannelDelegate {
 
   // MARK: Responses
 
-  private func receive(_ event: borrowing ResponseEvent) {
+  private func receive(_ event: borrowing ResponseEvent, _ channel: ClientChannel) {
     switch copy event {
-    case .untagged(let view): receive(view)
+    case .untagged(let view): receive(view, channel)
     case .fetchBegin, .uidFetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd:
-      receiveFetch(event)
+      receiveFetch(event, channel)
     case .malformed:
       // Inside a FETCH response its owner must hear of it.
-      if fetchOwner != nil || unsolicited != nil { receiveFetch(event) }
+      if fetchOwner != nil || unsolicited != nil { receiveFetch(event, channel) }
     case .unknown(let line): events?.yield(.unknown(line.copy()))
     case .needMoreInput, .tagged, .continuation, .endOfInput: break
     }
   }
 
-  private func receive(_ view: borrowing UntaggedView) {
+  private func receive(_ view: borrowing UntaggedView, _ channel: ClientChannel) {
     switch copy view {
     case .status(let status):
       let status = status.copy()
-      if case .copyUID = status.code { first(.copy)?.copyCode = status.code }
+      if case .copyUID = status.code { first(.copy, channel)?.copyCode = status.code }
       events?.yield(.notice(status))
-    case .capability(let list), .enabled(let list): first(.capabilities)?.capabilities += list.copy()
-    case .id(let fields): first(.id)?.fields = fields.copy()
-    case .namespace(let spaces): first(.namespaces)?.namespaces = spaces.copy()
-    case .list(let listing), .lsub(let listing): first(.listings)?.listings.append(listing.copy())
-    case .mailboxStatus(let status): first(.mailboxStatus)?.mailboxStatus = status.copy()
+    case .capability(let list), .enabled(let list): first(.capabilities, channel)?.capabilities += list.copy()
+    case .id(let fields): first(.id, channel)?.fields = fields.copy()
+    case .namespace(let spaces): first(.namespaces, channel)?.namespaces = spaces.copy()
+    case .list(let listing), .lsub(let listing): first(.listings, channel)?.listings.append(listing.copy())
+    case .mailboxStatus(let status): first(.mailboxStatus, channel)?.mailboxStatus = status.copy()
     case .search(let numbers):
       // Some servers answer in several lines.
       let more = numbers.copy()
-      let waiter = first(.search)
+      let waiter = first(.search, channel)
       waiter?.search.numbers += more.numbers
       waiter?.search.modSeq = more.modSeq ?? waiter?.search.modSeq
     case .flags(let flags): events?.yield(.flags(flags.copy()))
@@ -196,14 +200,18 @@ final class ClientSession: ClientChannelDelegate {
     }
   }
 
-  /// The first command in flight that asks for such data. Responses do not say whose they are, and servers answer in order.
-  private func first(_ interest: CommandWaiter.Interest) -> CommandWaiter? {
-    waiters.first { $0.interest == interest }
+  /// The first command in flight that asks for such data. Responses do not say whose they are, and servers answer in
+  /// order. A command that waits to be sent cannot have been answered.
+  private func first(_ interest: CommandWaiter.Interest, _ channel: ClientChannel) -> CommandWaiter? {
+    waiters.first { $0.interest == interest && channel.isInFlight($0.id) }
   }
 
-  private func receiveFetch(_ event: borrowing ResponseEvent) {
+  /// A FETCH response turned out to be no answer to the command that gathered it.
+  func wasUnsolicited(_ response: FetchResponse) { events?.yield(.changed(response)) }
+
+  private func receiveFetch(_ event: borrowing ResponseEvent, _ channel: ClientChannel) {
     if case .fetchBegin(let sequence) = copy event {
-      fetchOwner = first(.fetch)
+      fetchOwner = first(.fetch, channel)
       if fetchOwner == nil { unsolicited = FetchResponse(sequence: sequence, attributes: []) }
     }
     if let fetchOwner {

@@ -48,10 +48,14 @@ extension IMAPClient {
   public func closeMailbox() async throws(IMAPError) { try await run("CLOSE", .close) }
 
   /// IDLE (RFC 2177) until ``endIdle()``, or until another command is sent. Returns when the server has completed it.
-  /// `whenIdling` is called on the loop's thread once the server has accepted. Renewed by itself.
+  /// `whenIdling` is called on the loop's thread once the server has accepted. Renewed by itself. Cancelling the
+  /// task ends the IDLE, too.
   public func idle(whenIdling: @escaping @Sendable () -> Void = {}) async throws(IMAPError) {
-    defer { idleID = nil }
+    var id: CommandID?
+    // A later IDLE may be running by then.
+    defer { if idleID == id { idleID = nil } }
     try await run("IDLE", .idle) { waiter in
+      id = waiter.id
       idleID = waiter.id
       waiter.onIdle = whenIdling
     }
@@ -59,9 +63,7 @@ extension IMAPClient {
 
   /// Ends an ``idle(whenIdling:)`` that is running; otherwise does nothing.
   public func endIdle() {
-    guard let idleID else { return }
-    // It may have ended by itself a moment ago.
-    try? channel.endIdle(idleID)
+    if let idleID { endIdle(idleID) }
   }
 
   private func open(_ name: String, _ command: Command) async throws(IMAPError) -> SelectedMailbox {

@@ -49,7 +49,22 @@ extension IMAPClient {
         if let response = collector.add(event) { responses.append(response) }
       }
     }
-    return responses
+    // A change of flags that came in between is news, not the answer.
+    let asksForMore = items.contains { !Self.isNews($0) }
+    let news = responses.filter { asksForMore && !$0.attributes.isEmpty && $0.attributes.allSatisfy(Self.isNews) }
+    if news.isEmpty { return responses }
+    for response in news { session.wasUnsolicited(response) }
+    return responses.filter { !news.contains($0) }
+  }
+
+  /// Whether a server sends the item without being asked.
+  private static func isNews(_ item: FetchItem) -> Bool { [.uid, .flags, .modSeq].contains(item) }
+
+  private static func isNews(_ attribute: FetchAttribute) -> Bool {
+    switch attribute {
+    case .uid, .flags, .modSeq: true
+    default: false
+    }
   }
 
   /// FETCH, each event handed to `events` as it comes, on the loop's thread, borrowed and without a copy: bodies of any

@@ -214,7 +214,11 @@ public actor IMAPClient {
     let waiter = CommandWaiter(id, interest)
     prepare(waiter)
     session.add(waiter)
-    let outcome = await withCheckedContinuation { waiter.continuation = $0 }
+    let outcome = await withTaskCancellationHandler {
+      await withCheckedContinuation { waiter.continuation = $0 }
+    } onCancel: {
+      Task { await endIdle(id) }
+    }
     switch outcome {
     case .failed(let error): throw .connection(error)
     case .completed(let status):
@@ -224,5 +228,14 @@ public actor IMAPClient {
       case .bad: throw .rejected(command: name, status)
       }
     }
+  }
+
+  /// Ends the IDLE `id`, now or, if the server has not been asked yet, as soon as it has accepted. Other commands go on: the
+  /// server has them, and cutting them off would cost the connection.
+  func endIdle(_ id: CommandID) {
+    guard let waiter = session.waiter(of: id), waiter.isIdle else { return }
+    waiter.mustEnd = true
+    // It is refused where the IDLE still waits to be sent.
+    try? channel.endIdle(id)
   }
 }

@@ -13,15 +13,23 @@ struct SendBuffer: ~Copyable, Sendable {
   var count: Int { storage.count - head }
   var isEmpty: Bool { head == storage.count }
 
-  mutating func append(_ byte: UInt8) { storage.append(byte) }
+  mutating func append(_ byte: UInt8) {
+    makeRoom(1)
+    storage.append(byte)
+  }
 
-  mutating func append(_ bytes: [UInt8]) { storage.append(contentsOf: bytes) }
+  mutating func append(_ bytes: [UInt8]) {
+    makeRoom(bytes.count)
+    storage.append(contentsOf: bytes)
+  }
 
   mutating func append(_ bytes: Span<UInt8>) {
+    makeRoom(bytes.count)
     unsafe bytes.withUnsafeBufferPointer { unsafe storage.append(contentsOf: $0) }
   }
 
   mutating func append(_ text: StaticString) {
+    makeRoom(text.hasPointerRepresentation ? text.utf8CodeUnitCount : 4)
     // Safe: a static string with a pointer representation is `utf8CodeUnitCount` initialised bytes that never go away.
     if text.hasPointerRepresentation {
       unsafe storage.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
@@ -30,12 +38,19 @@ struct SendBuffer: ~Copyable, Sendable {
     }
   }
 
-  mutating func append(_ text: String) { storage.append(contentsOf: text.utf8) }
+  mutating func append(_ text: String) {
+    makeRoom(text.utf8.count)
+    storage.append(contentsOf: text.utf8)
+  }
 
-  mutating func append(_ text: Substring) { storage.append(contentsOf: text.utf8) }
+  mutating func append(_ text: Substring) {
+    makeRoom(text.utf8.count)
+    storage.append(contentsOf: text.utf8)
+  }
 
   /// Appends `number` in decimal, without an intermediate string.
   mutating func append(decimal number: UInt64) {
+    makeRoom(20)
     var divisor: UInt64 = 1
     while number / divisor >= 10 { divisor *= 10 }
     var rest = number
@@ -80,6 +95,16 @@ struct SendBuffer: ~Copyable, Sendable {
     }
     storage.removeSubrange(start...)
     return tail
+  }
+
+  /// While a secret waits, growing must not leave a copy of it behind in freed memory.
+  private mutating func makeRoom(_ count: Int) {
+    if secretEnd <= head || storage.capacity - storage.count >= count { return }
+    var grown: [UInt8] = []
+    grown.reserveCapacity(max(storage.capacity * 2, storage.count + count))
+    grown.append(contentsOf: storage)
+    swap(&grown, &storage)
+    wipe(&grown, grown.indices)
   }
 
   /// Capacity that an empty buffer keeps: one ordinary command line.

@@ -9,8 +9,8 @@ import DequeModule
 /// ``handleTimeout(now:)`` when ``nextDeadline`` comes. Calls in another order do no harm.
 ///
 /// Commands may be enqueued at any time and in any number. Each is sent as early as RFC 9051, section 5.5 lets it.
-/// Every enqueued command ends in exactly one ``ClientEvent/completed(_:_:)`` or ``ClientEvent/failed(_:_:)``, and the
-/// connection in exactly one ``ClientEvent/closed(_:)``.
+/// Every enqueued command ends in exactly one ``ClientEvent/completed(_:_:)`` or ``ClientEvent/failed(_:_:)``, a STARTTLS
+/// that was agreed on in ``ClientEvent/upgrade(_:_:)``, and the connection in exactly one ``ClientEvent/closed(_:)``.
 public struct ClientConnection: ~Copyable {
   /// What a connection may be told at its start.
   public struct Configuration: Sendable {
@@ -85,6 +85,10 @@ public struct ClientConnection: ~Copyable {
 
   /// The selected mailbox.
   public var selected: SelectedMailbox? { state.selected }
+
+  /// Whether the command was sent and is not completed: only then can a response be its answer. Complexity: O(commands in
+  /// flight).
+  public func isInFlight(_ id: CommandID) -> Bool { state.inFlight.contains { $0.id == id } }
 
   /// Whether TLS protects the connection.
   public var isSecure: Bool { state.isSecure }

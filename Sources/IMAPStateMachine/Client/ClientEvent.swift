@@ -28,7 +28,8 @@ public enum ClientEvent: ~Escapable {
   case readyForLiteral(CommandID, byteCount: UInt64)
   /// The server accepted IDLE. Changes of the mailbox now come by themselves.
   case idling(CommandID)
-  /// The server agreed to start a layer: set it up and call ``ClientConnection/upgraded(_:now:)``.
+  /// The server agreed to start a layer: set it up and call ``ClientConnection/upgraded(_:now:)``. It completes the
+  /// command and is the last event with this identifier.
   case upgrade(Upgrade, CommandID)
   /// A command will not be completed. It is the last event with this identifier.
   case failed(CommandID, ConnectionError)

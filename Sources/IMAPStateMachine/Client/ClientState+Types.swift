@@ -50,8 +50,10 @@ extension ClientState {
   /// What is still to be sent of a command with synchronising literals.
   struct HeldBytes {
     var bytes: [UInt8]
+    /// Bytes that were sent already, and are zeroed.
+    var sent = 0
     /// Lengths of `bytes` at which the next continuation request must come.
-    var stops: [Int]
+    var stops: ArraySlice<Int>
     /// What owns the sending direction when all is sent.
     var next: Flow
   }

@@ -25,6 +25,10 @@ struct ClientState: ~Copyable {
   var nextTag: UInt32 = 1
   /// When the server was last heard, or last given something to do.
   var lastProgress: MonotonicInstant
+  /// Whether bytes were sent since then.
+  var hasSent = false
+  /// How many bytes had come then.
+  var received = 0
 
   init(_ configuration: ClientConnection.Configuration, now: MonotonicInstant) {
     self.configuration = configuration
@@ -51,7 +55,14 @@ struct ClientState: ~Copyable {
     return .reading
   }
 
-  mutating func takePending() -> PendingEvent? { pending.popFirst() }
+  mutating func takePending() -> PendingEvent? {
+    while let event = pending.popFirst() {
+      guard case .readyForLiteral(let id, _) = event else { return event }
+      // Since it was queued, the caller may have written more, and the command may have ended.
+      if case .append(id, let remaining, isReady: true, _) = flow { return .readyForLiteral(id, remaining) }
+    }
+    return nil
+  }
 
   // MARK: What the user wants
 
@@ -59,7 +70,8 @@ struct ClientState: ~Copyable {
     if let closing { throw closing }
     if queue.count >= configuration.maximumQueued {
       throw .limit(
-        LimitExceeded(limit: .queuedCommands, value: UInt64(configuration.maximumQueued), offset: parser.offset))
+        LimitExceeded(limit: .queuedCommands, value: UInt64(max(0, configuration.maximumQueued)), offset: parser.offset)
+      )
     }
     let id = CommandID(rawValue: nextID)
     nextID &+= 1
@@ -100,6 +112,7 @@ struct ClientState: ~Copyable {
   ) throws(ConnectionError) -> Int {
     guard case .append(id, let remaining, isReady: true, _) = flow else { throw misuse(.unknownCommand) }
     if UInt64(bytes.count) > remaining { throw misuse(.literalOverrun) }
+    if bytes.isEmpty { return 0 }
     let count = min(bytes.count, max(0, Self.outboundHighWatermark - outbound.count))
     outbound.append(bytes.extracting(first: count))
     lastProgress = now
@@ -118,7 +131,13 @@ struct ClientState: ~Copyable {
   }
 
   mutating func consumeOutbound(_ count: Int) {
+    let waiting = outbound.count
     outbound.consume(count)
+    // A command line that goes at once says nothing of the server. A message's bytes that go piece by piece do.
+    switch flow {
+    case .append, .padding: hasSent = hasSent || outbound.count < waiting
+    default: hasSent = hasSent || (outbound.count < waiting && !outbound.isEmpty)
+    }
     if outbound.count > Self.outboundLowWatermark { return }
     switch flow {
     case .append(let id, let remaining, isReady: true, wantsMore: true):
@@ -216,7 +235,7 @@ struct ClientState: ~Copyable {
   private mutating func hold(_ id: CommandID, _ stops: ArraySlice<Int>, then next: Flow, now: MonotonicInstant) {
     guard let first = stops.first else { return enter(next, now: now) }
     let tail = outbound.takeTail(behind: first)
-    flow = .literal(id, HeldBytes(bytes: tail, stops: stops.dropFirst().map { $0 - first }, next: next))
+    flow = .literal(id, HeldBytes(bytes: tail, stops: stops.dropFirst().map { $0 - first }[...], next: next))
   }
 
   private mutating func enter(_ next: Flow, now: MonotonicInstant) {
@@ -297,6 +316,8 @@ struct ClientState: ~Copyable {
   mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant) -> Step {
     // Counted before the event borrows the buffer: what lies behind a STARTTLS answer decides.
     let received = parser.position + input.unread
+    if received > self.received, session != .greeting, !isLoggingOut, byeText == nil { lastProgress = now }
+    self.received = received
     do throws(ParseError) {
       let event = try parser.next(&input)
       if case .needMoreInput = event { return .event(.needMoreInput) }
@@ -333,8 +354,20 @@ struct ClientState: ~Copyable {
     case .enabled(let list): enable(list.copy())
     default: break
     }
+    if isUntrusted(view) { return .again }
     if selecting != nil { selecting?.apply(view) } else { selected?.apply(view) }
     return .event(.response(.untagged(view)))
+  }
+
+  /// RFC 9051, section 11.3 and the attacks on STARTTLS: before the server knows who asks, mailbox data cannot be meant
+  /// for anybody, and before TLS that must come, no text may be shown as the server's.
+  private func isUntrusted(_ view: borrowing UntaggedView) -> Bool {
+    guard session == .notAuthenticated else { return false }
+    switch copy view {
+    case .status(let status): return configuration.requiresTLS && !isSecure && status.condition != .bye
+    case .capability, .id: return false
+    default: return true
+    }
   }
 
   /// RFC 9051, sections 7.1.1, 7.1.4 and 7.1.5: the first line is an untagged OK, PREAUTH or BYE.
@@ -379,7 +412,11 @@ struct ClientState: ~Copyable {
       // RFC 9051, section 6.2: what was announced before is void.
       capabilities = nil
     case .startTLS where isOK:
-      if bytesBehind > 0 { return violation(.plaintextAfterStartTLS) }
+      if bytesBehind > 0 {
+        // It is not over before it got its last event.
+        inFlight.append(command)
+        return violation(.plaintextAfterStartTLS)
+      }
       capabilities = nil
       flow = .upgrading(.tls)
       return .event(.upgrade(.tls, command.id))
@@ -410,15 +447,15 @@ struct ClientState: ~Copyable {
     of command: InFlight, _ status: borrowing StatusView, now: MonotonicInstant
   ) -> Bool {
     switch flow {
-    case .literal(command.id, let held):
+    case .literal(command.id, var held):
       // RFC 9051, section 7.6: NO or BAD instead of `+` refuses the literal, and with it the command.
-      var bytes = held.bytes
-      wipe(&bytes, bytes.indices)
       flow = .open
+      // Only now are the bytes referred to once, so that they are zeroed and not a copy of them.
+      wipe(&held.bytes, held.bytes.indices)
     case .append(command.id, let remaining, let isReady, _):
       if isReady { pad(remaining) } else { flow = .open }
     case .authenticating(command.id, _): flow = .open
-    case .idle(command.id, .ending(renew: true)) where status.condition == .ok:
+    case .idle(command.id, .ending(renew: true)) where status.condition == .ok && byeText == nil:
       let traits = command.traits
       outbound.append(CommandTag.prefix)
       outbound.append(decimal: nextTag)
@@ -437,18 +474,19 @@ struct ClientState: ~Copyable {
   @_lifetime(copy text)
   private mutating func continuation(_ text: ByteView, now: MonotonicInstant) -> Step {
     switch flow {
-    case .literal(let id, var held):
-      let count = held.stops.first ?? held.bytes.count
-      outbound.append(Array(held.bytes[..<count]))
+    case .literal(let id, var held) where byeText == nil:
+      // Taken out first: what is referred to once is zeroed in place.
+      flow = .open
+      let end = held.stops.popFirst() ?? held.bytes.count
       outbound.markSecret()
-      wipe(&held.bytes, 0..<count)
-      held.bytes.removeFirst(count)
-      if held.stops.isEmpty {
+      outbound.append(held.bytes.span.extracting(held.sent..<end))
+      outbound.markSecret()
+      wipe(&held.bytes, held.sent..<end)
+      held.sent = end
+      if end == held.bytes.count {
         enter(held.next, now: now)
         if case .open = flow { pump(now: now) }
       } else {
-        held.stops.removeFirst()
-        held.stops = held.stops.map { $0 - count }
         flow = .literal(id, held)
       }
       return .again
@@ -501,15 +539,27 @@ struct ClientState: ~Copyable {
     }
   }
 
+  /// RFC 5161, section 3.2: ENABLED answers ENABLE. One that comes by itself changes nothing, whoever sent it.
   private mutating func enable(_ list: [Capability]) {
-    for capability in list where !enabled.contains(capability) { enabled.append(capability) }
+    guard inFlight.contains(where: { if case .enable = $0.kind { true } else { false } }) else { return }
+    for capability in list where !enabled.contains(capability) {
+      // A server may go on for ever.
+      if enabled.count >= Self.maximumEnabled { break }
+      enabled.append(capability)
+    }
     // RFC 6855, section 3 and RFC 9051, section 5.1: mailbox names are UTF-8 from here on.
     if enabled.contains(.utf8Accept) || enabled.contains(.imap4rev2) { parser.mailboxEncoding = .utf8 }
   }
 
+  /// There are fewer than twenty extensions that ENABLE knows.
+  private static let maximumEnabled = 64
+
   mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) {
     guard case .upgrading(upgrade) = flow else { return }
     isSecure = true
+    // Whatever was learnt in the clear may have come from anybody.
+    enabled = []
+    parser.mailboxEncoding = .modifiedUTF7
     flow = .open
     lastProgress = now
     pump(now: now)
@@ -554,8 +604,10 @@ struct ClientState: ~Copyable {
     switch flow {
     case .upgrading: return nil
     case .idle(_, .active(let renewAt)): return renewAt
-    // The caller has the next step.
-    case .append(_, _, isReady: true, _), .authenticating(_, .asked): return nil
+    // The caller has the next step, unless the server does not read what was given to it.
+    case .append(_, _, isReady: true, wantsMore: false) where outbound.isEmpty: return nil
+    case .authenticating(_, .asked): return nil
+    case .padding: return lastProgress.advanced(by: configuration.commandTimeout)
     default: return inFlight.isEmpty ? nil : lastProgress.advanced(by: configuration.commandTimeout)
     }
   }
@@ -569,6 +621,12 @@ struct ClientState: ~Copyable {
       return
     }
     if let byeText { return end(.bye(byeText)) }
+    if hasSent, session != .greeting, !isLoggingOut {
+      // Bytes that the server took are progress. When they went is not known, so it counts from now.
+      hasSent = false
+      lastProgress = now
+      return
+    }
     let kind: TimeoutKind = session == .greeting ? .greeting : isLoggingOut ? .logout : .command
     end(.error(.timedOut(kind)))
   }

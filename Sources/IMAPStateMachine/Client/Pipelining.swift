@@ -26,35 +26,40 @@ struct CommandTraits: OptionSet {
       self = .barrier
     case .capability, .id, .namespace, .noop:
       self = .mayExpunge
-    case .list, .status:
+    case .list:
       self = [.mayExpunge, .readsMailboxes]
+    case .status:
+      self = [.mayExpunge, .readsMailboxes, .readsFlags]
     case .create, .delete, .append:
       self = [.mayExpunge, .changesMailboxes, .readsMailboxes]
     case .expunge, .uidExpunge:
-      self = [.mayExpunge, .readsFlags, .changesMailboxes]
+      self = [.mayExpunge, .changesMailboxes]
     case .search(let key, let uid, _):
-      self = uid ? [.mayExpunge, .readsFlags] : [.usesSequenceNumbers, .readsFlags]
-      if Self.usesSequenceNumbers(key) { insert(.usesSequenceNumbers) }
+      self = uid ? [.mayExpunge, .readsMailboxes] : [.usesSequenceNumbers, .readsMailboxes]
+      formUnion(Self.reads(key))
     case .fetch(let messages, let items, let since):
-      self = Self.reference(messages)
-      if items.contains(.flags) || since != nil { insert(.readsFlags) }
+      self = Self.reference(messages).union(.readsMailboxes)
+      // A change of flags changes the modification sequence (RFC 7162, section 3.1).
+      if items.contains(.flags) || items.contains(.modSeq) || since != nil { insert(.readsFlags) }
       if items.contains(where: Self.setsSeen) { insert(.changesFlags) }
     case .store(let messages, _, let since):
-      self = Self.reference(messages).union(.changesFlags)
+      self = Self.reference(messages).union([.changesFlags, .readsMailboxes])
       if since != nil { insert(.readsFlags) }
     case .copy(let messages, _), .move(let messages, _):
-      self = Self.reference(messages).union([.mayExpunge, .readsFlags, .changesMailboxes, .readsMailboxes])
+      self = Self.reference(messages).union([.mayExpunge, .changesMailboxes, .readsMailboxes])
     }
   }
 
   /// Whether a command with these traits may be sent while one with `earlier` is in flight.
+  ///
+  /// RFC 9051, section 5.5 forbids sequence numbers behind what may bring EXPUNGE, and commands whose results depend on one
+  /// another. Its examples of what is allowed show the direction: FETCH + STORE + SEARCH + NOOP and STORE + COPY + EXPUNGE; a
+  /// later command may change what an earlier one has read.
   func mayFollow(_ earlier: CommandTraits) -> Bool {
     if contains(.barrier) || earlier.contains(.barrier) { return false }
     if contains(.usesSequenceNumbers), earlier.contains(.mayExpunge) { return false }
-    if contains(.readsFlags), earlier.contains(.changesFlags) { return false }
-    if contains(.changesFlags), earlier.contains(.readsFlags) { return false }
-    if contains(.readsMailboxes), earlier.contains(.changesMailboxes) { return false }
-    return !(contains(.changesMailboxes) && earlier.contains(.readsMailboxes))
+    if contains(.readsFlags) || contains(.changesFlags), earlier.contains(.changesFlags) { return false }
+    return !(contains(.readsMailboxes) && earlier.contains(.changesMailboxes))
   }
 
   private static func reference(_ messages: MessageReference) -> CommandTraits {
@@ -71,17 +76,21 @@ struct CommandTraits: OptionSet {
     }
   }
 
-  private static func usesSequenceNumbers(_ key: SearchKey) -> Bool {
+  /// What the result of a search depends on, besides the messages themselves.
+  private static func reads(_ key: SearchKey) -> CommandTraits {
+    var traits: CommandTraits = []
+    // By an explicit stack: nesting is checked when the key is written.
     var pending = [key]
     while let key = pending.popLast() {
       switch key {
-      case .sequence: return true
+      case .sequence: traits.insert(.usesSequenceNumbers)
+      case .flag, .noFlag, .new, .old, .modSeq: traits.insert(.readsFlags)
       case .and(let keys): pending += keys
       case .or(let left, let right): pending += [left, right]
       case .not(let inner): pending.append(inner)
       default: break
       }
     }
-    return false
+    return traits
   }
 }

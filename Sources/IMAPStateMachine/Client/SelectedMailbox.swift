@@ -31,7 +31,8 @@ public struct SelectedMailbox: Hashable, Sendable {
     case .vanished(let view) where !view.isEarlier:
       var ranges = view.uids
       while let range = ranges.next() {
-        let count = max(range.first, range.last) - min(range.first, range.last)
+        guard let first = range.first.number, let last = range.last.number else { continue }
+        let count = max(first, last) - min(first, last)
         exists = exists > count ? exists - count - 1 : 0
       }
     case .flags(let list): flags = list.copy()

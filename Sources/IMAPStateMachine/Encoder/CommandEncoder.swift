@@ -156,11 +156,12 @@ struct CommandEncoder: ~Copyable {
   /// The longest quoted string: servers cap tokens far above it, and literals have no cap.
   private static let longestQuoted = 1024
 
-  private mutating func number(_ number: UInt32) throws(EncodingError) {
-    switch number {
+  private mutating func number(_ bound: MessageBound) throws(EncodingError) {
+    switch bound.number {
+    case nil: output.append(UInt8(ascii: "*"))
+    // RFC 9051, section 9: nz-number.
     case 0: throw EncodingError()
-    case .max: output.append(UInt8(ascii: "*"))
-    default: output.append(decimal: number)
+    case let number?: output.append(decimal: number)
     }
   }
 
@@ -226,6 +227,8 @@ struct CommandEncoder: ~Copyable {
     output.append("LOGIN ")
     try string(user)
     output.append(UInt8(ascii: " "))
+    // Before the password, so that no copy of it is left behind if the buffer grows.
+    output.markSecret()
     try password.withBytes { bytes throws(EncodingError) in try string(bytes) }
     output.markSecret()
   }

@@ -18,7 +18,7 @@ public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
   /// A date-time. Nil where a field is out of its range.
   public init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int, zone: Int) {
     guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day), (0...23).contains(hour),
-      (0...59).contains(minute), (0...60).contains(second), abs(zone) < 100 * 60
+      (0...59).contains(minute), (0...60).contains(second), (-5999...5999).contains(zone)
     else { return nil }
     self.year = year
     self.month = month
@@ -29,12 +29,13 @@ public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
     self.zone = zone
   }
 
-  /// The date-time of `unixSeconds` since 1970-01-01 00:00 UTC, shown in `zone` (minutes east). Years outside 0 to 9999
-  /// are cut to those bounds.
+  /// The date-time of `unixSeconds` since 1970-01-01 00:00 UTC, shown in `zone` (minutes east, at most 99 hours). What
+  /// would be shown with a year outside 0 to 9999 is cut to those bounds.
   public init(unixSeconds: Int64, zone: Int = 0) {
     let zone = min(max(zone, -99 * 60), 99 * 60)
-    let bounded = min(max(unixSeconds, Self.earliest), Self.latest)
-    let local = bounded + Int64(zone) * 60
+    let shift = Int64(zone) * 60
+    // In this order nothing overflows.
+    let local = min(max(unixSeconds, Self.earliest - shift), Self.latest - shift) + shift
     let days = local >= 0 ? local / 86_400 : (local - 86_399) / 86_400
     let seconds = Int(local - days * 86_400)
     // Days to civil date in the proleptic Gregorian calendar, in eras of 400 years counted from 1 March.
@@ -82,9 +83,9 @@ public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
   }
 
   static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-  /// 0001-01-01 and 9998-12-31: a zone's offset cannot leave four digits.
-  private static let earliest: Int64 = -62_135_596_800
-  private static let latest: Int64 = 253_370_764_800
+  /// 0000-01-01 00:00:00 and 9999-12-31 23:59:59: what four digits can write.
+  private static let earliest: Int64 = -62_167_219_200
+  private static let latest: Int64 = 253_402_300_799
 
   static func padded(_ number: Int, _ width: Int = 2) -> String {
     let text = String(number)

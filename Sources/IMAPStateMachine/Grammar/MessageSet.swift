@@ -47,22 +47,29 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
   /// One `a:b`. The bounds may come in either order: RFC 9051 gives `3:1` the meaning of `1:3`.
   public struct Range: Hashable, Sendable {
     /// The bound that was written first.
-    public var first: UInt32
+    public var first: MessageBound
     /// The bound that was written last.
-    public var last: UInt32
+    public var last: MessageBound
 
-    /// The numbers from `first` to `last`, both included. ``MessageSet/star`` stands for `*`.
-    public init(_ first: UInt32, _ last: UInt32) {
+    /// The numbers from `first` to `last`, both included.
+    public init(_ first: MessageBound, _ last: MessageBound) {
       self.first = first
       self.last = last
     }
 
-    /// The range as closed bounds in ascending order; `*` is the largest number.
-    public var bounds: ClosedRange<UInt32> { first <= last ? first...last : last...first }
+    /// The numbers from `first` to `last`, both included.
+    @_disfavoredOverload
+    public init(_ first: UInt32, _ last: UInt32) { self.init(MessageBound(first), MessageBound(last)) }
+
+    /// The range as closed bounds in ascending order, `largest` standing for `*`.
+    public func bounds(largest: UInt32) -> ClosedRange<UInt32> {
+      let (first, last) = (first.number ?? largest, last.number ?? largest)
+      return first <= last ? first...last : last...first
+    }
   }
 
-  /// How `*`, the largest number in use, is held. 4294967295 itself therefore reads as `*`: no mailbox has it.
-  public static var star: UInt32 { .max }
+  /// `*`: the largest number in use.
+  public static var star: MessageBound { .star }
 
   /// The ranges, in the order given.
   public var ranges: [Range]
@@ -79,25 +86,30 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
   }
 
   /// The numbers from `range`'s start to the largest in use (`n:*`). It holds the largest one even if `n` is above it.
-  public init(_ range: PartialRangeFrom<Number>) { ranges = [Range(range.lowerBound.rawValue, Self.star)] }
+  public init(_ range: PartialRangeFrom<Number>) { ranges = [Range(MessageBound(range.lowerBound.rawValue), .star)] }
 
   /// The given numbers, neighbours joined to ranges; order and duplicates are not kept. Complexity: O(n log n).
   public init(_ numbers: some Sequence<Number>) {
     ranges = []
+    var start: UInt32?
+    var end: UInt32 = 0
     for number in numbers.map(\.rawValue).sorted() {
-      if let last = ranges.last, number <= last.last || number == last.last &+ 1 {
-        ranges[ranges.count - 1].last = number
+      if start != nil, number <= end || number - 1 == end {
+        end = number
       } else {
-        ranges.append(Range(number, number))
+        if let start { ranges.append(Range(start, end)) }
+        start = number
+        end = number
       }
     }
+    if let start { ranges.append(Range(start, end)) }
   }
 
   /// The given numbers, as ``init(_:)-(Sequence)`` takes them.
   public init(arrayLiteral numbers: Number...) { self.init(numbers) }
 
   /// Every message (`1:*`).
-  public static var all: Self { Self(ranges: [Range(1, star)]) }
+  public static var all: Self { Self(ranges: [Range(MessageBound(1), .star)]) }
 
   /// Whether there is no range at all. Such a set cannot be sent.
   public var isEmpty: Bool { ranges.isEmpty }
@@ -105,22 +117,22 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
   /// How many numbers the ranges cover, `largest` standing for `*`; duplicates count twice. Complexity: O(ranges).
   public func count(largest: Number) -> UInt64 {
     ranges.reduce(0) { sum, range in
-      let bounds = resolved(range, largest.rawValue)
+      let bounds = range.bounds(largest: largest.rawValue)
       return sum + UInt64(bounds.upperBound - bounds.lowerBound) + 1
     }
   }
 
   /// Whether `number` is in the set, `largest` standing for `*`. Complexity: O(ranges).
   public func contains(_ number: Number, largest: Number) -> Bool {
-    ranges.contains { resolved($0, largest.rawValue).contains(number.rawValue) }
+    ranges.contains { $0.bounds(largest: largest.rawValue).contains(number.rawValue) }
   }
 
-  /// The numbers one by one, range by range, in ascending order inside each; at most `limit` of them. For sets that came
+  /// The numbers one by one, range by range, in ascending order inside each; at most `limit` of them, 4294967295 for `*`. For sets that came
   /// from a peer choose the limit with care: four billion numbers fit into fourteen bytes.
   public func numbers(limit: Int) -> [Number] {
     var result: [Number] = []
     for range in ranges {
-      for number in range.bounds {
+      for number in range.bounds(largest: .max) {
         if result.count >= limit { return result }
         result.append(Number(rawValue: number))
       }
@@ -130,16 +142,28 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
 
   /// As on the wire.
   public var description: String {
-    func text(_ number: UInt32) -> String { number == Self.star ? "*" : String(number) }
-    return ranges.map { $0.first == $0.last ? text($0.first) : "\(text($0.first)):\(text($0.last))" }.joined(
-      separator: ",")
+    ranges.map { $0.first == $0.last ? "\($0.first)" : "\($0.first):\($0.last)" }.joined(separator: ",")
   }
+}
 
-  private func resolved(_ range: Range, _ largest: UInt32) -> ClosedRange<UInt32> {
-    let first = range.first == Self.star ? largest : range.first
-    let last = range.last == Self.star ? largest : range.last
-    return first <= last ? first...last : last...first
-  }
+/// One end of a range of messages: a number, or `*`.
+public struct MessageBound: Hashable, Sendable, ExpressibleByIntegerLiteral, CustomStringConvertible {
+  /// The number; nil for `*`.
+  public var number: UInt32?
+
+  /// A number.
+  public init(_ number: UInt32) { self.number = number }
+
+  /// The number of a literal.
+  public init(integerLiteral number: UInt32) { self.number = number }
+
+  private init() {}
+
+  /// `*`: the largest number in use.
+  public static var star: MessageBound { MessageBound() }
+
+  /// As on the wire.
+  public var description: String { number.map { String($0) } ?? "*" }
 }
 
 /// Messages named by UID or by sequence number.

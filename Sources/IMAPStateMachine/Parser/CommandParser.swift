@@ -227,12 +227,12 @@ struct CommandReader: ~Escapable {
 
   /// A number above zero that fits 32 bits, or `*`.
   @_lifetime(self: copy self)
-  private mutating func messageNumber() throws(ParseError) -> UInt32 {
-    if cursor.eat(0x2a) { return UIDSet.star }
+  private mutating func messageNumber() throws(ParseError) -> MessageBound {
+    if cursor.eat(0x2a) { return .star }
     let start = cursor.index
     let number = try cursor.number32()
     if number == 0 { throw ParseError(.invalidValue, offset: start) }
-    return number
+    return MessageBound(number)
   }
 
   /// A sequence-set (RFC 9051, section 9). Each range costs its client two bytes of the line, which bounds their number.

@@ -196,11 +196,10 @@ private struct AddressFields {
 
   /// `<mailbox` and `host>`: the brackets belong to neither.
   private mutating func stripBrackets(_ bytes: Span<UInt8>) {
-    if let token = mailbox, !token.range.isEmpty, bytes[token.range.lowerBound] == UInt8(ascii: "<") {
-      mailbox?.range = token.range.lowerBound + 1..<token.range.upperBound
-    }
-    if let token = host, !token.range.isEmpty, bytes[token.range.upperBound - 1] == UInt8(ascii: ">") {
-      host?.range = token.range.lowerBound..<token.range.upperBound - 1
-    }
+    guard let left = mailbox?.range, let right = host?.range, !left.isEmpty, !right.isEmpty,
+      bytes[left.lowerBound] == UInt8(ascii: "<"), bytes[right.upperBound - 1] == UInt8(ascii: ">")
+    else { return }
+    mailbox?.range = left.lowerBound + 1..<left.upperBound
+    host?.range = right.lowerBound..<right.upperBound - 1
   }
 }

@@ -10,13 +10,17 @@ struct FetchProgress {
   var items = 0
   /// The bytes before the first item: `* n FETCH (`.
   var prefix: Int
-  /// Where the walk over an item's value stopped at a literal, and how deep it was; 0 at an item's start.
+  /// The item whose value goes on behind a literal; nil at an item's start.
+  var begun: FetchItemToken?
+  /// Where the walk over that value stopped, and how deep it was.
   var walkIndex = 0
   var walkDepth = 0
   /// The literal at which the walk stopped is the whole value.
   var endsWithLiteral = false
   /// Whether the response names its message by UID.
   var isUID: Bool
+  /// Where the name starts that goes on behind a literal, and up to where it was read.
+  var unfinishedName: (start: Int, index: Int)?
   /// Whether a streamed literal was the last thing read.
   var isBehindLiteral = false
   /// Behind an empty line that follows a literal; 0 where there is none.
@@ -87,54 +91,83 @@ struct FetchProgress {
     _ bytes: Span<UInt8>, _ limits: ParserLimits, offset: Int
   ) throws(ParseError) -> Step {
     var cursor = Cursor(bytes.extracting(first: lineEnd))
-    if emptyLineEnd > 0 {
-      // What goes on with the response cannot start another one.
-      let next = bytes[emptyLineEnd]
-      if next != UInt8(ascii: ")"), next != 0x20 { return .end(length: emptyLineEnd) }
-      cursor.index = emptyLineEnd
-    } else if isBehindLiteral, cursor.skipToLineEnd() {
-      emptyLineEnd = lineEnd
-      scanned = lineEnd
-      lineEnd = 0
-      return .more
-    }
-    guard cursor.skipToItem() else { return .end(length: lineEnd) }
-    items += walkIndex == 0 ? 1 : 0
-    if items > limits.fetchItems {
-      throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
-    }
     do throws(ParseError) {
-      let token = try FetchItemToken(&cursor)
-      if let count = token.awaited {
-        if count > UInt64(limits.bufferedLiteral) {
-          throw Self.exceeded(.bufferedLiteral, UInt64(limits.bufferedLiteral), offset + cursor.index)
+      if begun == nil {
+        guard try beginItem(&cursor, bytes, limits, offset: offset) else {
+          return lineEnd == 0 ? .more : .end(length: emptyLineEnd > 0 ? emptyLineEnd : lineEnd)
         }
-        walkIndex = cursor.index + Int(count)
-        scanned = walkIndex
-        lineEnd = 0
-        return .more
-      }
-      cursor.skipSpaces()
-      let start = cursor.index
-      if token.isSection, cursor.isAtLiteral {
-        let header = try cursor.literalHeader()
-        if header.byteCount > limits.literal {
-          throw Self.exceeded(.literal, limits.literal, offset + start)
+        var token = try FetchItemToken(&cursor, resumingAt: unfinishedName?.index ?? 0)
+        if let count = token.awaited {
+          try awaitName(&cursor, count, limits, offset: offset)
+          return .more
         }
-        walkIndex = 0
-        return .literal(token, header, length: cursor.index)
+        unfinishedName = nil
+        cursor.skipSpaces()
+        if token.isSection, cursor.isAtLiteral {
+          let start = cursor.index
+          let header = try cursor.literalHeader()
+          if header.byteCount > limits.literal {
+            throw Self.exceeded(.literal, limits.literal, offset + start)
+          }
+          return .literal(token, header, length: cursor.index)
+        }
+        token.value = cursor.index..<cursor.index
+        walkIndex = cursor.index
+        begun = token
       }
-      cursor.index = max(start, walkIndex)
-      guard try walk(&cursor, limits, offset: offset) else { return .more }
-      var whole = token
-      whole.value = start..<cursor.index
-      walkIndex = 0
+      cursor.index = walkIndex
+      guard try walk(&cursor, limits, offset: offset), var whole = begun else { return .more }
+      whole.value = whole.value.lowerBound..<cursor.index
+      begun = nil
       walkDepth = 0
       return .item(whole, length: cursor.index)
     } catch {
       if case .limit = error.reason { throw error }
       return .damaged(error.shifted(by: offset), length: lineEnd)
     }
+  }
+
+  /// Steps to the next item. False where there is none, and where that cannot be told before another line is here:
+  /// `lineEnd` is 0 then.
+  private mutating func beginItem(
+    _ cursor: inout Cursor, _ bytes: Span<UInt8>, _ limits: ParserLimits, offset: Int
+  ) throws(ParseError) -> Bool {
+    if let unfinishedName {
+      cursor.index = unfinishedName.start
+      return true
+    }
+    if emptyLineEnd > 0 {
+      // What goes on with the response cannot start another one.
+      let next = bytes[emptyLineEnd]
+      if next != UInt8(ascii: ")"), next != 0x20 { return false }
+      cursor.index = emptyLineEnd
+      emptyLineEnd = 0
+    } else if isBehindLiteral, cursor.skipToLineEnd() {
+      emptyLineEnd = lineEnd
+      scanned = lineEnd
+      lineEnd = 0
+      return false
+    }
+    isBehindLiteral = false
+    guard cursor.skipToItem() else { return false }
+    items += 1
+    if items > limits.fetchItems {
+      throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
+    }
+    unfinishedName = (cursor.index, 0)
+    return true
+  }
+
+  /// Takes note that the item's name goes on behind a literal of `count` bytes.
+  private mutating func awaitName(
+    _ cursor: inout Cursor, _ count: UInt64, _ limits: ParserLimits, offset: Int
+  ) throws(ParseError) {
+    if count > UInt64(limits.bufferedLiteral) {
+      throw Self.exceeded(.bufferedLiteral, UInt64(limits.bufferedLiteral), offset + cursor.index)
+    }
+    scanned = cursor.index + Int(count)
+    unfinishedName?.index = scanned
+    lineEnd = 0
   }
 
   /// Steps over a value. False where it goes on behind a literal that is not all here: the walk resumes there. By
@@ -211,8 +244,8 @@ struct FetchItemToken {
   /// Whether the value is a message's bytes, which are streamed.
   var isSection: Bool { if case .section = kind { true } else { false } }
 
-  /// Reads a name such as `UID`, `BODY[1.MIME]<0>` or `X-GM-LABELS`.
-  init(_ cursor: inout Cursor) throws(ParseError) {
+  /// Reads a name such as `UID`, `BODY[1.MIME]<0>` or `X-GM-LABELS`. What is between its brackets was read up to `resume`.
+  init(_ cursor: inout Cursor, resumingAt resume: Int = 0) throws(ParseError) {
     let start = cursor.index
     while ByteClass(of: cursor.peek).contains(.token), cursor.peek != UInt8(ascii: "[") { cursor.index += 1 }
     if cursor.index == start { throw cursor.unexpected }
@@ -225,7 +258,7 @@ struct FetchItemToken {
       case .binarySize: break
       default: kind = .unknown
       }
-      specification = try brackets(&cursor)
+      specification = try brackets(&cursor, resume)
       if awaited != nil {
         name = start..<cursor.index
         return
@@ -241,16 +274,22 @@ struct FetchItemToken {
   }
 
   /// Steps over `[...]`, in which strings may hold brackets. Stops behind the header of a literal that is not here.
-  private mutating func brackets(_ cursor: inout Cursor) throws(ParseError) -> Range<Int> {
+  private mutating func brackets(_ cursor: inout Cursor, _ resume: Int) throws(ParseError) -> Range<Int> {
     try cursor.expect(UInt8(ascii: "["))
     let start = cursor.index
+    cursor.index = max(start, resume)
+    // Only field names may be literals. Without their parenthesis the brace belongs to a body behind a broken name.
+    var isInList = resume > start
     while true {
       switch cursor.peek {
+      case UInt8(ascii: "("):
+        isInList = true
+        cursor.index += 1
       case UInt8(ascii: "]"):
         cursor.index += 1
         return start..<cursor.index - 1
       case UInt8(ascii: "\""): _ = try cursor.quoted()
-      case UInt8(ascii: "{") where cursor.isAtLiteral:
+      case UInt8(ascii: "{") where isSection && isInList && cursor.isAtLiteral:
         let header = try cursor.literalHeader()
         // A line goes on behind each of its literals.
         guard header.byteCount < UInt64(cursor.bytes.count - cursor.index) else {
@@ -358,8 +397,39 @@ extension ResponseParser {
       state = .literal(remaining: header.byteCount, progress)
       return .literalBegin(Self.section(input.reportedBytes, token), header)
     case .damaged(let error, _):
-      state = .fetchAborted
+      leaveDamagedLine(input.reportedBytes, error)
       return .malformed(ByteView(input.reportedBytes), error)
+    }
+  }
+
+  /// Reports a piece of what belongs to a damaged FETCH response. False while nothing of it is here.
+  mutating func passDamage(
+    _ input: inout ReceiveBuffer, _ error: ParseError, _ literal: UInt64
+  ) throws(ParseError) -> Bool {
+    if literal > limits.literal { throw limitPassed(.literal, limits.literal) }
+    if literal > 0 {
+      let count = min(UInt64(input.unread), literal)
+      report(&input, Int(count))
+      state = .damaged(error, literal: literal - count)
+      return count > 0
+    }
+    let end = input.readable.firstLF(from: scanned)
+    if end >= limits.line { throw limitPassed(.line, UInt64(limits.line)) }
+    if end >= input.unread {
+      scanned = end
+      return false
+    }
+    scanned = 0
+    report(&input, end + 1)
+    leaveDamagedLine(input.reportedBytes, error)
+    return true
+  }
+
+  private mutating func leaveDamagedLine(_ line: Span<UInt8>, _ error: ParseError) {
+    if let header = LiteralHeader.atEnd(of: line, from: 0, to: line.count) {
+      state = .damaged(error, literal: header.byteCount)
+    } else {
+      state = .fetchAborted
     }
   }
 

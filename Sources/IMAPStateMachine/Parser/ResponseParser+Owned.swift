@@ -34,14 +34,16 @@ extension ResponseParser {
       case .literalEnd: owned.end()
       case .fetchEnd:
         defer { owned = OwnedFetch() }
-        if let uid = owned.uid { return .uidFetch(uid, owned.response.attributes) }
-        return .fetch(owned.response)
+        return owned.whole
       }
     }
   }
 }
 
 extension OwnedFetch {
+  /// What was collected as a response.
+  var whole: Response { uid.map { .uidFetch($0, response.attributes) } ?? .fetch(response) }
+
   mutating func begin(_ view: borrowing SectionView) {
     section = view.copy()
     sectionBytes = view.raw.copy()
@@ -49,8 +51,8 @@ extension OwnedFetch {
   }
 
   mutating func append(_ bytes: Span<UInt8>) {
-    data.reserveCapacity(data.count + bytes.count)
-    for index in bytes.indices { data.append(bytes[index]) }
+    // Nothing is reserved: the array then grows by factors, so that its bytes move a constant number of times.
+    unsafe bytes.withUnsafeBufferPointer { unsafe data.append(contentsOf: $0) }
   }
 
   mutating func end() {

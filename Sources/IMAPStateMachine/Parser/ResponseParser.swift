@@ -18,7 +18,7 @@ public struct ResponseParser: ~Copyable {
   /// Whether a FETCH response was begun and not ended.
   public var isInsideResponse: Bool {
     switch state {
-    case .fetch, .literal, .fetchAborted: true
+    case .fetch, .literal, .damaged, .fetchAborted: true
     case .idle, .framing, .failed: false
     }
   }
@@ -43,6 +43,9 @@ public struct ResponseParser: ~Copyable {
     case fetch(FetchProgress)
     /// Inside a streamed section.
     case literal(remaining: UInt64, FetchProgress)
+    /// Behind a damaged line of a FETCH response that ended in a literal: so many of its bytes are still to be passed on as
+    /// damage, then the line behind them. They are a message's bytes and must never be read as responses.
+    case damaged(ParseError, literal: UInt64)
     /// A FETCH response ended in damage; its end is still to be said.
     case fetchAborted
     /// A fatal error was thrown. It is thrown again by every call.
@@ -50,7 +53,7 @@ public struct ResponseParser: ~Copyable {
   }
 
   /// A parser.
-  public init(limits: ParserLimits = ParserLimits()) { self.limits = limits }
+  public init(limits: ParserLimits = ParserLimits()) { self.limits = limits.countable }
 
   /// The next event. Throws where framing is lost or a bound was passed: nothing behind that point can be trusted, and
   /// every later call throws the same. Damage that leaves the framing intact is an event.
@@ -82,6 +85,9 @@ public struct ResponseParser: ~Copyable {
         return fetchEvent(&input, step, progress)
       case .literal(let remaining, let progress):
         return literalEvent(&input, remaining, progress)
+      case .damaged(let error, let literal):
+        guard try passDamage(&input, error, literal) else { return endOrMore(input) }
+        return .malformed(ByteView(input.reportedBytes), error)
       case .fetchAborted:
         state = .idle
         return .fetchEnd
@@ -195,7 +201,7 @@ public struct ResponseParser: ~Copyable {
     return Condition(line, name) == nil
   }
 
-  private mutating func limitPassed(
+  mutating func limitPassed(
     _ limit: LimitExceeded.Limit, _ value: UInt64, at index: Int = 0
   ) -> ParseError {
     let position = offset + index

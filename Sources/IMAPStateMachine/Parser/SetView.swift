@@ -15,9 +15,9 @@ public struct MessageSetView: ~Escapable {
     if !check.isAtEnd { throw check.unexpected }
   }
 
-  /// The next range as it is written, `*` being ``MessageSet/star``; nil behind the last.
+  /// The next range as it is written, nil behind the last.
   @_lifetime(self: copy self)
-  public mutating func next() -> (first: UInt32, last: UInt32)? {
+  public mutating func next() -> (first: MessageBound, last: MessageBound)? {
     // `init` read the same bytes before, so nothing fails but the end.
     guard let range = try? cursor.setRange() else { return nil }
     _ = cursor.eat(UInt8(ascii: ","))
@@ -109,7 +109,7 @@ public struct StringListView: ~Escapable {
 extension Cursor {
   /// `n`, `n:m`, with `*` for the largest number in use.
   @_lifetime(self: copy self)
-  mutating func setRange() throws(ParseError) -> (first: UInt32, last: UInt32) {
+  mutating func setRange() throws(ParseError) -> (first: MessageBound, last: MessageBound) {
     let first = try setNumber()
     return (first, eat(UInt8(ascii: ":")) ? try setNumber() : first)
   }
@@ -126,7 +126,7 @@ extension Cursor {
   }
 
   @_lifetime(self: copy self)
-  private mutating func setNumber() throws(ParseError) -> UInt32 {
-    eat(UInt8(ascii: "*")) ? .max : try number32()
+  private mutating func setNumber() throws(ParseError) -> MessageBound {
+    eat(UInt8(ascii: "*")) ? .star : MessageBound(try number32())
   }
 }

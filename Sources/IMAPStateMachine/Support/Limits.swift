@@ -46,13 +46,25 @@ public struct ParserLimits: Sendable, Hashable {
   public var literal: UInt64 = 2 << 30
   /// One literal that is kept with its line (a mailbox name, a subject in ENVELOPE). Subjects are below 64 KiB.
   public var bufferedLiteral: Int = 1 << 20
-  /// Parentheses inside one another. Real BODYSTRUCTUREs stay below 25.
+  /// Parentheses inside one another. Real BODYSTRUCTUREs stay below 25. A value above 256 counts as 256: what is nested
+  /// is read by recursion, and no peer may exhaust the stack.
   public var nesting: Int = 64
   /// Data items in one FETCH response. Fetching 100 sections at once is already rare.
   public var fetchItems: Int = 1024
 
   /// The defaults.
   public init() {}
+
+  /// The same bounds as numbers that can be counted with: not negative, and far enough from the largest that sums of them
+  /// and of positions in a buffer do not overflow.
+  var countable: ParserLimits {
+    var limits = self
+    limits.line = min(max(line, 0), .max / 4)
+    limits.bufferedLiteral = min(max(bufferedLiteral, 0), .max / 4)
+    limits.nesting = min(max(nesting, 0), 256)
+    limits.fetchItems = max(fetchItems, 0)
+    return limits
+  }
 
   /// The defaults for a server that reads commands: it buffers little before anybody is authenticated. Dovecot takes
   /// 64 KiB a line.

@@ -9,12 +9,7 @@ struct NumberRanges: Equatable, Sendable {
 
   /// The numbers of `set`, `largest` standing for `*`. Complexity: O(n log n).
   init<Number: MessageNumber>(_ set: MessageSet<Number>, largest: UInt32) {
-    let star = MessageSet<Number>.star
-    let resolved = set.ranges.map { range in
-      let first = range.first == star ? largest : range.first
-      let last = range.last == star ? largest : range.last
-      return min(first, last)...max(first, last)
-    }
+    let resolved = set.ranges.map { $0.bounds(largest: largest) }
     for range in resolved.sorted(by: { $0.lowerBound < $1.lowerBound }) { append(range) }
   }
 

@@ -44,14 +44,14 @@ struct AppendCommand: AsyncParsableCommand {
           let result = try await client.append(
             message, to: MailboxName(mailbox), flags: flags.map { MessageFlag($0) })
           if json {
-            Console.line(
+            try Console.line(
               JSON.object([
                 ("file", .string(file)),
                 ("uidValidity", result.map { .unsigned(UInt64($0.uidValidity)) } ?? .null),
                 ("uids", result.map { .string($0.destination.description) } ?? .null),
-              ]).text)
+              ]))
           } else {
-            Console.line(result.map { "\(file)\tUID \($0.destination)" } ?? file)
+            try Console.line(result.map { "\(file)\tUID \($0.destination)" } ?? file)
           }
         }
       }

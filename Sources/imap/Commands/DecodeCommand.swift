@@ -24,20 +24,19 @@ struct DecodeCommand: ParsableCommand {
     if split < 1 { throw ValidationError("--split must be at least 1.") }
   }
 
-  func run() throws {
+  func run() throws { try reporting { try decode() } }
+
+  private func decode() throws {
     let handle: FileHandle
     if let file {
-      guard let opened = FileHandle(forReadingAtPath: file) else {
-        Console.error("imap: cannot read \(file)")
-        throw ExitCode(ExitStatus.file.rawValue)
-      }
+      guard let opened = FileHandle(forReadingAtPath: file) else { throw Failure(.file, "cannot read \(file)") }
       handle = opened
     } else {
       handle = .standardInput
     }
     var decoder = Decoder()
     // Read in large pieces, fed in the size that was asked for.
-    while let data = try handle.read(upToCount: max(split, 64 * 1024)), !data.isEmpty {
+    while let data = try Self.read(handle, max(split, 64 * 1024)), !data.isEmpty {
       var rest = data[...]
       while !rest.isEmpty {
         let piece = Array(rest.prefix(split))
@@ -46,6 +45,12 @@ struct DecodeCommand: ParsableCommand {
       }
     }
     try decoder.end()
+  }
+
+  private static func read(_ handle: FileHandle, _ count: Int) throws -> Data? {
+    do { return try handle.read(upToCount: count) } catch {
+      throw Failure(.file, "cannot read the input: \(error.localizedDescription)")
+    }
   }
 }
 
@@ -66,28 +71,28 @@ private struct Decoder: ~Copyable {
     try drain()
     if input.unread > 0 || start != nil {
       let offset = start ?? parser.position
-      Console.line(JSON.object([("type", .string("incomplete")), ("offset", .number(Int64(offset)))]).text)
+      try Console.line(JSON.object([("type", .string("incomplete")), ("offset", .number(Int64(offset)))]))
       throw ExitCode(2)
     }
   }
 
   private mutating func drain() throws {
-    do throws(ParseError) {
+    do {
       while let response = try parser.nextOwned(&input) {
         let end = parser.position
         let begin = parser.responsePosition
         let members: [(key: String, value: JSON)] = [
           ("offset", .number(Int64(begin))), ("length", .number(Int64(end - begin))),
         ]
-        Console.line(JSON.object(members + JSON.response(response)).text)
+        try Console.line(JSON.object(members + JSON.response(response)))
       }
       start = parser.isInsideResponse ? parser.responsePosition : nil
-    } catch {
-      Console.line(
+    } catch let error as ParseError {
+      try Console.line(
         JSON.object([
           ("type", .string("error")), ("offset", .number(Int64(error.offset))), ("fault", .string("peer")),
           ("message", .string(error.description)),
-        ]).text)
+        ]))
       throw ExitCode(1)
     }
   }

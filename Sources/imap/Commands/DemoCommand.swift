@@ -107,7 +107,7 @@ struct DemoCommand: AsyncParsableCommand {
     let report = await fleet.report()
     await fleet.close()
     await appender.logout()
-    show(report, openTime: openTime, memory: memoryAfter - memoryBefore, messages: count)
+    try show(report, openTime: openTime, memory: memoryAfter - memoryBefore, messages: count)
     if report.delivered != report.expected || report.duplicates > 0 || !report.failures.isEmpty {
       throw Failure(
         .failure,
@@ -116,29 +116,30 @@ struct DemoCommand: AsyncParsableCommand {
     }
   }
 
-  private func show(_ report: DemoFleet.Report, openTime: Duration, memory: Int, messages: Int) {
+  private func show(_ report: DemoFleet.Report, openTime: Duration, memory: Int, messages: Int) throws {
     let seconds = Double(openTime.components.seconds) + Double(openTime.components.attoseconds) / 1e18
     let rate = Int(Double(connections) / seconds)
     let sorted = report.latencies.sorted()
     let p50 = Self.microseconds(sorted, 0.50)
     let p99 = Self.microseconds(sorted, 0.99)
     if json {
-      Console.line(
+      try Console.line(
         JSON.object([
           ("connections", .number(Int64(connections))), ("connectionsPerSecond", .number(Int64(rate))),
           ("bytesPerIdleConnection", .number(Int64(memory / connections))), ("messages", .number(Int64(messages))),
           ("delivered", .number(Int64(report.delivered))), ("expected", .number(Int64(report.expected))),
           ("duplicates", .number(Int64(report.duplicates))), ("wakeP50Microseconds", .number(Int64(p50))),
           ("wakeP99Microseconds", .number(Int64(p99))),
-        ]).text)
+        ]))
       return
     }
-    Console.line("connections            \(connections), TLS, one thread, logged in, selected and idling")
-    Console.line("opened                 \(rate) per second")
-    Console.line("memory                 \(memory / connections) bytes per idle connection (difference of RSS)")
-    Console.line("messages               \(messages) appended at random mailboxes, \(watchersPerMailbox) watchers each")
-    Console.line("delivered              \(report.delivered) of \(report.expected), \(report.duplicates) doubled")
-    Console.line("append to event        p50 \(p50) us, p99 \(p99) us")
+    try Console.line("connections            \(connections), TLS, one thread, logged in, selected and idling")
+    try Console.line("opened                 \(rate) per second")
+    try Console.line("memory                 \(memory / connections) bytes per idle connection (difference of RSS)")
+    try Console.line(
+      "messages               \(messages) appended at random mailboxes, \(watchersPerMailbox) watchers each")
+    try Console.line("delivered              \(report.delivered) of \(report.expected), \(report.duplicates) doubled")
+    try Console.line("append to event        p50 \(p50) us, p99 \(p99) us")
   }
 
   private static func microseconds(_ sorted: [Duration], _ quantile: Double) -> Int {

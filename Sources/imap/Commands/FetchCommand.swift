@@ -1,6 +1,7 @@
 import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
+import Synchronization
 
 struct FetchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -36,27 +37,76 @@ struct FetchCommand: AsyncParsableCommand {
       let set = try MessageArguments.uids(uids)
       try await connection.withClient { client in
         _ = try await client.examine(MailboxName(mailbox))
-        if raw {
-          try await client.fetch(.uids(set), [.section(.full)]) { event in
-            if case .literalChunk(let bytes, _) = copy event { Console.bytes(ByteView(bytes).copy()) }
-            if case .fetchAttribute(.section(_, .some(let text))) = copy event { Console.bytes(text.copy()) }
-          }
-          return
-        }
+        if raw { return try await fetchRaw(set, client) }
         var items: [FetchItem] = [.uid, .flags, .internalDate, .rfc822Size, .envelope]
         if structure { items.append(.bodyStructure) }
-        for message in try await client.fetch(.uids(set), items) {
+        let messages = try await client.fetch(.uids(set), items)
+        if messages.isEmpty { try failIfExplicit(set) }
+        for message in messages {
           if json {
-            Console.line(
+            try Console.line(
               JSON.object([
                 ("sequence", .unsigned(UInt64(message.sequence.rawValue))),
                 ("items", JSON.fetchItems(message.attributes)),
-              ]).text)
+              ]))
           } else {
-            Console.line(MessageLine.text(message))
+            try Console.line(MessageLine.text(message))
           }
         }
       }
+    }
+  }
+
+  private func fetchRaw(_ set: UIDSet, _ client: IMAPClient) async throws {
+    let output = RawOutput()
+    do {
+      try await client.fetch(.uids(set), [.section(.full)]) { event in
+        var isOpen = true
+        switch copy event {
+        case .literalBegin: isOpen = output.write([])
+        case .literalChunk(let bytes, _): isOpen = output.write(ByteView(bytes).copy())
+        case .fetchAttribute(.section(_, .some(let text))): isOpen = output.write(text.copy())
+        default: break
+        }
+        // The rest of the messages would only be thrown away, and may be long: the connection ends instead.
+        if !isOpen { Task { await client.close() } }
+      }
+    } catch {
+      throw output.failure ?? error
+    }
+    if let failure = output.failure { throw failure }
+    if output.isUnused { try failIfExplicit(set) }
+  }
+
+  /// `1:*` may well name no message; `42` was meant.
+  private func failIfExplicit(_ set: UIDSet) throws {
+    if set.ranges.contains(where: { $0.first == UIDSet.star || $0.last == UIDSet.star }) { return }
+    throw Failure(.missing, "\(mailbox) has no message with UID \(set); `imap search` shows those there are")
+  }
+}
+
+/// The output of `--raw`, written on the loop's thread while the bytes are there.
+private final class RawOutput: Sendable {
+  private struct State {
+    var failure: OutputError?
+    var isUnused = true
+  }
+
+  private let state = Mutex(State())
+
+  /// Why nothing more is written.
+  var failure: OutputError? { state.withLock(\.failure) }
+
+  /// Whether no message has come.
+  var isUnused: Bool { state.withLock(\.isUnused) }
+
+  /// Writes bytes of a message. Returns false the first time that this fails; what follows is dropped.
+  func write(_ bytes: [UInt8]) -> Bool {
+    state.withLock { state in
+      state.isUnused = false
+      if state.failure != nil { return true }
+      do throws(OutputError) { try Console.bytes(bytes) } catch { state.failure = error }
+      return state.failure == nil
     }
   }
 }

@@ -23,10 +23,10 @@ struct ListCommand: AsyncParsableCommand {
       try await connection.withClient { client in
         for listing in try await client.list(pattern: MailboxName(pattern)) {
           if json {
-            Console.line(JSON.object(JSON.listing(listing)).text)
+            try Console.line(JSON.object(JSON.listing(listing)))
           } else {
             let attributes = listing.attributes.map(\.rawValue).joined(separator: " ")
-            Console.line(attributes.isEmpty ? listing.name.description : "\(listing.name)\t\(attributes)")
+            try Console.line(attributes.isEmpty ? listing.name.description : "\(listing.name)\t\(attributes)")
           }
         }
       }

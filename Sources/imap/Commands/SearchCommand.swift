@@ -30,14 +30,14 @@ struct SearchCommand: AsyncParsableCommand {
         let selected = try await client.examine(MailboxName(mailbox))
         let uids = try await client.search(key)
         if json {
-          Console.line(
+          try Console.line(
             JSON.object([
               ("mailbox", .string(selected.name.description)),
               ("uidValidity", selected.uidValidity.map { .unsigned(UInt64($0)) } ?? .null),
               ("uids", .array(uids.map { .unsigned(UInt64($0.rawValue)) })),
-            ]).text)
+            ]))
         } else {
-          for uid in uids { Console.line(uid.description) }
+          for uid in uids { try Console.line(uid.description) }
         }
       }
     }

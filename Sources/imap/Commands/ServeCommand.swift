@@ -64,7 +64,7 @@ struct ServeCommand: AsyncParsableCommand {
         guard FileManager.default.createFile(atPath: file, contents: Data(server.certificatePEM.utf8)) else {
           throw Failure(.file, "cannot write the certificate to \(file)")
         }
-        announce(server, file)
+        try announce(server, file)
         await interrupted.wait()
         await server.shutdown()
         if caFile == nil { try? FileManager.default.removeItem(atPath: file) }
@@ -93,20 +93,20 @@ struct ServeCommand: AsyncParsableCommand {
     return configuration
   }
 
-  private func announce(_ server: IMAPTestServer, _ file: String) {
+  private func announce(_ server: IMAPTestServer, _ file: String) throws {
     let plain = server.plainPort ?? 0
     let tls = server.tlsPort ?? 0
     if json {
-      Console.line(
+      try Console.line(
         JSON.object([
           ("host", .string(host)), ("port", .number(Int64(plain))), ("tlsPort", .number(Int64(tls))),
           ("caFile", .string(file)),
-        ]).text)
+        ]))
     } else {
-      Console.line("host     \(host)")
-      Console.line("port     \(plain)  (plain, STARTTLS)")
-      Console.line("TLS port \(tls)")
-      Console.line("CA file  \(file)")
+      try Console.line("host     \(host)")
+      try Console.line("port     \(plain)  (plain, STARTTLS)")
+      try Console.line("TLS port \(tls)")
+      try Console.line("CA file  \(file)")
     }
   }
 

@@ -27,10 +27,10 @@ struct StatusCommand: AsyncParsableCommand {
             throw Failure(.protocolError, "the server gave no status of \(name)")
           }
           if json {
-            Console.line(JSON.object(JSON.mailboxStatus(status)).text)
+            try Console.line(JSON.object(JSON.mailboxStatus(status)))
           } else {
             let values = items.compactMap { item in status[item].map { "\(item.rawValue.lowercased()) \($0)" } }
-            Console.line("\(status.mailbox)\t\(values.joined(separator: ", "))")
+            try Console.line("\(status.mailbox)\t\(values.joined(separator: ", "))")
           }
         }
       }

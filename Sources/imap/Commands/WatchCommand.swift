@@ -21,35 +21,65 @@ struct WatchCommand: AsyncParsableCommand {
   var json = false
 
   func run() async throws {
-    let interrupted = Interruption()
     try await reporting {
-      try await connection.withClient { client in
-        _ = try await client.examine(MailboxName(mailbox))
-        // In this order nothing is lost: what came between is in the count.
-        let events = await client.events()
-        report(.exists(await client.selected?.exists ?? 0))
-        let usesIdle = try await client.supports(.idle)
-        let stop = Task {
-          await interrupted.wait()
-          await client.endIdle()
+      var printing: Task<Void, any Error>?
+      do {
+        try await connection.withClient { client in
+          // In this order nothing is lost. Until it is known what to watch, a signal simply ends the program.
+          let events = await client.events()
+          _ = try await client.examine(MailboxName(mailbox))
+          let interrupted = Interruption()
+          printing = Task { try await print(events, interrupted) }
+          try await watch(client, interrupted)
         }
-        defer { stop.cancel() }
-        let printing = Task { for await event in events { report(event) } }
-        defer { printing.cancel() }
-        while !interrupted.hasCome {
-          if usesIdle {
-            try await client.idle()
-          } else {
-            try await client.noop()
-            await interrupted.wait(upTo: .seconds(30))
-          }
-        }
+      } catch {
+        // What came before the failure is printed first.
+        try await printing?.value
+        throw error
+      }
+      // The stream has ended with the connection.
+      try await printing?.value
+    }
+  }
+
+  /// Idles until the interruption.
+  private func watch(_ client: IMAPClient, _ interrupted: Interruption) async throws {
+    let usesIdle = try await client.supports(.idle)
+    let stop = Task {
+      await interrupted.wait()
+      // Again and again: an IDLE that is only starting, or being renewed, cannot be ended yet.
+      while !Task.isCancelled {
+        await client.endIdle()
+        try? await Task.sleep(for: .milliseconds(100))
+      }
+    }
+    defer { stop.cancel() }
+    while !interrupted.hasCome {
+      if usesIdle {
+        try await client.idle()
+      } else {
+        try await client.noop()
+        await interrupted.wait(upTo: .seconds(30))
       }
     }
   }
 
-  private func report(_ event: MailboxEvent) {
-    Console.line(json ? JSON.object(Self.json(event)).text : Self.text(event))
+  private func print(_ events: AsyncStream<MailboxEvent>, _ interrupted: Interruption) async throws {
+    var filter = WatchFilter()
+    for await event in events {
+      // The answer to our own LOGOUT is no news.
+      if case .notice(let status) = event, status.condition == .bye, interrupted.hasCome { continue }
+      do throws(OutputError) {
+        for event in filter.take(event) { try report(event) }
+      } catch {
+        interrupted.come()
+        throw error
+      }
+    }
+  }
+
+  private func report(_ event: MailboxEvent) throws(OutputError) {
+    if json { try Console.line(JSON.object(Self.json(event))) } else { try Console.line(Self.text(event)) }
   }
 
   private static func json(_ event: MailboxEvent) -> [(key: String, value: JSON)] {
@@ -82,6 +112,46 @@ struct WatchCommand: AsyncParsableCommand {
     case .flags(let flags): "flags \(flags.map(\.rawValue).joined(separator: " "))"
     case .notice(let status): status.description
     case .unknown(let line): "unknown: \(JSON.bytes(line).text)"
+    }
+  }
+}
+
+/// Takes the answer to EXAMINE out of the events: of that, only the number of messages is news, and it comes first.
+struct WatchFilter {
+  private var hasCount = false
+  private var hasFlags = false
+  private var hasRecent = false
+  /// What came before the number of messages.
+  private var held: [MailboxEvent] = []
+
+  /// The events to print now that `event` has come.
+  mutating func take(_ event: MailboxEvent) -> [MailboxEvent] {
+    switch event {
+    case .exists where !hasCount:
+      hasCount = true
+      defer { held = [] }
+      return [event] + held
+    case .flags where !hasFlags:
+      hasFlags = true
+      return []
+    case .recent where !hasRecent:
+      hasRecent = true
+      return []
+    case .notice(let status) where Self.describesMailbox(status.code): return []
+    default: break
+    }
+    if hasCount { return [event] }
+    held.append(event)
+    // A server that does not say how many messages there are.
+    if held.count > 1000 { hasCount = true }
+    defer { if hasCount { held = [] } }
+    return hasCount ? held : []
+  }
+
+  private static func describesMailbox(_ code: ResponseCode?) -> Bool {
+    switch code {
+    case .permanentFlags, .uidValidity, .uidNext, .unseen, .highestModSeq, .noModSeq: true
+    default: false
     }
   }
 }

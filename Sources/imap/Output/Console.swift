@@ -6,38 +6,73 @@
 
 private let systemWrite: @Sendable (Int32, UnsafeRawPointer?, Int) -> Int = { unsafe write($0, $1, $2) }
 
+/// Why standard output takes nothing more.
+enum OutputError: Error, Hashable {
+  /// Whoever read it has gone, as `head` does. Nobody is left to tell, and nothing is wrong.
+  case readerGone
+  /// The system refused, with this `errno`.
+  case failed(Int32)
+}
+
 /// Standard output and error as this tool uses them.
 enum Console {
   /// Whether standard error is a terminal, so that progress can be drawn.
   static var isInteractive: Bool { isatty(STDERR_FILENO) == 1 }
 
-  /// One line on standard output, at once: what reads it may be waiting.
-  static func line(_ text: String) { write(STDOUT_FILENO, text + "\n") }
+  /// One line for people on standard output, at once: what reads it may be waiting. No control character gets through but
+  /// the tabs between columns: servers and senders choose what is printed, and a terminal obeys escape sequences.
+  static func line(_ text: String) throws(OutputError) { try write(STDOUT_FILENO, printable(text) + "\n") }
+
+  /// One line for programs on standard output, at once.
+  static func line(_ value: JSON) throws(OutputError) { try write(STDOUT_FILENO, value.text + "\n") }
 
   /// Bytes on standard output as they are.
-  static func bytes(_ bytes: [UInt8]) {
-    unsafe bytes.withUnsafeBytes { unsafe writeAll(STDOUT_FILENO, $0) }
+  static func bytes(_ bytes: [UInt8]) throws(OutputError) {
+    let failure = unsafe bytes.withUnsafeBytes { unsafe writeAll(STDOUT_FILENO, $0) }
+    if let failure { throw failure }
   }
 
-  /// One line on standard error.
-  static func error(_ text: String) { write(STDERR_FILENO, text + "\n") }
+  /// One line for people on standard error. Where that cannot be written there is no other place to say so.
+  static func error(_ text: String) { try? write(STDERR_FILENO, printable(text) + "\n") }
 
   /// A line on standard error that the next one replaces.
-  static func progress(_ text: String) { write(STDERR_FILENO, "\r\u{1b}[K" + text) }
+  static func progress(_ text: String) { try? write(STDERR_FILENO, "\r\u{1b}[K" + text) }
 
-  private static func write(_ descriptor: Int32, _ text: String) {
-    var text = text
-    text.withUTF8 { unsafe writeAll(descriptor, UnsafeRawBufferPointer($0)) }
+  /// `text` with a question mark for each control character (C0, DEL, C1) but the tab.
+  static func printable(_ text: String) -> String {
+    if !text.unicodeScalars.contains(where: isControl) { return text }
+    var output = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars { output.append(isControl(scalar) ? "?" : scalar) }
+    return String(output)
   }
 
-  private static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) {
+  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    (scalar.value < 0x20 && scalar != "\t") || (0x7f...0x9f).contains(scalar.value)
+  }
+
+  private static func write(_ descriptor: Int32, _ text: String) throws(OutputError) {
+    var text = text
+    let failure = text.withUTF8 { unsafe writeAll(descriptor, UnsafeRawBufferPointer($0)) }
+    if let failure { throw failure }
+  }
+
+  private static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> OutputError? {
     var written = 0
     while written < bytes.count {
       let count = unsafe systemWrite(descriptor, bytes.baseAddress.map { unsafe $0 + written }, bytes.count - written)
-      if count < 0, errno == EINTR { continue }
-      // A reader that went away is no error of ours; there is nobody left to tell.
-      if count <= 0 { return }
+      if count < 0 {
+        let code = errno
+        if code == EINTR { continue }
+        if code == EAGAIN {
+          // Somebody who shares the terminal or pipe has made it non-blocking.
+          var waiting = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+          _ = unsafe poll(&waiting, 1, -1)
+          continue
+        }
+        return code == EPIPE ? .readerGone : .failed(code)
+      }
       written += count
     }
+    return nil
   }
 }

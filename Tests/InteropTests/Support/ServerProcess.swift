@@ -19,10 +19,19 @@ struct ServerProcess {
     unsafe sigemptyset(&none)
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
     unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    // A server that keeps the pipes of other children open would keep those from ever seeing their end.
+    #if canImport(Glibc)
+      var actions = unsafe posix_spawn_file_actions_t()
+    #else
+      var actions: posix_spawn_file_actions_t?
+    #endif
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    for descriptor in Int32(3)..<4096 { unsafe posix_spawn_file_actions_addclose(&actions, descriptor) }
     var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
     defer { for index in arguments.indices { unsafe free(pointers[index]) } }
     var identifier: pid_t = 0
-    let status = unsafe posix_spawn(&identifier, arguments[0], nil, &attributes, &pointers, environ)
+    let status = unsafe posix_spawn(&identifier, arguments[0], &actions, &attributes, &pointers, environ)
     guard status == 0 else { throw FreePort.SystemError(code: status) }
     self.identifier = identifier
   }

@@ -4,6 +4,7 @@ import IMAPStateMachine
 struct EventLog {
   private(set) var lines: [String] = []
   private var literal: [UInt8]?
+  private var damage: (bytes: [UInt8], error: ParseError)?
 
   var text: String { lines.joined(separator: "\n") }
 
@@ -33,7 +34,12 @@ struct EventLog {
       literal = nil
     case .fetchEnd: lines.append("fetch end")
     case .unknown(let line): lines.append("unknown \(quoted(line.copy()))")
-    case .malformed(let line, let error): lines.append("malformed \(quoted(line.copy())) \(error)")
+    case .malformed(let line, let error):
+      // What follows a damaged line comes in pieces, under the same error.
+      if let last = damage, last.error == error { lines.removeLast() } else { damage = nil }
+      let bytes = (damage?.bytes ?? []) + line.copy()
+      damage = (bytes, error)
+      lines.append("malformed \(quoted(bytes)) \(error)")
     }
     return true
   }

@@ -129,9 +129,25 @@ struct TranscriptPlayer: ~Copyable {
 
   private mutating func receive(_ bytes: [UInt8], _ feed: Feed) {
     switch feed {
-    case .whole, .pieces:
+    case .whole:
       input.append(bytes.span)
       drain()
+    case .pieces(let sizes):
+      var start = 0
+      var end = 0
+      // Sizes count over the whole conversation.
+      for size in sizes {
+        end += size
+        let cut = min(end - fed, bytes.count)
+        if cut <= start { continue }
+        input.append(Array(bytes[start..<cut]).span)
+        drain()
+        start = cut
+      }
+      if start < bytes.count {
+        input.append(Array(bytes[start...]).span)
+        drain()
+      }
     case .bytewise:
       for byte in bytes {
         input.append([byte].span)

@@ -1,0 +1,23 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own: nobody who depends on the library resolves a benchmark or its peers.
+let package = Package(
+  name: "Benchmarks",
+  platforms: [.macOS(.v26)],
+  dependencies: [.package(name: "swift-imap-engine", path: "..")],
+  targets: [
+    // libetpan's pkg-config file holds compiler flags that SwiftPM refuses, so the library is linked by its name.
+    .target(name: "CPeers", linkerSettings: [.linkedLibrary("etpan")]),
+    .executableTarget(
+      name: "parser-benchmark",
+      dependencies: ["CPeers", .product(name: "IMAPStateMachine", package: "swift-imap-engine")],
+      path: "Sources/ParserBenchmark",
+      swiftSettings: [
+        .swiftLanguageMode(.v6),
+        .strictMemorySafety(),
+        .enableUpcomingFeature("ExistentialAny"),
+        .treatAllWarnings(as: .error),
+      ]),
+  ]
+)
