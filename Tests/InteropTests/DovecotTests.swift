@@ -138,7 +138,7 @@ import Testing
           #expect(shape(structure) == message.shape, "\(message.name)")
         case .section(let name, let origin, let data):
           compare(name, origin, data ?? [], message)
-        case .unknown, .invalid: Issue.record("\(message.name): \(attribute)")
+        default: Issue.record("\(message.name): \(attribute)")
         }
       }
       #expect(checked == items.count, "\(message.name)")

@@ -66,7 +66,7 @@ import Testing
     Form(.tagged(tag: "1", Status(.ok, code: .modified([7, 9]), "x")), "1 OK [MODIFIED 7,9] x"),
     Form(.tagged(tag: "1", Status(.no, code: .authenticationFailed, "x")), "1 NO [AUTHENTICATIONFAILED] x"),
     Form(
-      .tagged(tag: "1", Status(.no, code: .other(name: "BADURL", arguments: Array("/x;y".utf8)), "x")),
+      .tagged(tag: "1", Status(.no, code: .badURL("/x;y"), "x")),
       "1 NO [BADURL /x;y] x"),
     Form(.continuation(text: Array("idling".utf8)), "+ idling"),
     Form(.capability(["IMAP4REV1", "LITERAL+"]), "* CAPABILITY IMAP4REV1 LITERAL+"),

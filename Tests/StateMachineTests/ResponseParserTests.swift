@@ -84,7 +84,7 @@ import Testing
     Fixture(
       name: "namespace",
       input: "* NAMESPACE ((\"\" \"/\")) NIL ((\"Shared/\" \"/\" \"X-P\" (\"F\" \"G\"))(\"#news.\" \".\"))\n",
-      log: "namespace (|/) () (Shared/|/ #news.|.)"),
+      log: "namespace (|/) () (Shared/|/|\"X-P\"=\"F\",\"G\" #news.|.)"),
     Fixture(
       name: "fetch scalars",
       input:
@@ -178,11 +178,11 @@ import Testing
     Fixture(
       name: "what is not known is an event",
       input:
-        "* ACL INBOX fred lr\n* X-DATA {3}\na(b more\n* VANISHED (EARLIER) 1:5\n* 5 XFOO bar\n* 3 FETCH (X-NEW (a (b \"c)\")) X-LIT {2}\n)) UID 3)\n* (odd)\n",
+        "* CONVERSION (TAG \"1\") 5\n* X-DATA {3}\na(b more\n* XFOO (EARLIER) 1:5\n* 5 XFOO bar\n* 3 FETCH (X-NEW (a (b \"c)\")) X-LIT {2}\n)) UID 3)\n* (odd)\n",
       log: """
-        unknown "* ACL INBOX fred lr\\r\\n"
+        unknown "* CONVERSION (TAG '1') 5\\r\\n"
         unknown "* X-DATA {3}\\r\\na(b more\\r\\n"
-        unknown "* VANISHED (EARLIER) 1:5\\r\\n"
+        unknown "* XFOO (EARLIER) 1:5\\r\\n"
         unknown "* 5 XFOO bar\\r\\n"
         fetch 3
           unknown "X-NEW" "(a (b 'c)'))"
@@ -194,7 +194,7 @@ import Testing
     Fixture(
       name: "damage stays where it is",
       input:
-        "Server Unavailable. 15\n* 4294967296 EXISTS\n* 1 FETCH (UID x FLAGS (\\Seen) MODSEQ (-1) ENVELOPE (1) RFC822.SIZE 5)\n* 2 FETCH (UID 1 )) junk\n* 3 FETCH (FLAGS \"open)\n* LIST broken\n* 1 EXISTS\n",
+        "Server Unavailable. 15\n* 4294967296 EXISTS\n* 1 FETCH (UID x FLAGS (\\Seen) MODSEQ (-1) ENVELOPE 1 RFC822.SIZE 5)\n* 2 FETCH (UID 1 )) junk\n* 3 FETCH (FLAGS \"open)\n* LIST broken\n* 1 EXISTS\n",
       log: """
         malformed "Server Unavailable. 15\\r\\n" unexpected byte 0x55 at byte 7
         malformed "* 4294967296 EXISTS\\r\\n" number too large at byte 26
@@ -202,16 +202,16 @@ import Testing
           invalid "UID" "x" unexpected byte 0x78 at byte 60
           flags \\Seen
           invalid "MODSEQ" "(-1)" unexpected byte 0x2d at byte 84
-          invalid "ENVELOPE" "(1)" unexpected byte 0x31 at byte 98
+          invalid "ENVELOPE" "1" unexpected byte 0x31 at byte 97
           size 5
         fetch end
         fetch 2
           uid 1
         fetch end
         fetch 3
-        malformed "FLAGS 'open)\\r\\n" unterminated string at byte 161
+        malformed "FLAGS 'open)\\r\\n" unterminated string at byte 159
         fetch end
-        malformed "* LIST broken\\r\\n" unexpected end of line at byte 175
+        malformed "* LIST broken\\r\\n" unexpected end of line at byte 179
         exists 1
         """),
     Fixture(

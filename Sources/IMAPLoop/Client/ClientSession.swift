@@ -169,7 +169,7 @@ final class ClientSession: ClientChannelDelegate {
   private func receive(_ event: borrowing ResponseEvent, _ channel: ClientChannel) {
     switch copy event {
     case .untagged(let view): receive(view, channel)
-    case .fetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd:
+    case .fetchBegin, .uidFetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd:
       receiveFetch(event, channel)
     case .malformed:
       // Inside a FETCH response its owner must hear of it.
@@ -200,6 +200,10 @@ final class ClientSession: ClientChannelDelegate {
     case .exists(let count): events?.yield(.exists(count))
     case .recent(let count): events?.yield(.recent(count))
     case .expunge(let sequence): events?.yield(.expunged(sequence))
+    // No command of this client asks for these.
+    case .vanished, .sort, .thread, .extendedSearch, .acl, .listRights, .myRights, .quota, .quotaRoots, .metadata,
+      .language, .comparator, .authorizedURLs, .fetchedURLs:
+      break
     }
   }
 

@@ -27,6 +27,14 @@ public struct SelectedMailbox: Hashable, Sendable {
     case .recent(let count): recent = count
     // RFC 9051, section 7.5.1: an EXPUNGE decrements the number of messages.
     case .expunge: if exists > 0 { exists -= 1 }
+    // RFC 7162, section 3.2.10: so does VANISHED, by as many messages as it names.
+    case .vanished(let view) where !view.isEarlier:
+      var ranges = view.uids
+      while let range = ranges.next() {
+        guard let first = range.first.number, let last = range.last.number else { continue }
+        let count = max(first, last) - min(first, last)
+        exists = exists > count ? exists - count - 1 : 0
+      }
     case .flags(let list): flags = list.copy()
     case .status(let status): apply(status)
     default: break

@@ -1,11 +1,13 @@
 /// FETCH and what it holds.
 extension ResponseEncoder {
-  func fetch(_ response: FetchResponse, into output: inout SendBuffer) throws(ConnectionError) {
+  func fetch(
+    _ number: UInt32, _ name: StaticString, _ attributes: [FetchAttribute], into output: inout SendBuffer
+  ) throws(ConnectionError) {
     output.append("* ")
-    output.append(decimal: response.sequence.rawValue)
-    output.append(" FETCH (")
+    output.append(decimal: number)
+    output.append(name)
     var isFirst = true
-    for attribute in response.attributes {
+    for attribute in attributes {
       if !isFirst { output.append(0x20) }
       isFirst = false
       try self.attribute(attribute, into: &output)
@@ -22,6 +24,9 @@ extension ResponseEncoder {
       output.append("FLAGS ")
       try self.flags(flags, into: &output)
     case .internalDate(let date): internalDate(date, into: &output)
+    case .binarySize, .preview, .saveDate, .emailID, .threadID, .gmailMessageID, .gmailThreadID, .gmailLabels,
+      .annotations:
+      try extended(attribute, into: &output)
     case .rfc822Size(let size):
       output.append("RFC822.SIZE ")
       output.append(decimal: size)
@@ -37,12 +42,47 @@ extension ResponseEncoder {
       self.structure(structure, extended: false, into: &output)
     case .section(let name, let origin, let data):
       sectionName(name, origin: origin, into: &output)
+      if case .binary = name, data?.contains(0) == true { output.append(0x7e) }
       if let data { literal(data.span, into: &output) } else { output.append("NIL") }
     case .unknown(let name, let value), .invalid(let name, let value, _):
       output.append(name)
       output.append(0x20)
       output.append(value)
     }
+  }
+
+  /// The items of extensions.
+  private func extended(_ attribute: FetchAttribute, into output: inout SendBuffer) throws(ConnectionError) {
+    switch attribute {
+    case .binarySize(let part, let size):
+      output.append("BINARY.SIZE[")
+      section(Section(part: part), into: &output)
+      output.append("] \(size)")
+    case .preview(let text):
+      output.append("PREVIEW ")
+      nstring(text, into: &output)
+    case .saveDate(let date): output.append(date.map { "SAVEDATE \"\($0)\"" } ?? "SAVEDATE NIL")
+    case .emailID(let id): try objectID("EMAILID ", id, into: &output)
+    case .threadID(let id): try objectID("THREADID ", id, into: &output)
+    case .gmailMessageID(let id): output.append("X-GM-MSGID \(id)")
+    case .gmailThreadID(let id): output.append("X-GM-THRID \(id)")
+    case .gmailLabels(let labels):
+      output.append("X-GM-LABELS (")
+      joined(labels, into: &output) { astring($0.bytes, into: &$1) }
+      output.append(0x29)
+    case .annotations(let list): annotations(list, into: &output)
+    default: throw unencodable
+    }
+  }
+
+  private func objectID(
+    _ name: StaticString, _ id: String?, into output: inout SendBuffer
+  ) throws(ConnectionError) {
+    output.append(name)
+    guard let id else { return output.append("NIL") }
+    output.append(0x28)
+    try atom(id, into: &output)
+    output.append(0x29)
   }
 
   func internalDate(_ date: InternalDate, into output: inout SendBuffer) {
@@ -63,6 +103,10 @@ extension ResponseEncoder {
     case .rfc822: output.append("RFC822")
     case .rfc822Header: output.append("RFC822.HEADER")
     case .rfc822Text: output.append("RFC822.TEXT")
+    case .binary(let part):
+      output.append("BINARY[")
+      section(Section(part: part), into: &output)
+      output.append(0x5d)
     case .body(let section):
       output.append("BODY[")
       self.section(section, into: &output)
@@ -104,7 +148,9 @@ extension ResponseEncoder {
     for name in names {
       if !isFirst { output.append(0x20) }
       isFirst = false
-      astring(Array(name.utf8), into: &output)
+      // A bare bracket would end the section for a reader that looks for one.
+      let bytes = Array(name.utf8)
+      if bytes.contains(0x5d) { string(bytes, into: &output) } else { astring(bytes, into: &output) }
     }
     output.append(0x29)
   }

@@ -22,16 +22,33 @@ extension ResponseEncoder {
     }
   }
 
-  /// What stands between the brackets. A bracket or line end inside would end the code early: they are replaced.
+  /// What stands between the brackets. Line ends are replaced, and so are brackets unless they match: one too many would
+  /// end the code early.
   private func code(_ code: ResponseCode, into output: inout SendBuffer) {
-    func safe(_ byte: UInt8) -> UInt8 { isLineBreaking(byte) ? 0x20 : byte == 0x5d ? 0x29 : byte }
+    let bytes: [UInt8]
     if case .other(let name, let arguments) = code {
-      for byte in name.utf8 { output.append(safe(byte)) }
-      output.append(0x20)
-      for byte in arguments { output.append(safe(byte)) }
+      bytes = Array(name.utf8) + [0x20] + arguments
     } else {
-      for byte in code.description.utf8 { output.append(safe(byte)) }
+      bytes = Array(code.description.utf8)
     }
+    let isBalanced = Self.isBalanced(bytes)
+    for byte in bytes {
+      switch byte {
+      case 0x5b where !isBalanced: output.append(0x28)
+      case 0x5d where !isBalanced: output.append(0x29)
+      default: output.append(isLineBreaking(byte) ? 0x20 : byte)
+      }
+    }
+  }
+
+  private static func isBalanced(_ bytes: [UInt8]) -> Bool {
+    var depth = 0
+    for byte in bytes {
+      if byte == 0x5b { depth += 1 }
+      if byte == 0x5d { depth -= 1 }
+      if depth < 0 { return false }
+    }
+    return depth == 0
   }
 
   /// An atom, or a tag.

@@ -63,14 +63,14 @@ public struct ResponseEncoder: Sendable, Hashable {
       output.append("* NAMESPACE")
       for kind in [namespaces.personal, namespaces.otherUsers, namespaces.shared] { namespace(kind, into: &output) }
     case .list(let listing):
-      output.append("* LIST ")
+      output.append(listing.isXList ? "* XLIST " : "* LIST ")
       try self.listing(listing, into: &output)
     case .lsub(let listing):
       output.append("* LSUB ")
       try self.listing(listing, into: &output)
     case .mailboxStatus(let status):
       output.append("* STATUS ")
-      mailboxStatus(status, into: &output)
+      try mailboxStatus(status, into: &output)
     case .flags(let flags):
       output.append("* FLAGS ")
       try self.flags(flags, into: &output)
@@ -81,7 +81,12 @@ public struct ResponseEncoder: Sendable, Hashable {
     case .recent(let count): numbered(count, " RECENT", into: &output)
     case .expunge(let number): numbered(number.rawValue, " EXPUNGE", into: &output)
     case .fetch(let response):
-      try fetch(response, into: &output)
+      try fetch(response.sequence.rawValue, " FETCH (", response.attributes, into: &output)
+    case .uidFetch(let uid, let attributes):
+      try fetch(uid.rawValue, " UIDFETCH (", attributes, into: &output)
+    case .vanished, .sort, .thread, .extendedSearch, .acl, .listRights, .myRights, .quota, .quotaRoots, .metadata,
+      .language, .comparator, .authorizedURLs, .fetchedURLs:
+      try extensionLine(response, into: &output)
     case .unknown(let bytes):
       output.append(bytes)
       if bytes.last == 0x0a { return }
@@ -89,6 +94,28 @@ public struct ResponseEncoder: Sendable, Hashable {
       throw unencodable
     }
     output.append("\r\n")
+  }
+
+  private func extensionLine(_ response: Response, into output: inout SendBuffer) throws(ConnectionError) {
+    switch response {
+    case .vanished(let uids, let earlier): vanished(uids, earlier: earlier, into: &output)
+    case .sort(let result):
+      output.append("* SORT")
+      search(result, into: &output)
+    case .thread(let threads): self.threads(threads, into: &output)
+    case .extendedSearch(let result): try extendedSearch(result, into: &output)
+    case .acl(let list): accessControl(list, into: &output)
+    case .listRights(let list): listRights(list, into: &output)
+    case .myRights(let rights): myRights(rights, into: &output)
+    case .quota(let quota): self.quota(quota, into: &output)
+    case .quotaRoots(let roots): quotaRoots(roots, into: &output)
+    case .metadata(let metadata): self.metadata(metadata, into: &output)
+    case .language(let tags): language(tags, into: &output)
+    case .comparator(let comparator): self.comparator(comparator, into: &output)
+    case .authorizedURLs(let urls): authorizedURLs(urls, into: &output)
+    case .fetchedURLs(let urls): try fetchedURLs(urls, into: &output)
+    default: throw unencodable
+    }
   }
 
   // MARK: Lines
@@ -128,6 +155,7 @@ public struct ResponseEncoder: Sendable, Hashable {
       string(namespace.prefix.bytes(in: mailboxEncoding), into: &output)
       output.append(0x20)
       delimiter(namespace.delimiter, into: &output)
+      namespaceExtensions(namespace.extensions, into: &output)
       output.append(0x29)
     }
     output.append(0x29)
@@ -139,6 +167,7 @@ public struct ResponseEncoder: Sendable, Hashable {
     delimiter(listing.delimiter, into: &output)
     output.append(0x20)
     mailbox(listing.name, into: &output)
+    listExtensions(listing, into: &output)
   }
 
   /// A quoted character, or NIL: for none, and for one that the grammar has no form for.
@@ -147,30 +176,34 @@ public struct ResponseEncoder: Sendable, Hashable {
     string([byte], into: &output)
   }
 
-  private func mailboxStatus(_ status: MailboxStatus, into output: inout SendBuffer) {
+  private func mailboxStatus(_ status: MailboxStatus, into output: inout SendBuffer) throws(ConnectionError) {
     mailbox(status.mailbox, into: &output)
     output.append(" (")
     var isFirst = true
-    for item in StatusItem.allCases {
-      guard let value = status[item] else { continue }
+    func name(_ name: String, _ output: inout SendBuffer) throws(ConnectionError) {
       if !isFirst { output.append(0x20) }
       isFirst = false
-      output.append(item.rawValue)
+      try atom(name, into: &output)
       output.append(0x20)
-      output.append(decimal: value)
+    }
+    for item in StatusItem.allCases {
+      if let value = status[item] {
+        try name(item.rawValue, &output)
+        output.append(decimal: value)
+      } else if item == .appendLimit, status.appendLimit != nil {
+        try name(item.rawValue, &output)
+        output.append("NIL")
+      } else if item == .mailboxID, let id = status.mailboxID {
+        try name(item.rawValue, &output)
+        output.append(0x28)
+        try atom(id, into: &output)
+        output.append(0x29)
+      }
+    }
+    for item in status.others {
+      try name(item.name, &output)
+      output.append(item.value)
     }
     output.append(0x29)
-  }
-
-  private func search(_ result: SearchResult, into output: inout SendBuffer) {
-    for number in result.numbers {
-      output.append(0x20)
-      output.append(decimal: number)
-    }
-    if let modSeq = result.modSeq {
-      output.append(" (MODSEQ ")
-      output.append(decimal: modSeq.rawValue)
-      output.append(0x29)
-    }
   }
 }

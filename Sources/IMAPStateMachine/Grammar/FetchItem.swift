@@ -44,6 +44,24 @@ public enum FetchAttribute: Hashable, Sendable {
   case bodyStructure(BodyStructure)
   /// BODY without a section.
   case body(BodyStructure)
+  /// How many bytes `BINARY[part]` has (RFC 3516).
+  case binarySize(part: [UInt32], UInt64)
+  /// The first words of the text; nil where the server has none (RFC 8970).
+  case preview([UInt8]?)
+  /// When the message came into this mailbox; nil where the mailbox does not keep it (RFC 8514).
+  case saveDate(InternalDate?)
+  /// What the message is called in every mailbox; nil for NIL (RFC 8474).
+  case emailID(String?)
+  /// What its thread is called; nil where it has none (RFC 8474).
+  case threadID(String?)
+  /// X-GM-MSGID of Gmail.
+  case gmailMessageID(UInt64)
+  /// X-GM-THRID of Gmail.
+  case gmailThreadID(UInt64)
+  /// X-GM-LABELS of Gmail.
+  case gmailLabels([GmailLabel])
+  /// Annotations of the message (RFC 5257).
+  case annotations([MessageAnnotation])
   /// A section's bytes, nil for NIL; `origin` is the offset of a partial fetch.
   case section(SectionName, origin: UInt32?, data: [UInt8]?)
   /// An item that the parser does not know, with its value as on the wire.
@@ -62,6 +80,8 @@ public enum SectionName: Hashable, Sendable {
   case rfc822Header
   /// `RFC822.TEXT`: as `BODY[TEXT]`.
   case rfc822Text
+  /// `BINARY[part]`: a part without its transfer encoding (RFC 3516).
+  case binary([UInt32])
 
   /// The section that the name stands for.
   public var section: Section {
@@ -70,6 +90,7 @@ public enum SectionName: Hashable, Sendable {
     case .rfc822: .full
     case .rfc822Header: .header
     case .rfc822Text: .text
+    case .binary(let part): Section(part: part)
     }
   }
 }
@@ -86,4 +107,22 @@ public struct FetchResponse: Hashable, Sendable {
     self.sequence = sequence
     self.attributes = attributes
   }
+}
+
+/// A label of Gmail: a system label with its backslash, or a mailbox name.
+public struct GmailLabel: Hashable, Sendable, CustomStringConvertible, ExpressibleByStringLiteral {
+  /// The label as on the wire.
+  public let bytes: [UInt8]
+
+  /// A label as it came from the wire.
+  public init(wire bytes: [UInt8]) { self.bytes = bytes }
+
+  /// The label that a person reads as `text`.
+  public init(_ text: String) { bytes = ModifiedUTF7.encode(text) }
+
+  /// The label of a literal.
+  public init(stringLiteral text: String) { self.init(text) }
+
+  /// The label as a person reads it. What does not decode is shown as it is on the wire.
+  public var description: String { ModifiedUTF7.decode(bytes.span) ?? bytes.span.lossyString() }
 }

@@ -1,3 +1,17 @@
+/// An item in its form on the wire, for what has no type of its own.
+public struct RawItem: Hashable, Sendable {
+  /// The item's name.
+  public var name: String
+  /// Its value as on the wire.
+  public var value: [UInt8]
+
+  /// An item.
+  public init(name: String, value: [UInt8]) {
+    self.name = name
+    self.value = value
+  }
+}
+
 /// A line of LIST or LSUB (RFC 9051, section 7.3.1).
 public struct MailboxListing: Hashable, Sendable {
   /// `\HasChildren`, `\Noselect`, special uses and others.
@@ -6,6 +20,14 @@ public struct MailboxListing: Hashable, Sendable {
   public var delimiter: Character?
   /// The name.
   public var name: MailboxName
+  /// Whether the line was XLIST, which Gmail had before SPECIAL-USE.
+  public var isXList = false
+  /// CHILDINFO: why the mailbox is listed although it does not match itself (RFC 5258, section 6).
+  public var childInfo: [String] = []
+  /// OLDNAME: what the mailbox was called before (RFC 9051, section 7.3.1; RFC 5465).
+  public var oldName: MailboxName?
+  /// Other extended data.
+  public var extended: [RawItem] = []
 
   /// A listing.
   public init(attributes: [Flag], delimiter: Character?, name: MailboxName) {
@@ -33,6 +55,20 @@ public enum StatusItem: String, Hashable, Sendable, CaseIterable {
   case size = "SIZE"
   /// The highest modification sequence (RFC 7162).
   case highestModSeq = "HIGHESTMODSEQ"
+  /// How much storage an EXPUNGE would free (RFC 9208, section 4.1.4).
+  case deletedStorage = "DELETED-STORAGE"
+  /// The size of the largest message that can be appended (RFC 7889).
+  case appendLimit = "APPENDLIMIT"
+  /// The mailbox's unique name (RFC 8474). The only item that is no number.
+  case mailboxID = "MAILBOXID"
+}
+
+/// The size of the largest message that a mailbox takes (RFC 7889, section 3.2).
+public enum AppendLimit: Hashable, Sendable {
+  /// At most so many bytes.
+  case bytes(UInt64)
+  /// NIL: the mailbox has no limit of its own.
+  case none
 }
 
 /// What a STATUS response says of a mailbox. Items that it does not hold are nil.
@@ -55,26 +91,49 @@ public struct MailboxStatus: Hashable, Sendable {
   public var size: UInt64?
   /// The highest modification sequence.
   public var highestModSeq: UInt64?
+  /// How much storage an EXPUNGE would free.
+  public var deletedStorage: UInt64?
+  /// The size of the largest message that can be appended.
+  public var appendLimit: AppendLimit?
+  /// The mailbox's unique name.
+  public var mailboxID: String?
+  /// Items that ``StatusItem`` does not name.
+  public var others: [RawItem] = []
 
   /// A status without items.
   public init(mailbox: MailboxName) { self.mailbox = mailbox }
 
-  /// The value of `item`.
+  /// The number that `item` stands for; nil where there is none. ``StatusItem/mailboxID`` never has one.
   public subscript(item: StatusItem) -> UInt64? {
-    get { self[keyPath: Self.field(item)] }
-    set { self[keyPath: Self.field(item)] = newValue }
-  }
-
-  private static func field(_ item: StatusItem) -> WritableKeyPath<MailboxStatus, UInt64?> {
-    switch item {
-    case .messages: \.messages
-    case .recent: \.recent
-    case .uidNext: \.uidNext
-    case .uidValidity: \.uidValidity
-    case .unseen: \.unseen
-    case .deleted: \.deleted
-    case .size: \.size
-    case .highestModSeq: \.highestModSeq
+    get {
+      switch item {
+      case .messages: messages
+      case .recent: recent
+      case .uidNext: uidNext
+      case .uidValidity: uidValidity
+      case .unseen: unseen
+      case .deleted: deleted
+      case .size: size
+      case .highestModSeq: highestModSeq
+      case .deletedStorage: deletedStorage
+      case .appendLimit: if case .bytes(let count) = appendLimit { count } else { nil }
+      case .mailboxID: nil
+      }
+    }
+    set {
+      switch item {
+      case .messages: messages = newValue
+      case .recent: recent = newValue
+      case .uidNext: uidNext = newValue
+      case .uidValidity: uidValidity = newValue
+      case .unseen: unseen = newValue
+      case .deleted: deleted = newValue
+      case .size: size = newValue
+      case .highestModSeq: highestModSeq = newValue
+      case .deletedStorage: deletedStorage = newValue
+      case .appendLimit: appendLimit = newValue.map { .bytes($0) }
+      case .mailboxID: break
+      }
     }
   }
 }
@@ -87,11 +146,28 @@ public struct Namespaces: Hashable, Sendable {
     public var prefix: MailboxName
     /// What separates the levels of its hierarchy; nil in a flat one.
     public var delimiter: Character?
+    /// What extensions say of it (RFC 2342, section 6).
+    public var extensions: [Extension]
 
     /// A namespace.
-    public init(prefix: MailboxName, delimiter: Character?) {
+    public init(prefix: MailboxName, delimiter: Character?, extensions: [Extension] = []) {
       self.prefix = prefix
       self.delimiter = delimiter
+      self.extensions = extensions
+    }
+  }
+
+  /// What an extension says of a namespace, for example `TRANSLATION` (RFC 5255, section 3.4).
+  public struct Extension: Hashable, Sendable {
+    /// The extension's name.
+    public var name: [UInt8]
+    /// Its values.
+    public var values: [[UInt8]]
+
+    /// An extension's values.
+    public init(name: [UInt8], values: [[UInt8]]) {
+      self.name = name
+      self.values = values
     }
   }
 

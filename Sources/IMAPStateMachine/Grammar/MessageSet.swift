@@ -180,6 +180,14 @@ public enum MessageReference: Hashable, Sendable {
     case .sequence(let set): set.isEmpty
     }
   }
+
+  /// The numbers as on the wire.
+  public var wireForm: String {
+    switch self {
+    case .uids(let set): set.description
+    case .sequence(let set): set.description
+    }
+  }
 }
 
 /// A modification sequence (RFC 7162, section 3.1): 63 bits, growing with every change of a mailbox.

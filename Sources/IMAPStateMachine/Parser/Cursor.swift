@@ -174,17 +174,28 @@ struct Cursor: ~Escapable {
     return StringToken(range: range, hasEscapes: false)
   }
 
-  /// `{n}` or `{n+}`, an optional `~` before it, and the end of its line.
+  /// `{n}` or `{n+}`, an optional `~` before it, and the end of its line. Servers put further words behind the number or
+  /// the brace; braces among them would make it ambiguous.
   @_lifetime(self: copy self)
   mutating func literalHeader() throws(ParseError) -> LiteralHeader {
     let isBinary = eat(0x7e)
     try expect(0x7b)
     let count = try number()
     let isSynchronizing = !(eat(0x2b) || eat(0x2d))
+    try skipWords()
     try expect(0x7d)
+    try skipWords()
     _ = eat(0x0d)
     try expect(0x0a)
     return LiteralHeader(byteCount: count, isBinary: isBinary, isSynchronizing: isSynchronizing)
+  }
+
+  /// A space and what follows it, up to a brace or the line's end.
+  @_lifetime(self: copy self)
+  private mutating func skipWords() throws(ParseError) {
+    guard peek == 0x20 else { return }
+    while !isAtLineEnd, peek != 0x7b, peek != 0x7d { index &+= 1 }
+    if peek == 0x7b { throw unexpected }
   }
 }
 
@@ -219,29 +230,30 @@ public struct LiteralHeader: Sendable, Hashable {
     guard index > start, bytes[index] == 0x0a else { return nil }
     index &-= 1
     if index > start, bytes[index] == 0x0d { index &-= 1 }
+    while index > start, bytes[index] == 0x20 { index &-= 1 }
     guard index > start, bytes[index] == 0x7d else { return nil }
-    index &-= 1
-    var isSynchronizing = true
-    if index > start, bytes[index] == 0x2b || bytes[index] == 0x2d {
-      isSynchronizing = false
-      index &-= 1
-    }
-    var count: UInt64 = 0
-    var factor: UInt64 = 1
-    var digits = 0
-    while index > start, bytes[index] &- 0x30 <= 9 {
-      // Nineteen digits fit 64 bits; a longer number is above every limit whatever it is.
-      digits &+= 1
-      if digits > 19 {
-        count = .max
-      } else {
-        count &+= UInt64(bytes[index] &- 0x30) &* factor
-        factor &*= 10
-      }
-      index &-= 1
-    }
-    guard digits > 0, index >= start, bytes[index] == 0x7b else { return nil }
+    let lowest = max(start, index &- longestHeader)
+    repeat { index &-= 1 } while index > lowest && bytes[index] != 0x7b && bytes[index] != 0x7d
+    guard index >= lowest, bytes[index] == 0x7b else { return nil }
     let isBinary = index > start && bytes[index &- 1] == 0x7e
-    return LiteralHeader(byteCount: count, isBinary: isBinary, isSynchronizing: isSynchronizing)
+    return LiteralHeader(bytes, countAt: index &+ 1, isBinary: isBinary)
   }
+
+  /// Reads the number behind the brace. One that does not fit is above every limit whatever it is.
+  private init?(_ bytes: Span<UInt8>, countAt start: Int, isBinary: Bool) {
+    var count: UInt64 = 0
+    var index = start
+    while bytes[index] &- 0x30 <= 9 {
+      count = count.saturatingTimes10(plus: UInt64(bytes[index] &- 0x30))
+      index &+= 1
+    }
+    if index == start { return nil }
+    let isNonSynchronizing = bytes[index] == 0x2b || bytes[index] == 0x2d
+    if isNonSynchronizing { index &+= 1 }
+    guard bytes[index] == 0x7d || bytes[index] == 0x20 else { return nil }
+    self.init(byteCount: count, isBinary: isBinary, isSynchronizing: !isNonSynchronizing)
+  }
+
+  /// How far behind its closing brace a header may start.
+  private static let longestHeader = 256
 }

@@ -14,13 +14,19 @@ public struct EnvelopeView: ~Escapable {
       cursor.skipSpaces()
       if cursor.peek == UInt8(ascii: ")") { break }
       starts[field] = Int32(truncatingIfNeeded: cursor.index)
-      switch field {
-      case 0, 1, 8, 9: _ = try cursor.nstring()
-      default: if !cursor.eatNIL() { try cursor.skipValue(nesting: 2) }
-      }
+      _ = try cursor.value()
     }
     cursor.skipSpaces()
     try cursor.expect(UInt8(ascii: ")"))
+    // Of nine fields the last is In-Reply-To or Message-ID. What looks like an identifier is the message's own: every
+    // message should have one (RFC 5322, section 3.6.4).
+    if starts[9] < 0, starts[8] >= 0 {
+      var last = Cursor(bytes, at: Int(starts[8]))
+      if let token = try? last.nastring(), !token.range.isEmpty, bytes[token.range.lowerBound] == UInt8(ascii: "<") {
+        starts[9] = starts[8]
+        starts[8] = -1
+      }
+    }
     raw = ByteView(bytes)
     self.starts = starts
   }
@@ -63,8 +69,8 @@ public struct EnvelopeView: ~Escapable {
   @_lifetime(copy self)
   private func string(_ field: Int) -> StringView? {
     var cursor = Cursor(raw.bytes, at: Int(starts[field]))
-    // `init` read the same string before, so it does not fail here.
-    guard starts[field] >= 0, let token = try? cursor.nstring() else { return nil }
+    // A list in a string's place is no string.
+    guard starts[field] >= 0, let token = try? cursor.nastring() else { return nil }
     return StringView(raw.bytes, token)
   }
 
@@ -78,27 +84,24 @@ public struct EnvelopeView: ~Escapable {
 public struct AddressListView: ~Escapable {
   private var cursor: Cursor
 
-  /// Starts at the list's parenthesis, or at NIL.
+  /// Starts at the list's parenthesis. Anything else is no list.
   @_lifetime(copy cursor)
   init(_ cursor: Cursor) {
     self.cursor = cursor
-    _ = self.cursor.eat(UInt8(ascii: "("))
+    if !self.cursor.eat(UInt8(ascii: "(")) { self.cursor.index = cursor.bytes.count }
   }
 
-  /// The next address, or nil behind the last. Complexity: O(length of the address).
+  /// The next address, or nil behind the last. What is no address, such as a NIL between two, is stepped over.
+  /// Complexity: O(length of the address).
   @_lifetime(copy self)
   public mutating func next() -> AddressView? {
     while true {
       cursor.skipSpaces()
-      guard cursor.peek == UInt8(ascii: "(") else {
-        // A NIL among the addresses says nothing.
-        if cursor.eatNIL() { continue }
-        return nil
-      }
+      if cursor.isAtListEnd { return nil }
       let start = cursor.index
-      if let address = try? AddressView(&cursor) { return address }
+      if cursor.peek == UInt8(ascii: "("), let address = try? AddressView(&cursor) { return address }
       cursor.index = start
-      guard (try? cursor.skipValue(nesting: 1)) != nil else { return nil }
+      guard (try? cursor.value()) != nil else { return nil }
     }
   }
 
@@ -119,20 +122,15 @@ public struct AddressView: ~Escapable {
   private let mailboxToken: StringToken?
   private let hostToken: StringToken?
 
+  /// Reads `(name route mailbox host)`.
   @_lifetime(copy cursor)
   init(_ cursor: inout Cursor) throws(ParseError) {
+    let fields = try AddressFields(&cursor)
     bytes = cursor.bytes
-    try cursor.expect(UInt8(ascii: "("))
-    cursor.skipSpaces()
-    nameToken = try cursor.nstring()
-    cursor.skipSpaces()
-    routeToken = try cursor.nstring()
-    cursor.skipSpaces()
-    mailboxToken = try cursor.nstring()
-    cursor.skipSpaces()
-    hostToken = try cursor.nstring()
-    cursor.skipSpaces()
-    try cursor.expect(UInt8(ascii: ")"))
+    nameToken = fields.name
+    routeToken = fields.route
+    mailboxToken = fields.mailbox
+    hostToken = fields.host
   }
 
   /// The display name, not decoded.
@@ -157,5 +155,51 @@ public struct AddressView: ~Escapable {
 
   private func bytes(_ token: StringToken?) -> [UInt8]? {
     token.map { StringView(bytes, $0).copy() }
+  }
+}
+
+/// Where the four strings of an address lie.
+private struct AddressFields {
+  var name: StringToken?
+  var route: StringToken?
+  var mailbox: StringToken?
+  var host: StringToken?
+
+  /// Reads the list. A server that counts a literal in characters lets it end early, and the rest of it comes as further
+  /// strings: the last three are route, mailbox and host, what is before them is the name.
+  init(_ cursor: inout Cursor) throws(ParseError) {
+    try cursor.expect(UInt8(ascii: "("))
+    var count = 0
+    var nameStart = 0
+    // Behind route, mailbox and host.
+    var ends = (0, 0, 0)
+    while true {
+      cursor.skipSpaces()
+      if cursor.eat(UInt8(ascii: ")")) { break }
+      let start = cursor.index
+      let token: StringToken? = try cursor.nastring()
+      switch count {
+      case 0: (name, nameStart) = (token, token?.range.lowerBound ?? start)
+      case 1: (route, ends.0) = (token, cursor.index)
+      case 2: (mailbox, ends.1) = (token, cursor.index)
+      case 3: (host, ends.2) = (token, cursor.index)
+      default:
+        name = StringToken(range: nameStart..<ends.0, hasEscapes: false)
+        (route, mailbox, host) = (mailbox, host, token)
+        ends = (ends.1, ends.2, cursor.index)
+      }
+      count += 1
+    }
+    if count == 0 { throw cursor.unexpected }
+    stripBrackets(cursor.bytes)
+  }
+
+  /// `<mailbox` and `host>`: the brackets belong to neither.
+  private mutating func stripBrackets(_ bytes: Span<UInt8>) {
+    guard let left = mailbox?.range, let right = host?.range, !left.isEmpty, !right.isEmpty,
+      bytes[left.lowerBound] == UInt8(ascii: "<"), bytes[right.upperBound - 1] == UInt8(ascii: ">")
+    else { return }
+    mailbox?.range = left.lowerBound + 1..<left.upperBound
+    host?.range = right.lowerBound..<right.upperBound - 1
   }
 }

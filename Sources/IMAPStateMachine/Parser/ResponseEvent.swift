@@ -13,6 +13,8 @@ public enum ResponseEvent: ~Escapable {
   case continuation(ByteView)
   /// A FETCH response for this message starts.
   case fetchBegin(SequenceNumber)
+  /// A UIDFETCH response, which names the message by its UID, starts (RFC 9586, section 3.3). It goes on as FETCH does.
+  case uidFetchBegin(UID)
   /// One data item of the FETCH response.
   case fetchAttribute(FetchAttributeView)
   /// The bytes of a section start. Exactly as many as the header says follow in chunks.
@@ -44,7 +46,7 @@ public enum UntaggedView: ~Escapable {
   case id(IDView)
   /// NAMESPACE (RFC 2342).
   case namespace(NamespaceView)
-  /// LIST (RFC 9051, section 7.3.1).
+  /// LIST (RFC 9051, section 7.3.1), or XLIST of Gmail.
   case list(MailboxListingView)
   /// LSUB (RFC 3501, section 7.2.3).
   case lsub(MailboxListingView)
@@ -60,6 +62,34 @@ public enum UntaggedView: ~Escapable {
   case recent(UInt32)
   /// EXPUNGE (RFC 9051, section 7.5.1).
   case expunge(SequenceNumber)
+  /// VANISHED (RFC 7162, section 3.2.10).
+  case vanished(VanishedView)
+  /// SORT (RFC 5256, section 4).
+  case sort(SearchView)
+  /// THREAD (RFC 5256, section 4).
+  case thread(ThreadView)
+  /// ESEARCH (RFC 9051, section 7.3.4).
+  case extendedSearch(ExtendedSearchView)
+  /// ACL (RFC 4314, section 3.6).
+  case acl(AccessControlListView)
+  /// LISTRIGHTS (RFC 4314, section 3.7).
+  case listRights(ListRightsView)
+  /// MYRIGHTS (RFC 4314, section 3.8).
+  case myRights(MyRightsView)
+  /// QUOTA (RFC 9208, section 5.1).
+  case quota(QuotaView)
+  /// QUOTAROOT (RFC 9208, section 5.2).
+  case quotaRoots(QuotaRootsView)
+  /// METADATA (RFC 5464, section 4.4).
+  case metadata(MetadataView)
+  /// LANGUAGE (RFC 5255, section 3.3).
+  case language(FlagListView)
+  /// COMPARATOR (RFC 5255, section 4.8).
+  case comparator(ComparatorView)
+  /// GENURLAUTH (RFC 4467, section 7).
+  case authorizedURLs(StringListView)
+  /// URLFETCH (RFC 4467, section 7; RFC 5524).
+  case fetchedURLs(FetchedURLListView)
 }
 
 /// One data item of a FETCH response, borrowed.
@@ -80,6 +110,24 @@ public enum FetchAttributeView: ~Escapable {
   case bodyStructure(BodyStructureView)
   /// BODY without a section.
   case body(BodyStructureView)
+  /// How many bytes a part has without its transfer encoding (RFC 3516).
+  case binarySize(SectionView, UInt64)
+  /// The first words of the text; nil where the server has none (RFC 8970).
+  case preview(StringView?)
+  /// When the message came into this mailbox; nil where the mailbox does not keep it (RFC 8514).
+  case saveDate(InternalDate?)
+  /// What the message is called in every mailbox; nil for NIL (RFC 8474).
+  case emailID(StringView?)
+  /// What its thread is called; nil where it has none (RFC 8474).
+  case threadID(StringView?)
+  /// X-GM-MSGID of Gmail.
+  case gmailMessageID(UInt64)
+  /// X-GM-THRID of Gmail.
+  case gmailThreadID(UInt64)
+  /// X-GM-LABELS of Gmail, names in modified UTF-7.
+  case gmailLabels(StringListView)
+  /// Annotations of the message (RFC 5257).
+  case annotations(AnnotationListView)
   /// A section that came as a quoted string, or NIL as nil. Sections that come as literals are streamed instead.
   case section(SectionView, StringView?)
   /// An item that the parser does not know, with its value as on the wire.

@@ -4,7 +4,7 @@ struct FetchProgress {
   var lineEnd: Int
   /// Up to here no LF is left to find while `lineEnd` is 0.
   var scanned = 0
-  /// The message.
+  /// The message; its UID where ``isUID``.
   var sequence: SequenceNumber
   /// Items so far.
   var items = 0
@@ -17,18 +17,31 @@ struct FetchProgress {
   var walkDepth = 0
   /// The literal at which the walk stopped is the whole value.
   var endsWithLiteral = false
+  /// Whether the response names its message by UID.
+  var isUID: Bool
+  /// Where the name starts that goes on behind a literal, and up to where it was read.
+  var unfinishedName: (start: Int, index: Int)?
+  /// Whether a streamed literal was the last thing read.
+  var isBehindLiteral = false
+  /// Behind an empty line that follows a literal; 0 where there is none.
+  var emptyLineEnd = 0
 
-  /// Reads `* n FETCH (`; nil where `line`, which ends in LF, does not start so.
+  /// Reads `* n FETCH (`; nil where `line`, which ends in LF, does not start so. Servers send numbers below 0: like 0 they
+  /// name no message.
   init?(_ line: Span<UInt8>) {
     var cursor = Cursor(line)
     guard cursor.eat(UInt8(ascii: "*")) else { return nil }
     cursor.skipSpaces()
-    guard let sequence = try? cursor.number32() else { return nil }
+    let isNegative = cursor.eat(UInt8(ascii: "-"))
+    guard let number = try? cursor.number32() else { return nil }
     cursor.skipSpaces()
-    guard let name = try? cursor.run(of: .token), line.foldedWord(name) == keyword("FETCH") else { return nil }
+    guard let name = try? cursor.run(of: .token) else { return nil }
+    let word = line.foldedWord(name)
+    isUID = word == keyword("UIDFETCH")
+    guard isUID || word == keyword("FETCH") else { return nil }
     cursor.skipSpaces()
     guard cursor.eat(UInt8(ascii: "(")) else { return nil }
-    self.sequence = SequenceNumber(rawValue: sequence)
+    sequence = SequenceNumber(rawValue: isNegative ? 0 : number)
     prefix = cursor.index
     lineEnd = line.count
   }
@@ -80,14 +93,15 @@ struct FetchProgress {
     var cursor = Cursor(bytes.extracting(first: lineEnd))
     do throws(ParseError) {
       if begun == nil {
-        cursor.skipSpaces()
-        // A server that forgets the closing parenthesis has still ended the line.
-        if cursor.peek == UInt8(ascii: ")") || cursor.isAtLineEnd { return .end(length: lineEnd) }
-        items += 1
-        if items > limits.fetchItems {
-          throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
+        guard try beginItem(&cursor, bytes, limits, offset: offset) else {
+          return lineEnd == 0 ? .more : .end(length: emptyLineEnd > 0 ? emptyLineEnd : lineEnd)
         }
-        var token = try FetchItemToken(&cursor)
+        var token = try FetchItemToken(&cursor, resumingAt: unfinishedName?.index ?? 0)
+        if let count = token.awaited {
+          try awaitName(&cursor, count, limits, offset: offset)
+          return .more
+        }
+        unfinishedName = nil
         cursor.skipSpaces()
         if token.isSection, cursor.isAtLiteral {
           let start = cursor.index
@@ -111,6 +125,49 @@ struct FetchProgress {
       if case .limit = error.reason { throw error }
       return .damaged(error.shifted(by: offset), length: lineEnd)
     }
+  }
+
+  /// Steps to the next item. False where there is none, and where that cannot be told before another line is here:
+  /// `lineEnd` is 0 then.
+  private mutating func beginItem(
+    _ cursor: inout Cursor, _ bytes: Span<UInt8>, _ limits: ParserLimits, offset: Int
+  ) throws(ParseError) -> Bool {
+    if let unfinishedName {
+      cursor.index = unfinishedName.start
+      return true
+    }
+    if emptyLineEnd > 0 {
+      // What goes on with the response cannot start another one.
+      let next = bytes[emptyLineEnd]
+      if next != UInt8(ascii: ")"), next != 0x20 { return false }
+      cursor.index = emptyLineEnd
+      emptyLineEnd = 0
+    } else if isBehindLiteral, cursor.skipToLineEnd() {
+      emptyLineEnd = lineEnd
+      scanned = lineEnd
+      lineEnd = 0
+      return false
+    }
+    isBehindLiteral = false
+    guard cursor.skipToItem() else { return false }
+    items += 1
+    if items > limits.fetchItems {
+      throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
+    }
+    unfinishedName = (cursor.index, 0)
+    return true
+  }
+
+  /// Takes note that the item's name goes on behind a literal of `count` bytes.
+  private mutating func awaitName(
+    _ cursor: inout Cursor, _ count: UInt64, _ limits: ParserLimits, offset: Int
+  ) throws(ParseError) {
+    if count > UInt64(limits.bufferedLiteral) {
+      throw Self.exceeded(.bufferedLiteral, UInt64(limits.bufferedLiteral), offset + cursor.index)
+    }
+    scanned = cursor.index + Int(count)
+    unfinishedName?.index = scanned
+    lineEnd = 0
   }
 
   /// Steps over a value. False where it goes on behind a literal that is not all here: the walk resumes there. By
@@ -164,7 +221,8 @@ struct FetchProgress {
 struct FetchItemToken {
   /// The items that have a type of their own.
   enum Kind {
-    case uid, flags, internalDate, rfc822Size, modSeq, envelope, bodyStructure, body
+    case uid, flags, internalDate, rfc822Size, modSeq, envelope, bodyStructure, body, binary, binarySize
+    case preview, saveDate, emailID, threadID, gmailMessageID, gmailThreadID, gmailLabels, annotations
     case section(SectionView.Kind)
     case unknown
   }
@@ -177,19 +235,34 @@ struct FetchItemToken {
   /// The number between `<` and `>`.
   var origin: UInt32?
   var value = 0..<0
+  /// The length of a literal among the header field names that is not here: what follows the cursor.
+  var awaited: UInt64?
+
+  /// Whether the item has a type of its own.
+  var isKnown: Bool { if case .unknown = kind { false } else { true } }
 
   /// Whether the value is a message's bytes, which are streamed.
   var isSection: Bool { if case .section = kind { true } else { false } }
 
-  /// Reads a name such as `UID`, `BODY[1.MIME]<0>` or `X-GM-LABELS`.
-  init(_ cursor: inout Cursor) throws(ParseError) {
+  /// Reads a name such as `UID`, `BODY[1.MIME]<0>` or `X-GM-LABELS`. What is between its brackets was read up to `resume`.
+  init(_ cursor: inout Cursor, resumingAt resume: Int = 0) throws(ParseError) {
     let start = cursor.index
     while ByteClass(of: cursor.peek).contains(.token), cursor.peek != UInt8(ascii: "[") { cursor.index += 1 }
     if cursor.index == start { throw cursor.unexpected }
+    name = start..<cursor.index
     kind = Self.kind(cursor.bytes, start..<cursor.index)
     if cursor.peek == UInt8(ascii: "[") {
-      if case .body = kind { kind = .section(.body) } else { kind = .unknown }
-      specification = try Self.brackets(&cursor)
+      switch kind {
+      case .body: kind = .section(.body)
+      case .binary: kind = .section(.binary)
+      case .binarySize: break
+      default: kind = .unknown
+      }
+      specification = try brackets(&cursor, resume)
+      if awaited != nil {
+        name = start..<cursor.index
+        return
+      }
       if cursor.eat(UInt8(ascii: "<")) {
         origin = try cursor.number32()
         // One server repeats the length that was asked for.
@@ -200,16 +273,30 @@ struct FetchItemToken {
     name = start..<cursor.index
   }
 
-  /// Steps over `[...]`, in which quoted strings may hold brackets.
-  private static func brackets(_ cursor: inout Cursor) throws(ParseError) -> Range<Int> {
+  /// Steps over `[...]`, in which strings may hold brackets. Stops behind the header of a literal that is not here.
+  private mutating func brackets(_ cursor: inout Cursor, _ resume: Int) throws(ParseError) -> Range<Int> {
     try cursor.expect(UInt8(ascii: "["))
     let start = cursor.index
+    cursor.index = max(start, resume)
+    // Only field names may be literals. Without their parenthesis the brace belongs to a body behind a broken name.
+    var isInList = resume > start
     while true {
       switch cursor.peek {
+      case UInt8(ascii: "("):
+        isInList = true
+        cursor.index += 1
       case UInt8(ascii: "]"):
         cursor.index += 1
         return start..<cursor.index - 1
       case UInt8(ascii: "\""): _ = try cursor.quoted()
+      case UInt8(ascii: "{") where isSection && isInList && cursor.isAtLiteral:
+        let header = try cursor.literalHeader()
+        // A line goes on behind each of its literals.
+        guard header.byteCount < UInt64(cursor.bytes.count - cursor.index) else {
+          awaited = header.byteCount
+          return start..<start
+        }
+        cursor.index += Int(header.byteCount)
       default:
         if cursor.isAtLineEnd { throw cursor.unexpected }
         cursor.index += 1
@@ -225,6 +312,11 @@ struct FetchItemToken {
     case keyword("BODY"): return .body
     case keyword("ENVELOPE"): return .envelope
     case keyword("RFC822"): return .section(.rfc822)
+    case keyword("BINARY"): return .binary
+    case keyword("PREVIEW"): return .preview
+    case keyword("SAVEDATE"): return .saveDate
+    case keyword("EMAILID"): return .emailID
+    case keyword("THREADID"): return .threadID
     case 0: break
     default: return .unknown
     }
@@ -234,7 +326,37 @@ struct FetchItemToken {
     if name.equalsIgnoringCase("BODYSTRUCTURE") { return .bodyStructure }
     if name.equalsIgnoringCase("RFC822.HEADER") { return .section(.rfc822Header) }
     if name.equalsIgnoringCase("RFC822.TEXT") { return .section(.rfc822Text) }
+    if name.equalsIgnoringCase("BINARY.SIZE") { return .binarySize }
+    if name.equalsIgnoringCase("X-GM-MSGID") { return .gmailMessageID }
+    if name.equalsIgnoringCase("X-GM-THRID") { return .gmailThreadID }
+    if name.equalsIgnoringCase("X-GM-LABELS") { return .gmailLabels }
+    if name.equalsIgnoringCase("ANNOTATION") { return .annotations }
     return .unknown
+  }
+}
+
+extension Cursor {
+  /// Steps to the name of the next item; false at the response's end. Domino puts items into parentheses of their own, and
+  /// others close the list too early: what is known to be an item still is one behind that.
+  @_lifetime(self: copy self)
+  fileprivate mutating func skipToItem() -> Bool {
+    while true {
+      skipSpaces()
+      switch peek {
+      case UInt8(ascii: "("): index &+= 1
+      case UInt8(ascii: ")"):
+        let start = index
+        while peek == UInt8(ascii: ")") || peek == 0x20 { index &+= 1 }
+        let next = index
+        guard let token = try? FetchItemToken(&self), peek == 0x20, token.isKnown else {
+          index = start
+          return false
+        }
+        index = next
+        return true
+      default: return !isAtLineEnd
+      }
+    }
   }
 }
 
@@ -247,7 +369,8 @@ extension ResponseParser {
     progress.lineEnd -= progress.prefix
     state = .fetch(progress)
     scanned = 0
-    return .fetchBegin(progress.sequence)
+    return progress.isUID
+      ? .uidFetchBegin(UID(rawValue: progress.sequence.rawValue)) : .fetchBegin(progress.sequence)
   }
 
   /// Turns positions into the event, whose bytes were reported.
@@ -257,6 +380,8 @@ extension ResponseParser {
   ) -> ResponseEvent {
     var progress = progress
     progress.lineEnd -= step.length
+    progress.isBehindLiteral = false
+    progress.emptyLineEnd = 0
     switch step {
     case .more:
       return .needMoreInput
@@ -314,6 +439,8 @@ extension ResponseParser {
     _ input: inout ReceiveBuffer, _ remaining: UInt64, _ progress: FetchProgress
   ) -> ResponseEvent {
     if remaining == 0 {
+      var progress = progress
+      progress.isBehindLiteral = true
       state = .fetch(progress)
       return .literalEnd
     }
@@ -360,15 +487,16 @@ extension ResponseParser {
       }
       return .internalDate(date)
     case .rfc822Size:
-      let size = try cursor.number()
+      let size = try cursor.quantity()
       try wholly(cursor)
       return .rfc822Size(size)
     case .modSeq:
-      try cursor.expect(UInt8(ascii: "("))
+      let isList = cursor.eat(UInt8(ascii: "("))
       cursor.skipSpaces()
       let number = try cursor.number()
       cursor.skipSpaces()
-      try cursor.expect(UInt8(ascii: ")"))
+      if isList { try cursor.expect(UInt8(ascii: ")")) }
+      try wholly(cursor)
       return .modSeq(ModSeq(rawValue: number))
     case .envelope:
       return .envelope(try EnvelopeView(value, nesting: limits.nesting))
@@ -381,9 +509,57 @@ extension ResponseParser {
     case .section:
       guard let string = try cursor.nstring() else { return .section(section(bytes, token), nil) }
       return .section(section(bytes, token), StringView(value, string))
-    case .unknown:
+    case .unknown, .binary:
       return .unknown(name: ByteView(bytes.extracting(token.name)), value: ByteView(value))
+    case .binarySize, .preview, .saveDate, .emailID, .threadID, .gmailMessageID, .gmailThreadID, .gmailLabels,
+      .annotations:
+      return try extended(bytes, token, &cursor)
     }
+  }
+
+  /// The items of extensions.
+  @_lifetime(copy bytes, copy cursor)
+  private static func extended(
+    _ bytes: Span<UInt8>, _ token: FetchItemToken, _ cursor: inout Cursor
+  ) throws(ParseError) -> FetchAttributeView {
+    let value = cursor.bytes
+    switch token.kind {
+    case .binarySize:
+      let size = try cursor.quantity()
+      try wholly(cursor)
+      return .binarySize(section(bytes, token), size)
+    case .preview:
+      guard let string = try cursor.nstring() else { return .preview(nil) }
+      return .preview(StringView(value, string))
+    case .saveDate:
+      if cursor.eatNIL() { return .saveDate(nil) }
+      let string = try cursor.quoted()
+      guard let date = InternalDate(value.extracting(string.range)) else {
+        throw ParseError(.invalidValue, offset: 0)
+      }
+      return .saveDate(date)
+    case .emailID: return .emailID(try objectID(&cursor))
+    case .threadID: return .threadID(try objectID(&cursor))
+    case .gmailMessageID, .gmailThreadID:
+      let number = try cursor.number()
+      try wholly(cursor)
+      if case .gmailMessageID = token.kind { return .gmailMessageID(number) }
+      return .gmailThreadID(number)
+    case .gmailLabels:
+      let isNil = cursor.eatNIL() && cursor.isAtEnd
+      return .gmailLabels(StringListView(isNil ? value.extracting(0..<0) : value))
+    case .annotations: return .annotations(try AnnotationListView(value))
+    default: throw ParseError(.invalidValue, offset: 0)
+    }
+  }
+
+  /// `(id)`, a bare id, or NIL.
+  @_lifetime(copy cursor)
+  private static func objectID(_ cursor: inout Cursor) throws(ParseError) -> StringView? {
+    if cursor.eatNIL() { return nil }
+    let id = StatusItemView.objectID(cursor.bytes)
+    if id == nil { throw ParseError(.invalidValue, offset: 0) }
+    return id
   }
 
   /// A number that something is glued to is none.
@@ -395,6 +571,7 @@ extension ResponseParser {
   private static func section(_ bytes: Span<UInt8>, _ token: FetchItemToken) -> SectionView {
     var kind = SectionView.Kind.body
     if case .section(let named) = token.kind { kind = named }
+    if case .binarySize = token.kind { kind = .binary }
     let start = token.name.lowerBound
     let specification =
       token.specification.isEmpty

@@ -2,12 +2,14 @@ extension ResponseParser {
   /// The event for one whole response that is no FETCH. `offset` is its place in the stream.
   @_lifetime(copy line)
   static func response(
-    _ line: Span<UInt8>, _ encoding: MailboxName.Encoding, offset: Int
+    _ line: Span<UInt8>, _ encoding: MailboxName.Encoding, nesting: Int, offset: Int
   ) -> ResponseEvent {
     do throws(ParseError) {
       switch line[0] {
-      case UInt8(ascii: "*"): return try untagged(line, encoding)
+      case UInt8(ascii: "*"): return try untagged(line, encoding, nesting)
       case UInt8(ascii: "+"): return .continuation(ByteView(trimmed(line, from: 1)))
+      // Office 365 sends a response code without the `* OK` before it.
+      case UInt8(ascii: "["): return .untagged(.status(StatusView(.ok, trimmed(line, from: 0))))
       default: return try tagged(line)
       }
     } catch {
@@ -33,29 +35,65 @@ extension ResponseParser {
 
   @_lifetime(copy line)
   private static func untagged(
-    _ line: Span<UInt8>, _ encoding: MailboxName.Encoding
+    _ line: Span<UInt8>, _ encoding: MailboxName.Encoding, _ nesting: Int
   ) throws(ParseError) -> ResponseEvent {
     var cursor = Cursor(line, at: 1)
     cursor.skipSpaces()
     if cursor.peek &- 0x30 <= 9 { return try numbered(line, &cursor) }
+    if cursor.peek == UInt8(ascii: "[") {
+      return .untagged(.status(StatusView(.ok, trimmed(line, from: cursor.index))))
+    }
     guard let name = try? cursor.run(of: .token) else { return .unknown(ByteView(line)) }
-    let rest = line.extracting(cursor.index..<line.count)
     if let condition = Status.Condition(line, name) {
       return .untagged(.status(StatusView(condition, trimmed(line, from: cursor.index))))
     }
+    do throws(ParseError) {
+      return try named(line, name, cursor.rest, encoding, nesting)
+    } catch {
+      throw error.shifted(by: cursor.index)
+    }
+  }
+
+  /// Offsets of errors count from the start of `rest`, which is what follows the name.
+  @_lifetime(copy line, copy rest)
+  private static func named(
+    _ line: Span<UInt8>, _ name: Range<Int>, _ rest: Span<UInt8>, _ encoding: MailboxName.Encoding, _ nesting: Int
+  ) throws(ParseError) -> ResponseEvent {
     switch line.foldedWord(name) {
     case keyword("LIST"): return .untagged(.list(try MailboxListingView(rest, encoding)))
     case keyword("LSUB"): return .untagged(.lsub(try MailboxListingView(rest, encoding)))
+    case keyword("XLIST"): return .untagged(.list(try MailboxListingView(rest, encoding, isXList: true)))
     case keyword("STATUS"): return .untagged(.mailboxStatus(try MailboxStatusView(rest, encoding)))
     case keyword("FLAGS"): return .untagged(.flags(FlagListView(rest)))
     case keyword("SEARCH"): return .untagged(.search(SearchView(rest)))
     case keyword("ENABLED"): return .untagged(.enabled(CapabilityListView(rest)))
     case keyword("ID"): return .untagged(.id(try IDView(rest)))
-    default: break
+    case keyword("ESEARCH"): return .untagged(.extendedSearch(try ExtendedSearchView(rest, encoding)))
+    case keyword("VANISHED"): return .untagged(.vanished(try VanishedView(rest)))
+    case keyword("SORT"): return .untagged(.sort(SearchView(rest)))
+    case keyword("THREAD"): return .untagged(.thread(try ThreadView(rest, nesting: nesting)))
+    case keyword("ACL"): return .untagged(.acl(try AccessControlListView(rest, encoding)))
+    case keyword("MYRIGHTS"): return .untagged(.myRights(try MyRightsView(rest, encoding)))
+    case keyword("QUOTA"): return .untagged(.quota(try QuotaView(rest)))
+    case keyword("METADATA"): return .untagged(.metadata(try MetadataView(rest, encoding)))
+    case keyword("LANGUAGE"): return .untagged(.language(FlagListView(rest)))
+    case keyword("URLFETCH"): return .untagged(.fetchedURLs(FetchedURLListView(rest, nesting: nesting)))
+    default: return try longNamed(line, name, rest, encoding)
     }
+  }
+
+  /// Responses whose names do not fit one word.
+  @_lifetime(copy line, copy rest)
+  private static func longNamed(
+    _ line: Span<UInt8>, _ name: Range<Int>, _ rest: Span<UInt8>, _ encoding: MailboxName.Encoding
+  ) throws(ParseError) -> ResponseEvent {
     let word = line.extracting(name)
     if word.equalsIgnoringCase("CAPABILITY") { return .untagged(.capability(CapabilityListView(rest))) }
     if word.equalsIgnoringCase("NAMESPACE") { return .untagged(.namespace(try NamespaceView(rest, encoding))) }
+    if word.equalsIgnoringCase("QUOTAROOT") { return .untagged(.quotaRoots(try QuotaRootsView(rest, encoding))) }
+    if word.equalsIgnoringCase("LISTRIGHTS") { return .untagged(.listRights(try ListRightsView(rest, encoding))) }
+    if word.equalsIgnoringCase("COMPARATOR") { return .untagged(.comparator(try ComparatorView(rest))) }
+    if word.equalsIgnoringCase("GENURLAUTH") { return .untagged(.authorizedURLs(StringListView(rest))) }
     return .unknown(ByteView(line))
   }
 
@@ -75,7 +113,7 @@ extension ResponseParser {
       // RFC 9051, section 9: nz-number.
       if number == 0 { throw ParseError(.invalidValue, offset: start) }
       return .untagged(.expunge(SequenceNumber(rawValue: number)))
-    case keyword("FETCH"):
+    case keyword("FETCH"), keyword("UIDFETCH"):
       // A whole FETCH has a parenthesis and is never framed here.
       throw cursor.unexpected
     default: return .unknown(ByteView(line))

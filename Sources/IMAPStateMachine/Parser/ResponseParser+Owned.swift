@@ -1,6 +1,8 @@
 /// A FETCH response that is being collected.
 struct OwnedFetch {
   var response = FetchResponse(sequence: 0, attributes: [])
+  /// The UID of a UIDFETCH response.
+  var uid: UID?
   /// The section whose literal is being read.
   var section: SectionName?
   /// The section's name as on the wire, for one that does not parse.
@@ -23,19 +25,25 @@ extension ResponseParser {
       case .unknown(let line): return .unknown(line.copy())
       case .malformed(let line, let error): return .malformed(line.copy(), error)
       case .fetchBegin(let sequence): owned = OwnedFetch(response: FetchResponse(sequence: sequence, attributes: []))
+      case .uidFetchBegin(let uid):
+        owned = OwnedFetch()
+        owned.uid = uid
       case .fetchAttribute(let attribute): owned.response.attributes.append(attribute.copy())
       case .literalBegin(let section, _): owned.begin(section)
       case .literalChunk(let bytes, _): owned.append(bytes)
       case .literalEnd: owned.end()
       case .fetchEnd:
         defer { owned = OwnedFetch() }
-        return .fetch(owned.response)
+        return owned.whole
       }
     }
   }
 }
 
 extension OwnedFetch {
+  /// What was collected as a response.
+  var whole: Response { uid.map { .uidFetch($0, response.attributes) } ?? .fetch(response) }
+
   mutating func begin(_ view: borrowing SectionView) {
     section = view.copy()
     sectionBytes = view.raw.copy()
@@ -74,6 +82,20 @@ extension UntaggedView {
     case .exists(let count): .exists(count)
     case .recent(let count): .recent(count)
     case .expunge(let sequence): .expunge(sequence)
+    case .vanished(let view): .vanished(view.uids.copy(), earlier: view.isEarlier)
+    case .sort(let view): .sort(view.copy())
+    case .thread(let view): .thread(view.copy())
+    case .extendedSearch(let view): .extendedSearch(view.copy())
+    case .acl(let view): .acl(view.copy())
+    case .listRights(let view): .listRights(view.copy())
+    case .myRights(let view): .myRights(view.copy())
+    case .quota(let view): .quota(view.copy())
+    case .quotaRoots(let view): .quotaRoots(view.copy())
+    case .metadata(let view): .metadata(view.copy())
+    case .language(let view): .language(view.strings())
+    case .comparator(let view): .comparator(view.copy())
+    case .authorizedURLs(let view): .authorizedURLs(view.copy())
+    case .fetchedURLs(let view): .fetchedURLs(view.copy())
     }
   }
 }
@@ -100,17 +122,33 @@ extension FetchAttributeView {
       } catch {
         return .invalid(name: Array("BODY".utf8), value: view.raw.copy(), reason: error)
       }
-    case .section(let section, let string):
-      let data: [UInt8]?
-      switch string {
-      case .some(let view): data = view.copy()
-      case .none: data = nil
+    case .binarySize(let section, let size):
+      guard case .binary(let part) = section.copy() else {
+        return .unknown(name: section.raw.copy(), value: Array(String(size).utf8))
       }
+      return .binarySize(part: part, size)
+    case .preview(let text): return .preview(Self.bytes(text))
+    case .saveDate(let date): return .saveDate(date)
+    case .emailID(let id): return .emailID(Self.bytes(id).map { $0.span.lossyString() })
+    case .threadID(let id): return .threadID(Self.bytes(id).map { $0.span.lossyString() })
+    case .gmailMessageID(let id): return .gmailMessageID(id)
+    case .gmailThreadID(let id): return .gmailThreadID(id)
+    case .gmailLabels(let labels): return .gmailLabels(labels.copy().map { GmailLabel(wire: $0) })
+    case .annotations(let view): return .annotations(view.copy())
+    case .section(let section, let string):
+      let data = Self.bytes(string)
       guard let name = section.copy() else { return .unknown(name: section.raw.copy(), value: data ?? []) }
       return .section(name, origin: section.origin, data: data)
     case .unknown(let name, let value): return .unknown(name: name.copy(), value: value.copy())
     case .invalid(let name, let value, let error):
       return .invalid(name: name.copy(), value: value.copy(), reason: error)
+    }
+  }
+
+  private static func bytes(_ view: borrowing StringView?) -> [UInt8]? {
+    switch copy view {
+    case .some(let view): view.copy()
+    case .none: nil
     }
   }
 }

@@ -74,7 +74,7 @@ public struct ResponseParser: ~Copyable {
         state = .idle
         scanned = 0
         report(&input, length)
-        return Self.response(input.reportedBytes, mailboxEncoding, offset: offset)
+        return Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
       case .fetch(let progress):
         var progress = progress
         guard let step = try fetchStep(input.readable, &progress) else {
@@ -196,6 +196,7 @@ public struct ResponseParser: ~Copyable {
     guard line[0] == UInt8(ascii: "*") else { return false }
     var cursor = Cursor(line, at: 1)
     cursor.skipSpaces()
+    if cursor.peek == UInt8(ascii: "[") { return false }
     guard let name = try? cursor.run(of: .token) else { return true }
     return Condition(line, name) == nil
   }

@@ -9,7 +9,7 @@ public struct SectionView: ~Escapable {
   private let specification: Range<Int>
 
   /// Which item the section belongs to.
-  enum Kind { case body, rfc822, rfc822Header, rfc822Text }
+  enum Kind { case body, rfc822, rfc822Header, rfc822Text, binary }
 
   @_lifetime(copy bytes)
   init(_ bytes: Span<UInt8>, _ kind: Kind, specification: Range<Int>, origin: UInt32?) {
@@ -28,6 +28,10 @@ public struct SectionView: ~Escapable {
     case .rfc822: return .rfc822
     case .rfc822Header: return .rfc822Header
     case .rfc822Text: return .rfc822Text
+    case .binary:
+      var cursor = Cursor(raw.bytes.extracting(specification))
+      guard let section = try? cursor.section(), cursor.isAtEnd, section.kind == .full else { return nil }
+      return .binary(section.part)
     case .body:
       var cursor = Cursor(raw.bytes.extracting(specification))
       guard let section = try? cursor.section(), cursor.isAtEnd else { return nil }

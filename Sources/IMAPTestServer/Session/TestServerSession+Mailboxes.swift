@@ -110,6 +110,9 @@ extension TestServerSession {
 
   private func status(_ id: ServerCommandID, _ account: MailAccount, _ name: MailboxName, _ items: [StatusItem]) {
     if items.contains(.highestModSeq), !core.offers(.condStore) { return refuse(id, "CONDSTORE") }
+    for item in [StatusItem.deletedStorage, .appendLimit, .mailboxID] where items.contains(item) {
+      return refuse(id, item.rawValue)
+    }
     if items.contains(.size), !core.offers(Capability("STATUS=SIZE")) { return refuse(id, "STATUS=SIZE") }
     guard let mailbox = account.mailbox(name) else { return finish(id, StoreError.nonexistent) }
     // RFC 7162, section 3.1: STATUS with HIGHESTMODSEQ is one of the commands that turn the extension on.

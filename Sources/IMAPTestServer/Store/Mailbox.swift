@@ -82,7 +82,7 @@ final class Mailbox {
   func flags(_ set: FlagSet) -> [Flag] { flagTable.list(set) }
 
   /// The value of a STATUS item (RFC 9051, section 6.3.11).
-  func status(_ item: StatusItem) -> UInt64 {
+  func status(_ item: StatusItem) -> UInt64? {
     switch item {
     case .messages: UInt64(messages.count)
     case .recent: UInt64(messages.count - index(from: firstRecentUID))
@@ -92,6 +92,7 @@ final class Mailbox {
     case .deleted: UInt64(deleted)
     case .size: UInt64(size)
     case .highestModSeq: highestModSeq
+    case .deletedStorage, .appendLimit, .mailboxID: nil
     }
   }
 }

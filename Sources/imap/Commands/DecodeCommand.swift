@@ -130,6 +130,12 @@ extension JSON {
     case .expunge(let sequence): return numbered("EXPUNGE", sequence.rawValue)
     case .fetch(let fetch):
       return numbered("FETCH", fetch.sequence.rawValue) + [("items", fetchItems(fetch.attributes))]
+    case .uidFetch(let uid, let attributes):
+      return numbered("UIDFETCH", uid.rawValue) + [("items", fetchItems(attributes))]
+    case .vanished, .sort, .thread, .extendedSearch, .acl, .listRights, .myRights, .quota, .quotaRoots, .metadata,
+      .language, .comparator, .authorizedURLs, .fetchedURLs:
+      let (name, members) = extensionData(response)
+      return untagged(name, members)
     case .unknown(let line): return unknown(line)
     case .malformed(let line, let error):
       return [("type", .string("malformed")), ("raw", .bytes(line)), ("reason", .string(error.description))]

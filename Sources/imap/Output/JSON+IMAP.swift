@@ -28,7 +28,11 @@ extension JSON {
         ])
     case .modified(let set): return named("MODIFIED", [("messages", .string(set.description))])
     case .other(let name, let arguments): return named(name, [("arguments", .bytes(arguments))])
-    default: return named(code.description)
+    default:
+      // The name, and what follows it as it is on the wire.
+      let text = code.description
+      guard let space = text.firstIndex(of: " ") else { return named(text) }
+      return named(String(text[..<space]), [("arguments", .string(String(text[text.index(after: space)...])))])
     }
   }
 
@@ -40,13 +44,16 @@ extension JSON {
       ("delimiter", listing.delimiter.map { .string(String($0)) } ?? .null),
       ("mailbox", .string(listing.name.description)),
       ("mailboxRaw", .bytes(listing.name.bytes)),
-    ]
+    ] + listExtensions(listing)
   }
 
   static func mailboxStatus(_ status: MailboxStatus) -> [(key: String, value: JSON)] {
-    let items = StatusItem.allCases.compactMap { item in
+    var items = StatusItem.allCases.compactMap { item in
       status[item].map { (key: item.rawValue, value: JSON.unsigned($0)) }
     }
+    if status.appendLimit == AppendLimit.none { items.append(("APPENDLIMIT", .null)) }
+    if let id = status.mailboxID { items.append(("MAILBOXID", .string(id))) }
+    items += status.others.map { (key: $0.name, value: .bytes($0.value)) }
     return [("mailbox", .string(status.mailbox.description)), ("items", .object(items))]
   }
 
@@ -69,6 +76,7 @@ extension JSON {
           .object([
             ("prefix", .string(space.prefix.description)),
             ("delimiter", space.delimiter.map { .string(String($0)) } ?? .null),
+            ("extensions", .array(space.extensions.map { namespaceExtension($0) })),
           ])
         })
     }
@@ -90,6 +98,16 @@ extension JSON {
     case .rfc822Size(let size): ("RFC822.SIZE", .unsigned(size))
     case .modSeq(let value): ("MODSEQ", .unsigned(value.rawValue))
     case .envelope(let envelope): ("ENVELOPE", self.envelope(envelope))
+    case .binarySize(let part, let size):
+      ("BINARY.SIZE[\(Section(part: part))]", .unsigned(size))
+    case .preview(let text): ("PREVIEW", .optional(text))
+    case .saveDate(let date): ("SAVEDATE", date.map { .string($0.iso8601) } ?? .null)
+    case .emailID(let id): ("EMAILID", id.map { .string($0) } ?? .null)
+    case .threadID(let id): ("THREADID", id.map { .string($0) } ?? .null)
+    case .gmailMessageID(let id): ("X-GM-MSGID", .unsigned(id))
+    case .gmailThreadID(let id): ("X-GM-THRID", .unsigned(id))
+    case .gmailLabels(let labels): ("X-GM-LABELS", .array(labels.map { .string($0.description) }))
+    case .annotations(let list): ("ANNOTATION", annotations(list))
     case .bodyStructure(let body): ("BODYSTRUCTURE", structure(body))
     case .body(let body): ("BODY", structure(body))
     case .section(let name, let origin, let data): (sectionName(name, origin), .optional(data))
@@ -108,6 +126,7 @@ extension JSON {
     case .rfc822: "RFC822"
     case .rfc822Header: "RFC822.HEADER"
     case .rfc822Text: "RFC822.TEXT"
+    case .binary(let part): "BINARY[\(Section(part: part))]\(suffix)"
     }
   }
 

@@ -21,6 +21,7 @@ struct EventLog {
     case .untagged(let view): lines.append(describe(view.copy()))
     case .continuation(let text): lines.append("continue \(quoted(text.copy()))")
     case .fetchBegin(let sequence): lines.append("fetch \(sequence)")
+    case .uidFetchBegin(let uid): lines.append("uidfetch \(uid)")
     case .fetchAttribute(let attribute): lines.append("  \(describe(attribute.copy()))")
     case .literalBegin(let section, let header):
       literal = []
@@ -53,16 +54,13 @@ struct EventLog {
     case .namespace(let spaces):
       "namespace "
         + [spaces.personal, spaces.otherUsers, spaces.shared].map { kind in
-          "("
-            + kind.map { "\($0.prefix.description)|\($0.delimiter.map { String($0) } ?? "NIL")" }.joined(separator: " ")
-            + ")"
+          "(" + kind.map { describe($0) }.joined(separator: " ") + ")"
         }.joined(separator: " ")
     case .list(let listing): "list \(describe(listing))"
     case .lsub(let listing): "lsub \(describe(listing))"
     case .mailboxStatus(let status):
       "mailbox-status \(status.mailbox) "
-        + StatusItem.allCases.compactMap { item in status[item].map { "\(item.rawValue)=\($0)" } }.joined(
-          separator: " ")
+        + describeItems(status).joined(separator: " ")
     case .flags(let flags): "flags \(flags.map(\.rawValue).joined(separator: " "))"
     case .search(let result):
       "search \(result.numbers.map { String($0) }.joined(separator: " "))"
@@ -70,13 +68,19 @@ struct EventLog {
     case .exists(let count): "exists \(count)"
     case .recent(let count): "recent \(count)"
     case .expunge(let sequence): "expunge \(sequence)"
-    default: "\(response)"
+    default: describeExtension(response)
     }
   }
 
   private func describe(_ listing: MailboxListing) -> String {
     "(\(listing.attributes.map(\.rawValue).joined(separator: " "))) \(listing.delimiter.map { String($0) } ?? "NIL") \(listing.name)"
+      + (listing.isXList ? " xlist" : "")
+      + (listing.childInfo.isEmpty ? "" : " childinfo=\(listing.childInfo.joined(separator: ","))")
+      + (listing.oldName.map { " oldname=\($0)" } ?? "")
+      + listing.extended.map { " \($0.name)=\(quoted($0.value))" }.joined()
   }
+
+  func optional(_ bytes: [UInt8]?) -> String { bytes.map { quoted($0) } ?? "NIL" }
 
   func describe(_ attribute: FetchAttribute) -> String {
     switch attribute {
@@ -86,6 +90,20 @@ struct EventLog {
     case .rfc822Size(let size): "size \(size)"
     case .modSeq(let value): "modseq \(value)"
     case .envelope(let envelope): "envelope \(describe(envelope))"
+    case .binarySize(let part, let size): "binary.size[\(Section(part: part))] \(size)"
+    case .preview(let text): "preview \(optional(text))"
+    case .saveDate(let date): "savedate \(date?.iso8601 ?? "NIL")"
+    case .emailID(let id): "emailid \(id ?? "NIL")"
+    case .threadID(let id): "threadid \(id ?? "NIL")"
+    case .gmailMessageID(let id): "x-gm-msgid \(id)"
+    case .gmailThreadID(let id): "x-gm-thrid \(id)"
+    case .gmailLabels(let labels): "x-gm-labels [\(labels.map(\.description).joined(separator: "|"))]"
+    case .annotations(let list):
+      "annotation "
+        + list.map { annotation in
+          quoted(annotation.entry)
+            + annotation.attributes.map { " \(quoted($0.name))=\(optional($0.value))" }.joined()
+        }.joined(separator: "; ")
     case .bodyStructure(let body): "bodystructure \(describe(body))"
     case .body(let body): "body \(describe(body))"
     case .section(let name, let origin, let data):
@@ -101,6 +119,7 @@ struct EventLog {
     case .rfc822: "RFC822"
     case .rfc822Header: "RFC822.HEADER"
     case .rfc822Text: "RFC822.TEXT"
+    case .binary(let part): "BINARY[\(Section(part: part))]"
     }
   }
 
@@ -119,7 +138,7 @@ struct EventLog {
     ].joined(separator: " ")
   }
 
-  private func describe(_ body: BodyStructure) -> String {
+  func describe(_ body: BodyStructure) -> String {
     func text(_ bytes: [UInt8]?) -> String { bytes.map { quoted($0) } ?? "NIL" }
     func list(_ parameters: [BodyStructure.Parameter]) -> String {
       "(" + parameters.map { "\(text($0.name))=\(text($0.value))" }.joined(separator: " ") + ")"

@@ -36,6 +36,9 @@ struct Generator {
     return Array(text().utf8)
   }
 
+  /// Bytes that are not empty and do not end in a space: servers put nothing, and spaces, where a word is due.
+  mutating func word() -> [UInt8] { bytes() + [UInt8(ascii: "x")] }
+
   mutating func optionalBytes() -> [UInt8]? { chance(3) ? nil : bytes() }
 
   mutating func keyword() -> Flag { Flag(["$Forwarded", "Junk", "x-y.z", "a+b"][below(4)]) }
@@ -57,7 +60,11 @@ struct Generator {
   mutating func reference() -> MessageReference { chance(2) ? .uids(set()) : .sequence(set()) }
 
   mutating func address() -> Address {
-    Address(name: optionalBytes(), route: optionalBytes(), mailbox: optionalBytes(), host: optionalBytes())
+    var address = Address(
+      name: optionalBytes(), route: optionalBytes(), mailbox: optionalBytes(), host: optionalBytes())
+    // Brackets around an address are read as none.
+    if address.mailbox?.first == UInt8(ascii: "<"), address.host?.last == UInt8(ascii: ">") { address.host = nil }
+    return address
   }
 
   mutating func envelope() -> Envelope {
@@ -81,7 +88,7 @@ struct Generator {
     }
     var part = BodyStructure.Part(
       type: Array("application".utf8), subtype: bytes(), parameters: parameters(), id: optionalBytes(),
-      description: optionalBytes(), encoding: bytes(), octets: random.next())
+      description: optionalBytes(), encoding: word(), octets: random.next())
     switch below(3) {
     case 0:
       part.type = Array("Text".utf8)
@@ -104,7 +111,7 @@ struct Generator {
   }
 
   private mutating func ext() -> BodyStructure.Extension {
-    let disposition = chance(2) ? nil : BodyStructure.Disposition(type: bytes(), parameters: parameters())
+    let disposition = chance(2) ? nil : BodyStructure.Disposition(type: word(), parameters: parameters())
     return BodyStructure.Extension(
       disposition: disposition, languages: list(upTo: 3) { $0.bytes() }, location: optionalBytes())
   }

@@ -244,11 +244,14 @@ final class Pair {
     case .malformed(let line, let error): responses.append(.malformed(line.copy(), error))
     case .fetchBegin(let sequence):
       collected = OwnedFetch(response: FetchResponse(sequence: sequence, attributes: []))
+    case .uidFetchBegin(let uid):
+      collected = OwnedFetch()
+      collected.uid = uid
     case .fetchAttribute(let attribute): collected.response.attributes.append(attribute.copy())
     case .literalBegin(let section, _): collected.begin(section)
     case .literalChunk(let bytes, _): collected.append(bytes)
     case .literalEnd: collected.end()
-    case .fetchEnd: responses.append(.fetch(collected.response))
+    case .fetchEnd: responses.append(collected.whole)
     case .needMoreInput, .endOfInput: Issue.record("an event of the parser that is none of the connection")
     }
   }

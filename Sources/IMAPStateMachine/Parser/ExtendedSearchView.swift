@@ -1,0 +1,233 @@
+/// An ESEARCH response (RFC 9051, section 7.3.4), borrowed. Iterate a copy for the items.
+public struct ExtendedSearchView: ~Escapable {
+  /// Whether the numbers are UIDs.
+  public let isUID: Bool
+  /// The UID validity value of the mailbox that was searched (RFC 7377).
+  public let uidValidity: UInt32?
+  private let tagToken: StringToken?
+  private let mailboxToken: StringToken?
+  private let encoding: MailboxName.Encoding
+  private var items: Cursor
+
+  /// Reads `[(TAG tag [MAILBOX name UIDVALIDITY n])] [UID]`; what follows is read item by item.
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>, _ encoding: MailboxName.Encoding) throws(ParseError) {
+    var cursor = Cursor(bytes)
+    var correlator = SearchCorrelator()
+    cursor.skipSpaces()
+    if cursor.eat(UInt8(ascii: "(")) { try correlator.read(&cursor) }
+    cursor.skipSpaces()
+    let start = cursor.index
+    let end = bytes.firstNot(.token, from: start)
+    isUID = bytes.foldedWord(start..<end) == keyword("UID")
+    if isUID { cursor.index = end }
+    tagToken = correlator.tag
+    mailboxToken = correlator.mailbox
+    uidValidity = correlator.uidValidity
+    self.encoding = encoding
+    items = cursor
+  }
+
+  /// The tag of the command that is answered; nil where the server did not say.
+  public var tag: StringView? { @_lifetime(copy self) get { view(tagToken) } }
+
+  /// The mailbox that was searched (RFC 7377).
+  public var mailbox: StringView? { @_lifetime(copy self) get { view(mailboxToken) } }
+
+  /// The next item, or nil behind the last.
+  @_lifetime(copy self)
+  public mutating func next() -> ExtendedSearchItemView? {
+    items.skipSpaces()
+    guard let name = try? items.run(of: .token), let value = try? items.value() else { return nil }
+    return ExtendedSearchItemView(items.bytes, name, value)
+  }
+
+  /// An owned copy.
+  public func copy() -> ExtendedSearchResult {
+    var result = ExtendedSearchResult(uidValidity: uidValidity, isUID: isUID)
+    if let tagToken { result.tag = StringView(items.bytes, tagToken).lossyString() }
+    if let mailboxToken {
+      result.mailbox = MailboxName(wire: StringView(items.bytes, mailboxToken).copy(), encoding: encoding)
+    }
+    var iterator = self
+    while let item = iterator.next() { result.items.append(item.copy(isUID: isUID)) }
+    return result
+  }
+
+  @_lifetime(copy self)
+  private func view(_ token: StringToken?) -> StringView? {
+    guard let token else { return nil }
+    return StringView(items.bytes, token)
+  }
+}
+
+/// What an ESEARCH response answers.
+private struct SearchCorrelator {
+  var tag: StringToken?
+  var mailbox: StringToken?
+  var uidValidity: UInt32?
+
+  /// Reads up to the closing parenthesis. Items that are not known are stepped over.
+  mutating func read(_ cursor: inout Cursor) throws(ParseError) {
+    while true {
+      cursor.skipSpaces()
+      if cursor.eat(UInt8(ascii: ")")) { return }
+      let name = try cursor.run(of: .token)
+      let word = cursor.bytes.extracting(name)
+      cursor.skipSpaces()
+      if word.equalsIgnoringCase("TAG") {
+        tag = try cursor.astring()
+      } else if word.equalsIgnoringCase("MAILBOX") {
+        mailbox = try cursor.astring()
+      } else if word.equalsIgnoringCase("UIDVALIDITY") {
+        uidValidity = try cursor.quantity32()
+      } else {
+        _ = try cursor.value()
+      }
+    }
+  }
+}
+
+/// One item of an ESEARCH response, borrowed.
+public enum ExtendedSearchItemView: ~Escapable {
+  /// The lowest number found.
+  case min(UInt32)
+  /// The highest number found.
+  case max(UInt32)
+  /// How many messages were found.
+  case count(UInt64)
+  /// Everything that was found.
+  case all(MessageSetView)
+  /// The highest modification sequence of what was found.
+  case modSeq(ModSeq)
+  /// A part of the result; nil where the window is empty.
+  case partial(SearchWindow, MessageSetView?)
+  /// Messages that came to the result.
+  case addTo(SearchUpdateListView)
+  /// Messages that left it.
+  case removeFrom(SearchUpdateListView)
+  /// A score for each message of `ALL`.
+  case relevancy(SearchView)
+  /// An item that the parser does not know, or cannot interpret.
+  case unknown(name: ByteView, value: ByteView)
+
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>, _ name: Range<Int>, _ value: Range<Int>) {
+    do throws(ParseError) {
+      self = try Self.typed(bytes, name, bytes.extracting(value))
+    } catch {
+      self = .unknown(name: ByteView(bytes.extracting(name)), value: ByteView(bytes.extracting(value)))
+    }
+  }
+
+  @_lifetime(copy value)
+  private static func typed(
+    _ bytes: Span<UInt8>, _ name: Range<Int>, _ value: Span<UInt8>
+  ) throws(ParseError) -> ExtendedSearchItemView {
+    var cursor = Cursor(value)
+    switch bytes.foldedWord(name) {
+    case keyword("MIN"): return .min(try cursor.number32())
+    case keyword("MAX"): return .max(try cursor.number32())
+    case keyword("COUNT"): return .count(try cursor.quantity())
+    case keyword("ALL"): return .all(try MessageSetView(value))
+    case keyword("MODSEQ"):
+      _ = cursor.eat(UInt8(ascii: "("))
+      cursor.skipSpaces()
+      return .modSeq(ModSeq(rawValue: try cursor.quantity()))
+    case keyword("PARTIAL"): return try partial(&cursor)
+    case keyword("ADDTO"): return .addTo(try SearchUpdateListView(value))
+    default: break
+    }
+    let word = bytes.extracting(name)
+    if word.equalsIgnoringCase("REMOVEFROM") { return .removeFrom(try SearchUpdateListView(value)) }
+    if word.equalsIgnoringCase("RELEVANCY"), cursor.eat(UInt8(ascii: "(")) {
+      return .relevancy(SearchView(cursor.rest))
+    }
+    throw ParseError(.invalidValue, offset: 0)
+  }
+
+  /// `(window set)`.
+  @_lifetime(copy cursor)
+  private static func partial(_ cursor: inout Cursor) throws(ParseError) -> ExtendedSearchItemView {
+    try cursor.expect(UInt8(ascii: "("))
+    cursor.skipSpaces()
+    let isFromEnd = cursor.eat(UInt8(ascii: "-"))
+    let first = try cursor.number32()
+    try cursor.expect(UInt8(ascii: ":"))
+    if isFromEnd { try cursor.expect(UInt8(ascii: "-")) }
+    let window = SearchWindow(first, try cursor.number32(), fromEnd: isFromEnd)
+    cursor.skipSpaces()
+    if cursor.eatNIL() { return .partial(window, nil) }
+    let set = try cursor.run(of: .token)
+    return .partial(window, try MessageSetView(cursor.bytes.extracting(set)))
+  }
+
+  func copy(isUID: Bool) -> ExtendedSearchResult.Item {
+    switch self {
+    case .min(let number): return .min(number)
+    case .max(let number): return .max(number)
+    case .count(let count): return .count(count)
+    case .all(let set): return .all(set.reference(isUID: isUID))
+    case .modSeq(let value): return .modSeq(value)
+    case .partial(let window, let set):
+      switch set {
+      case .some(let set): return .partial(window, set.reference(isUID: isUID))
+      case .none: return .partial(window, nil)
+      }
+    case .addTo(let list): return .addTo(list.copy(isUID: isUID))
+    case .removeFrom(let list): return .removeFrom(list.copy(isUID: isUID))
+    case .relevancy(let scores): return .relevancy(scores.copy().numbers)
+    case .unknown(let name, let value):
+      return .unknown(name: asciiUppercased(name.lossyString()), value: value.copy())
+    }
+  }
+}
+
+/// What came to a search result, or left it (RFC 5267, section 4.3), borrowed. Iterate a copy.
+public struct SearchUpdateListView: ~Escapable {
+  private var cursor: Cursor
+
+  /// Reads `(position set ...)`.
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>) throws(ParseError) {
+    cursor = Cursor(bytes)
+    try cursor.expect(UInt8(ascii: "("))
+  }
+
+  /// The next update, or nil behind the last.
+  @_lifetime(copy self)
+  public mutating func next() -> SearchUpdateView? {
+    cursor.skipSpaces()
+    guard let position = try? cursor.number32() else { return nil }
+    cursor.skipSpaces()
+    guard let range = try? cursor.run(of: .token),
+      let set = try? MessageSetView(cursor.bytes.extracting(range))
+    else { return nil }
+    return SearchUpdateView(position: position, messages: set)
+  }
+
+  func copy(isUID: Bool) -> [ExtendedSearchResult.Update] {
+    var list: [ExtendedSearchResult.Update] = []
+    var iterator = self
+    while let update = iterator.next() {
+      list.append(
+        ExtendedSearchResult.Update(
+          position: update.position, messages: update.messages.reference(isUID: isUID)))
+    }
+    return list
+  }
+}
+
+/// One update of a search result, borrowed.
+public struct SearchUpdateView: ~Escapable {
+  /// Where, counted from 1; 0 where the result has no order.
+  public let position: UInt32
+  /// Which messages.
+  public let messages: MessageSetView
+
+  @_lifetime(copy messages)
+  init(position: UInt32, messages: MessageSetView) {
+    self.position = position
+    self.messages = messages
+  }
+}

@@ -1,0 +1,126 @@
+/// A LIST, LSUB or XLIST line, borrowed.
+public struct MailboxListingView: ~Escapable {
+  /// The attributes.
+  public let attributes: FlagListView
+  /// What separates the levels of the hierarchy; nil in a flat one.
+  public let delimiter: UInt8?
+  /// The name as on the wire.
+  public let name: StringView
+  /// Extended data (RFC 5258, section 6; RFC 9051, section 7.3.1).
+  public let extended: ListExtensionView
+  /// Whether the line was XLIST.
+  public let isXList: Bool
+  private let encoding: MailboxName.Encoding
+
+  /// Reads `(attributes) delimiter name [(extended data)]`.
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>, _ encoding: MailboxName.Encoding, isXList: Bool = false) throws(ParseError) {
+    var cursor = Cursor(bytes)
+    let attributes = try cursor.value()
+    cursor.skipSpaces()
+    let delimiter: StringToken? = try cursor.nastring()
+    cursor.skipSpaces()
+    let name = try cursor.listedName()
+    self.attributes = FlagListView(bytes.extracting(attributes))
+    // An escaped delimiter is `"\\"`: its last byte is the character.
+    self.delimiter = delimiter.flatMap { $0.range.isEmpty ? nil : bytes[$0.range.upperBound - 1] }
+    self.name = StringView(bytes, name)
+    extended = ListExtensionView(cursor)
+    self.encoding = encoding
+    self.isXList = isXList
+  }
+
+  /// An owned copy.
+  public func copy() -> MailboxListing {
+    var listing = MailboxListing(
+      attributes: attributes.copy(), delimiter: delimiter.map { Character(Unicode.Scalar($0)) },
+      name: MailboxName(wire: name.copy(), encoding: encoding))
+    listing.isXList = isXList
+    var iterator = extended
+    while let item = iterator.next() {
+      switch item {
+      case .childInfo(let words): listing.childInfo = words.strings()
+      case .oldName(let name): listing.oldName = MailboxName(wire: name.copy(), encoding: encoding)
+      case .unknown(let name, let value):
+        listing.extended.append(RawItem(name: name.lossyString(), value: value.copy()))
+      }
+    }
+    return listing
+  }
+}
+
+/// The extended data of a LIST line, borrowed. Iterate a copy.
+public struct ListExtensionView: ~Escapable {
+  private var cursor: Cursor
+
+  /// Starts behind the mailbox's name.
+  @_lifetime(copy cursor)
+  init(_ cursor: Cursor) {
+    self.cursor = cursor
+    self.cursor.skipSpaces()
+    if !self.cursor.eat(UInt8(ascii: "(")) { self.cursor.index = cursor.bytes.count }
+  }
+
+  /// The next item, or nil behind the last.
+  @_lifetime(copy self)
+  public mutating func next() -> ListExtensionItemView? {
+    cursor.skipSpaces()
+    guard let token = try? cursor.astring(), let range = try? cursor.value() else { return nil }
+    let name = StringView(cursor.bytes, token)
+    let value = cursor.bytes.extracting(range)
+    if name.raw.equalsIgnoringCase("CHILDINFO") { return .childInfo(FlagListView(value)) }
+    if name.raw.equalsIgnoringCase("OLDNAME") {
+      var names = StringListView(value)
+      if let old = names.next() { return .oldName(old) }
+    }
+    return .unknown(name: name, value: ByteView(value))
+  }
+}
+
+/// One item of the extended data of a LIST line, borrowed.
+public enum ListExtensionItemView: ~Escapable {
+  /// Which selection options the mailbox's children match.
+  case childInfo(FlagListView)
+  /// What the mailbox was called before.
+  case oldName(StringView)
+  /// An item that the parser does not know.
+  case unknown(name: StringView, value: ByteView)
+}
+
+extension Cursor {
+  /// A mailbox name at the end of a line, or before extended data. Exchange sends names with tabs and spaces unquoted:
+  /// such a name is the rest of the line.
+  @_lifetime(self: copy self)
+  fileprivate mutating func listedName() throws(ParseError) -> StringToken {
+    if peek == UInt8(ascii: "\"") || isAtLiteral { return try string() }
+    let start = index
+    let word = bytes.firstNot(.token, from: start)
+    var end = word
+    if !isExtendedData(at: word) {
+      end = bytes.firstLF(from: start)
+      while end > start, bytes[end - 1] == 0x0d || bytes[end - 1] == 0x20 { end -= 1 }
+    }
+    if end == start { throw unexpected }
+    index = end
+    return StringToken(range: start..<end, hasEscapes: false)
+  }
+
+  /// Whether ` (name value ...)` and the line's end are at `start`, each value a list or a number (RFC 4466, section 6:
+  /// tagged-ext-val). Anything else belongs to a name with parentheses in it.
+  private func isExtendedData(at start: Int) -> Bool {
+    var probe = Cursor(bytes, at: start)
+    guard probe.eat(0x20) else { return false }
+    probe.skipSpaces()
+    guard probe.eat(UInt8(ascii: "(")) else { return false }
+    while true {
+      probe.skipSpaces()
+      guard (try? probe.astring()) != nil else { return false }
+      probe.skipSpaces()
+      guard probe.peek == UInt8(ascii: "(") || probe.peek &- 0x30 <= 9, (try? probe.value()) != nil else {
+        return false
+      }
+      probe.skipSpaces()
+      if probe.eat(UInt8(ascii: ")")) { return probe.skipToLineEnd() }
+    }
+  }
+}

@@ -1,0 +1,178 @@
+/// An ID response (RFC 2971), borrowed. Iterate a copy for the fields.
+public struct IDView: ~Escapable {
+  /// Whether the server answers NIL.
+  public let isNil: Bool
+  private var cursor: Cursor
+
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>) throws(ParseError) {
+    cursor = Cursor(bytes)
+    cursor.skipSpaces()
+    isNil = cursor.eatNIL()
+    if !isNil { try cursor.expect(UInt8(ascii: "(")) }
+  }
+
+  /// The next field, or nil behind the last. One server separates names and values by commas.
+  @_lifetime(copy self)
+  public mutating func next() -> AttributeView? {
+    cursor.skipSeparators()
+    guard let name = try? cursor.listedString() else { return nil }
+    cursor.skipSeparators()
+    if cursor.eatNIL() { return AttributeView(cursor.bytes, name, nil) }
+    guard let value = try? cursor.listedString() else { return nil }
+    return AttributeView(cursor.bytes, name, value)
+  }
+
+  /// The fields; nil where the server answers NIL.
+  public func copy() -> [IDField]? {
+    if isNil { return nil }
+    var fields: [IDField] = []
+    var iterator = self
+    while let field = iterator.next() {
+      fields.append(IDField(field.name.lossyString(), field.copyValue().map { $0.span.lossyString() }))
+    }
+    return fields
+  }
+}
+
+extension Cursor {
+  @_lifetime(self: copy self)
+  fileprivate mutating func skipSeparators() {
+    while peek == 0x20 || peek == UInt8(ascii: ",") { index &+= 1 }
+  }
+
+  /// A string whose closing quote may also stand before a comma.
+  @_lifetime(self: copy self)
+  fileprivate mutating func listedString() throws(ParseError) -> StringToken {
+    if !eat(0x22) { return try astring() }
+    let start = index
+    var hasEscapes = false
+    while !isAtLineEnd {
+      if peek == 0x22, peek(ahead: 1) == UInt8(ascii: ",") || ByteClass(of: peek(ahead: 1)).contains(.afterQuote) {
+        index &+= 1
+        return StringToken(range: start..<index &- 1, hasEscapes: hasEscapes)
+      }
+      if peek == 0x5c {
+        hasEscapes = true
+        index &+= 1
+        if isAtLineEnd { break }
+      }
+      index &+= 1
+    }
+    throw ParseError(.unterminatedString, offset: start)
+  }
+}
+
+/// A NAMESPACE response (RFC 2342), borrowed.
+public struct NamespaceView: ~Escapable {
+  /// The user's own mailboxes.
+  public let personal: NamespaceListView
+  /// Other users' mailboxes.
+  public let otherUsers: NamespaceListView
+  /// Mailboxes that are shared.
+  public let shared: NamespaceListView
+  private let encoding: MailboxName.Encoding
+
+  /// Reads three lists or NILs. Those that a server leaves out at the end are NIL.
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>, _ encoding: MailboxName.Encoding) throws(ParseError) {
+    self.encoding = encoding
+    var cursor = Cursor(bytes)
+    let personal = try cursor.value()
+    let others = cursor.skipToLineEnd() ? 0..<0 : try cursor.value()
+    let shared = cursor.skipToLineEnd() ? 0..<0 : try cursor.value()
+    self.personal = NamespaceListView(bytes.extracting(personal))
+    otherUsers = NamespaceListView(bytes.extracting(others))
+    self.shared = NamespaceListView(bytes.extracting(shared))
+  }
+
+  /// An owned copy. A namespace that does not parse is left out.
+  public func copy() -> Namespaces {
+    Namespaces(
+      personal: personal.copy(encoding), otherUsers: otherUsers.copy(encoding), shared: shared.copy(encoding))
+  }
+}
+
+/// The namespaces of one kind, borrowed. Iterate a copy.
+public struct NamespaceListView: ~Escapable {
+  private var cursor: Cursor
+
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>) {
+    cursor = Cursor(bytes)
+    _ = cursor.eat(UInt8(ascii: "("))
+  }
+
+  /// The next namespace, or nil behind the last. One that does not parse is stepped over.
+  @_lifetime(copy self)
+  public mutating func next() -> NamespaceItemView? {
+    while true {
+      cursor.skipSpaces()
+      guard cursor.peek == UInt8(ascii: "("), let range = try? cursor.value() else { return nil }
+      if let item = try? NamespaceItemView(cursor.bytes.extracting(range)) { return item }
+    }
+  }
+
+  fileprivate func copy(_ encoding: MailboxName.Encoding) -> [Namespaces.Namespace] {
+    var list: [Namespaces.Namespace] = []
+    var iterator = self
+    while let item = iterator.next() { list.append(item.copy(encoding)) }
+    return list
+  }
+}
+
+/// One namespace, borrowed. Iterate a copy for its extensions.
+public struct NamespaceItemView: ~Escapable {
+  /// What its mailbox names start with.
+  public let prefix: StringView
+  /// What separates the levels of its hierarchy; nil in a flat one.
+  public let delimiter: UInt8?
+  private var extensions: Cursor
+
+  /// Reads `(prefix delimiter [extension (value ...) ...])`.
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>) throws(ParseError) {
+    var cursor = Cursor(bytes)
+    try cursor.expect(UInt8(ascii: "("))
+    cursor.skipSpaces()
+    let prefix = try cursor.astring()
+    cursor.skipSpaces()
+    let delimiter: StringToken? = try cursor.nastring()
+    self.prefix = StringView(bytes, prefix)
+    self.delimiter = delimiter.flatMap { $0.range.isEmpty ? nil : bytes[$0.range.upperBound - 1] }
+    extensions = cursor
+  }
+
+  /// The next extension, or nil behind the last (RFC 2342, section 6).
+  @_lifetime(copy self)
+  public mutating func next() -> NamespaceExtensionView? {
+    extensions.skipSpaces()
+    guard let name = try? extensions.astring(), let values = try? extensions.value() else { return nil }
+    return NamespaceExtensionView(extensions.bytes, name, values)
+  }
+
+  fileprivate func copy(_ encoding: MailboxName.Encoding) -> Namespaces.Namespace {
+    var namespace = Namespaces.Namespace(
+      prefix: MailboxName(wire: prefix.copy(), encoding: encoding),
+      delimiter: delimiter.map { Character(Unicode.Scalar($0)) })
+    var iterator = self
+    while let item = iterator.next() {
+      namespace.extensions.append(Namespaces.Extension(name: item.name.copy(), values: item.values.copy()))
+    }
+    return namespace
+  }
+}
+
+/// What an extension says of a namespace, borrowed.
+public struct NamespaceExtensionView: ~Escapable {
+  /// The extension's name.
+  public let name: StringView
+  /// Its values.
+  public let values: StringListView
+
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>, _ name: StringToken, _ values: Range<Int>) {
+    self.name = StringView(bytes, name)
+    self.values = StringListView(bytes.extracting(values))
+  }
+}

@@ -1,0 +1,174 @@
+/// A response code, borrowed.
+public struct ResponseCodeView: ~Escapable {
+  /// The code's name.
+  public let name: ByteView
+  /// What follows the name and a space; empty where nothing does.
+  public let arguments: ByteView
+
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>) {
+    var end = 0
+    while end < bytes.count, bytes[end] != 0x20 { end += 1 }
+    name = ByteView(bytes.extracting(0..<end))
+    while end < bytes.count, bytes[end] == 0x20 { end += 1 }
+    var last = bytes.count
+    while last > end, bytes[last - 1] == 0x20 { last -= 1 }
+    arguments = ByteView(bytes.extracting(end..<last))
+  }
+
+  /// The typed code. What does not parse as its name promises becomes ``ResponseCode/other(name:arguments:)``.
+  public func copy() -> ResponseCode {
+    if let code = try? arguments.isEmpty ? bare() : typed() { return code }
+    let name = asciiUppercased(name.lossyString())
+    return arguments.isEmpty ? .atom(name) : .other(name: name, arguments: arguments.copy())
+  }
+
+  /// A code without arguments that has a case of its own.
+  private func bare() -> ResponseCode? {
+    switch name.bytes.foldedWord(0..<name.count) {
+    case keyword("ALERT"): return .alert
+    case keyword("PARSE"): return .parse
+    case keyword("NOMODSEQ"): return .noModSeq
+    case keyword("CLOSED"): return .closed
+    default: break
+    }
+    if name.equalsIgnoringCase("READ-ONLY") { return .readOnly }
+    if name.equalsIgnoringCase("READ-WRITE") { return .readWrite }
+    if name.equalsIgnoringCase("TRYCREATE") { return .tryCreate }
+    if name.equalsIgnoringCase("UIDNOTSTICKY") { return .uidNotSticky }
+    if name.equalsIgnoringCase("BADCHARSET") { return .badCharset([]) }
+    if name.equalsIgnoringCase("INPROGRESS") { return .inProgress(tag: nil, done: nil, goal: nil) }
+    return nil
+  }
+
+  /// A code with arguments.
+  private func typed() throws(ParseError) -> ResponseCode? {
+    if let code = try mailboxCode() { return code }
+    var cursor = Cursor(arguments.bytes)
+    let code = try extensionCode(&cursor)
+    // What is left over would be lost: such a code stays as it is.
+    if code != nil, !cursor.isAtEnd { throw cursor.unexpected }
+    return code
+  }
+
+  /// The codes of RFC 3501, RFC 4315 and RFC 7162.
+  private func mailboxCode() throws(ParseError) -> ResponseCode? {
+    var cursor = Cursor(arguments.bytes)
+    switch name.bytes.foldedWord(0..<name.count) {
+    case keyword("UIDNEXT"): return .uidNext(try cursor.quantity32())
+    case keyword("UNSEEN"): return .unseen(try cursor.quantity32())
+    case keyword("MODIFIED"): return .modified(try cursor.messageSet())
+    case keyword("COPYUID"): return try copyUID(&cursor)
+    default: break
+    }
+    if name.equalsIgnoringCase("CAPABILITY") { return .capability(CapabilityListView(arguments.bytes).copy()) }
+    if name.equalsIgnoringCase("PERMANENTFLAGS") { return .permanentFlags(FlagListView(arguments.bytes).copy()) }
+    if name.equalsIgnoringCase("BADCHARSET") { return .badCharset(StringListView(arguments.bytes).strings()) }
+    if name.equalsIgnoringCase("UIDVALIDITY") { return .uidValidity(try cursor.quantity32()) }
+    if name.equalsIgnoringCase("HIGHESTMODSEQ") { return .highestModSeq(ModSeq(rawValue: try cursor.quantity())) }
+    if name.equalsIgnoringCase("APPENDUID") {
+      let validity = try cursor.quantity32()
+      cursor.skipSpaces()
+      return .appendUID(validity: validity, uids: try cursor.messageSet())
+    }
+    return nil
+  }
+
+  /// `validity source destination`. Outlook.com leaves both sets out where nothing was copied.
+  private func copyUID(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode {
+    let validity = try cursor.quantity32()
+    cursor.skipSpaces()
+    if cursor.isAtEnd { return .copyUID(validity: validity, source: [], destination: []) }
+    let source: UIDSet = try cursor.messageSet()
+    cursor.skipSpaces()
+    return .copyUID(validity: validity, source: source, destination: try cursor.messageSet())
+  }
+
+  /// The codes of the other extensions.
+  private func extensionCode(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode? {
+    switch name.bytes.foldedWord(0..<name.count) {
+    case keyword("BADURL"): return .badURL(restOf(&cursor))
+    case keyword("REFERRAL"): return .referral(restOf(&cursor))
+    case keyword("BADEVENT"): return .badEvent(words(&cursor))
+    case keyword("URLMECH"): return .urlMechanisms(words(&cursor))
+    case keyword("METADATA"): return .metadata(try metadata(&cursor))
+    case keyword("ANNOTATE"): return .annotations(try annotate(&cursor))
+    case keyword("NOUPDATE"):
+      let tag = try cursor.astring()
+      return .noUpdate(tag: cursor.view(tag).lossyString())
+    default: break
+    }
+    if name.equalsIgnoringCase("ANNOTATIONS") { return .annotations(try annotations(&cursor)) }
+    if name.equalsIgnoringCase("INPROGRESS") { return try progress(&cursor) }
+    if name.equalsIgnoringCase("MAXCONVERTMESSAGES") { return .maxConvertMessages(try cursor.quantity32()) }
+    if name.equalsIgnoringCase("MAXCONVERTPARTS") { return .maxConvertParts(try cursor.quantity32()) }
+    if name.equalsIgnoringCase("UNDEFINED-FILTER") { return .undefinedFilter(restOf(&cursor)) }
+    if name.equalsIgnoringCase("MAILBOXID") {
+      guard let id = StatusItemView.objectID(try cursor.bytes.extracting(cursor.value())) else { return nil }
+      return .mailboxID(id.lossyString())
+    }
+    if name.equalsIgnoringCase("MESSAGELIMIT") {
+      let count = try cursor.quantity32()
+      cursor.skipSpaces()
+      return .messageLimit(count, last: cursor.isAtEnd ? nil : UID(rawValue: try cursor.number32()))
+    }
+    return nil
+  }
+
+  private func restOf(_ cursor: inout Cursor) -> String {
+    cursor.index = cursor.bytes.count
+    return arguments.lossyString()
+  }
+
+  private func words(_ cursor: inout Cursor) -> [String] {
+    cursor.index = cursor.bytes.count
+    return FlagListView(arguments.bytes).strings()
+  }
+
+  private func metadata(_ cursor: inout Cursor) throws(ParseError) -> MetadataCode {
+    let word = cursor.bytes.extracting(try cursor.run(of: .token))
+    cursor.skipSpaces()
+    if word.equalsIgnoringCase("LONGENTRIES") { return .longEntries(try cursor.quantity()) }
+    if word.equalsIgnoringCase("MAXSIZE") { return .maxSize(try cursor.quantity()) }
+    if word.equalsIgnoringCase("TOOMANY") { return .tooMany }
+    if word.equalsIgnoringCase("NOPRIVATE") { return .noPrivate }
+    throw ParseError(.invalidValue, offset: 0)
+  }
+
+  private func annotate(_ cursor: inout Cursor) throws(ParseError) -> AnnotationsCode {
+    let word = cursor.bytes.extracting(try cursor.run(of: .token))
+    if word.equalsIgnoringCase("TOOBIG") { return .tooBig }
+    if word.equalsIgnoringCase("TOOMANY") { return .tooMany }
+    throw ParseError(.invalidValue, offset: 0)
+  }
+
+  private func annotations(_ cursor: inout Cursor) throws(ParseError) -> AnnotationsCode {
+    let word = try cursor.run(of: .token)
+    let text = cursor.bytes.extracting(word)
+    cursor.skipSpaces()
+    if text.equalsIgnoringCase("NONE") { return .none }
+    var isPrivate = true
+    if !cursor.isAtEnd {
+      let option = cursor.bytes.extracting(try cursor.run(of: .token))
+      guard option.equalsIgnoringCase("NOPRIVATE") else { throw ParseError(.invalidValue, offset: 0) }
+      isPrivate = false
+    }
+    if text.equalsIgnoringCase("READ-ONLY") { return .readOnly(isPrivate: isPrivate) }
+    var number = Cursor(text)
+    return .supported(maxSize: try number.quantity(), isPrivate: isPrivate)
+  }
+
+  /// `(tag done goal)`, each of which may be NIL (RFC 9585, section 4).
+  private func progress(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode {
+    try cursor.expect(UInt8(ascii: "("))
+    cursor.skipSpaces()
+    let tag: StringToken? = try cursor.nastring()
+    cursor.skipSpaces()
+    let done = try cursor.nquantity32()
+    cursor.skipSpaces()
+    let goal = try cursor.nquantity32()
+    cursor.skipSpaces()
+    try cursor.expect(UInt8(ascii: ")"))
+    return .inProgress(tag: tag.map { cursor.view($0).lossyString() }, done: done, goal: goal)
+  }
+}
