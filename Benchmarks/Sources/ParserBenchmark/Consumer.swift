@@ -57,6 +57,7 @@ private func readEvent(
     sink.add(text)
     sink.responses += 1
   case .fetchBegin(let sequence): sink.add(UInt64(sequence.rawValue))
+  case .uidFetchBegin(let uid): sink.add(UInt64(uid.rawValue))
   case .fetchAttribute(let attribute): try sink.read(attribute, reading)
   case .literalBegin(let section, let header):
     sink.add(section.raw)
@@ -115,7 +116,6 @@ extension Sink {
       var items = view
       while let item = items.next() {
         add(item.name)
-        add(item.value)
       }
     case .flags(let view): read(view)
     case .search(let view):
@@ -163,6 +163,7 @@ extension Sink {
     case .invalid(let name, _, _):
       add(name)
       refused += 1
+    default: untyped += 1
     }
   }
 
