@@ -25,6 +25,15 @@ extension Span where Element == UInt8 {
   @inline(__always)
   func firstLF(from start: Int) -> Int {
     var index = start
+    // Lines are long: four words are tested as one.
+    while index &+ 32 <= count {
+      let hits =
+        zeroBytes(word(at: index) ^ 0x0a0a_0a0a_0a0a_0a0a) | zeroBytes(word(at: index &+ 8) ^ 0x0a0a_0a0a_0a0a_0a0a)
+        | zeroBytes(word(at: index &+ 16) ^ 0x0a0a_0a0a_0a0a_0a0a)
+        | zeroBytes(word(at: index &+ 24) ^ 0x0a0a_0a0a_0a0a_0a0a)
+      if hits != 0 { break }
+      index &+= 32
+    }
     while index &+ 8 <= count {
       let hit = zeroBytes(word(at: index) ^ 0x0a0a_0a0a_0a0a_0a0a)
       if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }

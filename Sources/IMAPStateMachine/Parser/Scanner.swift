@@ -21,6 +21,8 @@ struct PackedToken: BitwiseCopyable {
     self.endAndEscapes = endAndEscapes
   }
 
+  init(_ range: Range<Int>) { self.init(range.lowerBound, range.upperBound, hasEscapes: false) }
+
   init(_ token: StringToken?) {
     if let token {
       self.init(token.range.lowerBound, token.range.upperBound, hasEscapes: token.hasEscapes)
@@ -34,6 +36,7 @@ struct PackedToken: BitwiseCopyable {
   var hasEscapes: Bool { endAndEscapes >> 31 != 0 }
   var lowerBound: Int { Int(start) }
   var upperBound: Int { Int(endAndEscapes & 0x7fff_ffff) }
+  var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
   var isEmpty: Bool { lowerBound == upperBound }
 
   /// The same token seen from `base` bytes further on.
