@@ -18,6 +18,8 @@ enum StoreError: Error, Hashable {
   case invalidSequence
   /// A search with too many keys inside one another.
   case tooComplex
+  /// A search key, or `$`, that the server does not offer.
+  case notOffered
 
   /// The response code that tells a client (RFC 5530).
   var code: ResponseCode? {
@@ -27,7 +29,7 @@ enum StoreError: Error, Hashable {
     case .invalidName, .inbox: .cannot
     case .overQuota: .atom("OVERQUOTA")
     case .limit, .tooComplex: .atom("LIMIT")
-    case .invalidSequence: nil
+    case .invalidSequence, .notOffered: nil
     }
   }
 
@@ -42,6 +44,7 @@ enum StoreError: Error, Hashable {
     case .limit: "Mailbox cannot take more"
     case .invalidSequence: "No message has this sequence number"
     case .tooComplex: "Search is too deeply nested"
+    case .notOffered: "Not offered"
     }
   }
 }
