@@ -140,7 +140,7 @@ extension CommandParserTests {
     Form(
       "UID SEARCH SENTBEFORE 1-Apr-1994 SENTON 1-May-1994 SENTSINCE 1-Jun-1994",
       .search(.and([.sentBefore(day(1994, 4, 1)), .sentOn(day(1994, 5, 1)), .sentSince(day(1994, 6, 1))]))),
-    Form("UID SEARCH LARGER 4294967295 SMALLER 0", .search(.and([.larger(.max), .smaller(0)]))),
+    Form("UID SEARCH LARGER 4294967295 SMALLER 0", .search(.and([.larger(4_294_967_295), .smaller(0)]))),
     Form("UID SEARCH MODSEQ 620162338", .search(.modSeq(620_162_338))),
     Form("UID SEARCH MODSEQ \"/flags/\\\\draft\" all 7", .search(.modSeq(7, entry: ModSeqEntry("/flags/\\draft")))),
     Form("UID SEARCH 1:3 UID 7:*", .search(.and([.sequence([1, 2, 3]), .uid(UIDSet(7...))]))),

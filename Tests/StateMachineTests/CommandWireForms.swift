@@ -53,14 +53,16 @@ extension CommandWireTests {
           [
             .atom("a"), .atom("\\Seen"), .number(7), .set([1, 2]), .set(.savedResult), .string("x y"),
             .string("a\r\nb"), .binary([0]), .list([]), .list([.atom("NIL"), .list([.number(0)])]),
-            .raw("BINARY[1]<0.5>{x}y"),
+            .raw("BINARY[1]<0.5>*"),
           ])),
-      "XFOO a \\Seen 7 1:2 $ \"x y\" {4+}\r\na\r\nb ~{1+}\r\n\0 () (NIL (0)) BINARY[1]<0.5>{x}y", isParsed: false),
+      "XFOO a \\Seen 7 1:2 $ \"x y\" {4+}\r\na\r\nb ~{1+}\r\n\0 () (NIL (0)) BINARY[1]<0.5>*"),
     Form(
       .other(
         GenericCommand(
           "UID CONVERT",
-          [.number(1), .list([.string("text/plain"), .list([.string("charset"), .string("utf-8")])]), .atom("BINARY")])),
+          [
+            .number(1), .list([.string("text/plain"), .list([.string("charset"), .string("utf-8")])]), .atom("BINARY"),
+          ])),
       "UID CONVERT 1 (\"text/plain\" (\"charset\" \"utf-8\")) BINARY"),
     Form(
       .other(GenericCommand("CONVERT", [.raw("BODY[HEADER.FIELDS (A \"B\")]"), .atom("BINARY[1]")])),
@@ -94,7 +96,8 @@ extension CommandWireTests {
     Form(
       .list(
         ListRequest(
-          patterns: ["%"], selection: [.other(name: "X-A", value: .list([.atom("b")])), .other(name: "X-C", value: nil)],
+          patterns: ["%"],
+          selection: [.other(name: "X-A", value: .list([.atom("b")])), .other(name: "X-C", value: nil)],
           returning: [.other(name: "X-D", value: .number(5))])),
       "LIST (X-A (b) X-C) \"\" \"%\" RETURN (X-D 5)"),
     Form(.lsub(reference: "#news.", pattern: "comp.mail.*"), "LSUB \"#news.\" \"comp.mail.*\""),
@@ -129,7 +132,8 @@ extension CommandWireTests {
 
   static let accessForms: [Form] = [
     Form(
-      .setACL("INBOX/Drafts", identifier: "Byron", .replace("lrswikda")), "SETACL \"INBOX/Drafts\" \"Byron\" \"lrswikda\""
+      .setACL("INBOX/Drafts", identifier: "Byron", .replace("lrswikda")),
+      "SETACL \"INBOX/Drafts\" \"Byron\" \"lrswikda\""
     ),
     Form(.setACL("INBOX/Drafts", identifier: "Chris", .add("cda")), "SETACL \"INBOX/Drafts\" \"Chris\" \"+cda\""),
     Form(.setACL("x", identifier: "-fred", .remove("")), "SETACL \"x\" \"-fred\" \"-\""),
@@ -180,7 +184,8 @@ extension CommandWireTests {
           MessageAnnotation(entry: [0x63], attributes: [.init(name: [0x64], value: [0x65])]),
         ]), "SETANNOTATION \"INBOX\" (\"a\" (\"b\" NIL) \"c\" (\"d\" \"e\"))"),
     Form(
-      .generateURLAuth([URLAuthRequest("imap://joe@example.com/INBOX/;uid=20;urlauth=anonymous", mechanism: "internal")]),
+      .generateURLAuth([URLAuthRequest("imap://joe@example.com/INBOX/;uid=20;urlauth=anonymous", mechanism: "internal")]
+      ),
       "GENURLAUTH \"imap://joe@example.com/INBOX/;uid=20;urlauth=anonymous\" INTERNAL"),
     Form(
       .fetchURLs([URLFetchRequest("imap://x/1"), URLFetchRequest("imap://x/2", [.body, .structure, .binary])]),
@@ -225,7 +230,8 @@ extension CommandWireTests {
     Form(
       .fetch(.uids(UIDSet(25900...26600)), [.uid], FetchModifiers(partial: SearchWindow(1, 5))),
       "UID FETCH 25900:26600 (UID) (PARTIAL 1:5)"),
-    Form(.fetch(.sequence([1]), [.other("X-THING[1.2 (a b)]<5>"), .other("Y (LAZY)"), .uid]),
+    Form(
+      .fetch(.sequence([1]), [.other("X-THING[1.2 (a b)]<5>"), .other("Y (LAZY)"), .uid]),
       "FETCH 1 (X-THING[1.2 (a b)]<5> Y (LAZY) UID)"),
     Form(
       .storeLabels(.uids([7]), LabelOperation(.add, ["\\Inbox", "my label", "&"]), unchangedSince: 5),
@@ -271,7 +277,8 @@ extension CommandWireTests {
           .savedBefore(day(2014, 12, 28)), .savedOn(day(2014, 12, 28)), .savedSince(day(2014, 12, 28)),
           .saveDateSupported,
         ])), "UID SEARCH SAVEDBEFORE 28-Dec-2014 SAVEDON 28-Dec-2014 SAVEDSINCE 28-Dec-2014 SAVEDATESUPPORTED"),
-    Form(.search(.or(.emailID("M6d99ac3275bb4e"), .threadID("T64b478a75b7ea9")), uid: false),
+    Form(
+      .search(.or(.emailID("M6d99ac3275bb4e"), .threadID("T64b478a75b7ea9")), uid: false),
       "SEARCH OR EMAILID M6d99ac3275bb4e THREADID T64b478a75b7ea9"),
     Form(
       .search(
@@ -336,7 +343,8 @@ extension CommandWireTests {
       "APPEND \"saved-messages\" (\\Seen) {3+}\r\n### \"01-Jan-1970 00:00:00 +0000\" {0+}\r\n (\\Seen $MDNSent) "
         + "~{2+}\r\n##"),
     Form(
-      .append(AppendRequest(mailbox: "a", messages: [AppendMessage(.utf8(byteCount: 4)), AppendMessage(byteCount: 1)])),
+      .append(
+        AppendRequest(mailbox: "a", messages: [AppendMessage(.utf8(byteCount: 4)), AppendMessage(byteCount: 1)])),
       "APPEND \"a\" UTF8 (~{4+}\r\n####) {1+}\r\n#"),
     Form(
       .append(
@@ -373,10 +381,12 @@ extension CommandWireTests {
       .replace(.sequence(4), with: AppendRequest(mailbox: "Drafts", flags: [.seen, .draft], byteCount: 3)),
       "REPLACE 4 \"Drafts\" (\\Seen \\Draft) {3+}\r\n###"),
     Form(
-      .replace(.uid(2000), with: AppendRequest(mailbox: "Drafts", byteCount: 3)), "UID REPLACE 2000 \"Drafts\" {3+}\r\n###"
+      .replace(.uid(2000), with: AppendRequest(mailbox: "Drafts", byteCount: 3)),
+      "UID REPLACE 2000 \"Drafts\" {3+}\r\n###"
     ),
     Form(
-      .replace(.uid(nil), with: AppendRequest(mailbox: "a", messages: [AppendMessage(.catenate([.text(byteCount: 1)]))])),
+      .replace(
+        .uid(nil), with: AppendRequest(mailbox: "a", messages: [AppendMessage(.catenate([.text(byteCount: 1)]))])),
       "UID REPLACE * \"a\" CATENATE (TEXT {1+}\r\n#)"),
   ]
 

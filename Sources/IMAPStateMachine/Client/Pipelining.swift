@@ -90,7 +90,9 @@ struct CommandTraits: OptionSet {
     if contains(.usesSequenceNumbers), earlier.contains(.mayExpunge) { return false }
     // RFC 5182, section 2.4 lets a server run what names `$` before the search that makes it is over, unless that fails:
     // the client cannot know, so it waits.
-    if contains(.usesSearchResult) || contains(.savesSearchResult), earlier.contains(.savesSearchResult) { return false }
+    if contains(.usesSearchResult) || contains(.savesSearchResult), earlier.contains(.savesSearchResult) {
+      return false
+    }
     if contains(.readsFlags) || contains(.changesFlags), earlier.contains(.changesFlags) { return false }
     return !(contains(.readsMailboxes) && earlier.contains(.changesMailboxes))
   }

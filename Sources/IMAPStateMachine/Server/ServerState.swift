@@ -83,7 +83,8 @@ extension CommandName {
       .setACL, .deleteACL, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .setQuota, .getMetadata,
       .setMetadata, .getAnnotation, .setAnnotation, .generateURLAuth, .fetchURLs, .resetKey, .multiSearch:
       access != .notAuthenticated
-    case .close, .unselect, .check, .expunge, .search, .sort, .thread, .cancelUpdate, .uidBatches, .fetch, .store, .copy,
+    case .close, .unselect, .check, .expunge, .search, .sort, .thread, .cancelUpdate, .uidBatches, .fetch, .store,
+      .copy,
       .move, .replace, .uidExpunge, .uidSearch, .uidSort, .uidThread, .uidFetch, .uidStore, .uidCopy, .uidMove,
       .uidReplace:
       access == .selected

@@ -80,7 +80,8 @@ indirect enum SearchMatcher {
     case .smaller(let size): self = .smaller(Int(clamping: size))
     // RFC 7162, section 3.1.5: a server with one modification sequence a message ignores the entry.
     case .modSeq(let value, _): self = .modSeq(value.rawValue)
-    case .older, .younger, .savedBefore, .savedOn, .savedSince, .saveDateSupported, .emailID, .threadID, .fuzzy, .filter,
+    case .older, .younger, .savedBefore, .savedOn, .savedSince, .saveDateSupported, .emailID, .threadID, .fuzzy,
+      .filter,
       .annotation, .uidAfter, .uidBefore, .gmailRaw, .gmailMessageID, .gmailThreadID, .gmailLabel:
       throw .notOffered
     }

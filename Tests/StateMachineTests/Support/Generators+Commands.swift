@@ -20,7 +20,8 @@ extension Generator {
 
   mutating func argument(depth: Int = 0) -> CommandArgument {
     switch below(depth > 3 ? 6 : 7) {
-    case 0: .atom(chance(3) ? "\\\(["Seen", "x"][below(2)])" : ["NIL", "a]b", "BINARY[1]", "-5", "x+y", "007"][below(6)])
+    case 0:
+      .atom(chance(3) ? "\\\(["Seen", "x"][below(2)])" : ["NIL", "a]b", "BINARY[1]", "-5", "x+y", "007"][below(6)])
     case 1: .number(random.next())
     case 2: .set(chance(3) ? .savedResult : SequenceSet(ranges: [.init(2, 9), .init(5, MessageBound.star)]))
     case 3: .string(stringBytes())
@@ -114,7 +115,11 @@ extension Generator {
     ListRequest(
       reference: mailbox(), patterns: nonEmpty(2) { $0.mailbox() },
       selection: chance(2)
-        ? [] : [.subscribed] + list(upTo: 3) { [.remote, .recursiveMatch, .specialUse, .other(name: $0.atom(), value: $0.optionValue())][$0.below(4)] },
+        ? []
+        : [.subscribed]
+          + list(upTo: 3) {
+            [.remote, .recursiveMatch, .specialUse, .other(name: $0.atom(), value: $0.optionValue())][$0.below(4)]
+          },
       returning: list(upTo: 3) {
         switch $0.below(6) {
         case 0: .status(Array(StatusItem.allCases.shuffled(using: &$0.random).prefix(1 + $0.below(4))))
@@ -131,7 +136,8 @@ extension Generator {
       request.messages = [request.messages[0]]
       request.replacing =
         chance(2)
-        ? .uid(chance(3) ? nil : UID(rawValue: number())) : .sequence(chance(3) ? nil : SequenceNumber(rawValue: number()))
+        ? .uid(chance(3) ? nil : UID(rawValue: number()))
+        : .sequence(chance(3) ? nil : SequenceNumber(rawValue: number()))
     }
     return request
   }
@@ -261,7 +267,8 @@ extension Generator {
     case 12:
       return .fetchURLs(
         nonEmpty {
-          URLFetchRequest($0.text(), $0.chance(2) ? nil : $0.list(upTo: 3) { URLFetchRequest.Item.allCases[$0.below(3)] })
+          URLFetchRequest(
+            $0.text(), $0.chance(2) ? nil : $0.list(upTo: 3) { URLFetchRequest.Item.allCases[$0.below(3)] })
         })
     default: return chance(3) ? .resetKey(nil) : .resetKey(mailbox(), mechanisms: list(upTo: 2) { $0.atom() })
     }
