@@ -8,7 +8,7 @@ enum StoreError: Error, Hashable {
   case alreadyExists
   /// The name cannot be that of a mailbox.
   case invalidName
-  /// INBOX cannot be deleted.
+  /// INBOX cannot be deleted or renamed.
   case inbox
   /// The account holds too many bytes, messages or mailboxes.
   case overQuota
@@ -39,7 +39,7 @@ enum StoreError: Error, Hashable {
     case .nonexistent: "Mailbox does not exist"
     case .alreadyExists: "Mailbox exists already"
     case .invalidName: "Not a name for a mailbox"
-    case .inbox: "INBOX cannot be deleted"
+    case .inbox: "INBOX cannot be deleted or renamed"
     case .overQuota: "Account is full"
     case .limit: "Mailbox cannot take more"
     case .invalidSequence: "No message has this sequence number"
