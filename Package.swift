@@ -62,6 +62,7 @@ let package = Package(
       swiftSettings: withLifetimes),
     .testTarget(
       name: "InteropTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "imap"],
+      exclude: ["Decode"],
       swiftSettings: withLifetimes),
   ]
 )

@@ -147,44 +147,6 @@ import Testing
     #expect(delivered >= 80)
   }
 
-  @Test func decodeIsTheSameHoweverItIsFed() async throws {
-    let input = """
-      * OK [CAPABILITY IMAP4rev1] hi\r
-      * 1 FETCH (UID 7 FLAGS (\\Seen) BODY[] {6}\r
-      a\r
-      b\r
-       X-NEW (1 "2"))\r
-      * LIST () "/" Entw&APw-rfe\r
-      * WHAT ever\r
-      oops\r
-      A1 OK done\r
-
-      """
-    let whole = try await Tool.run(["decode"], input: input)
-    #expect(whole.status == 0)
-    #expect(
-      whole.objects.map { $0["type"] as? String } == [
-        "untagged", "untagged", "untagged", "untagged", "malformed", "tagged",
-      ])
-    let items = whole.objects[1]["items"] as? [String: any Sendable]
-    #expect(items?["BODY[]"] as? String == "a\r\nb\r\n")
-    #expect(whole.objects[2]["mailbox"] as? String == "Entwürfe")
-    for size in ["1", "3", "7"] {
-      #expect(try await Tool.run(["decode", "--split", size], input: input).output == whole.output)
-    }
-    // Offsets and lengths cover the input without a gap.
-    var end = 0
-    for object in whole.objects {
-      #expect(object["offset"] as? Int == end)
-      end += object["length"] as? Int ?? 0
-    }
-    #expect(end == input.utf8.count)
-    let cut = try await Tool.run(["decode"], input: "* OK hi\r\n* 1 FETCH (UID 7 BODY[] {50}\r\nabc")
-    #expect(cut.status == 2)
-    #expect(cut.objects.last?["type"] as? String == "incomplete")
-    #expect(cut.objects.last?["offset"] as? Int == 9)
-  }
-
   private static func object(_ line: String?) -> [String: any Sendable]? {
     guard let line else { return nil }
     return (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: any Sendable]

@@ -149,11 +149,9 @@ import Testing
     for _ in 0..<20_000 {
       input.append([0x31].span)
       #expect(try parser.nextOwned(&input) == nil)
-      guard case .fetch(let progress) = parser.state else {
-        Issue.record("not in a FETCH")
-        return
-      }
-      if progress.scanned != input.unread { Issue.record("\(progress.scanned) of \(input.unread) bytes") }
+      #expect(parser.phase == .fetch)
+      let scanned = parser.progress.scanned
+      if scanned != input.unread { Issue.record("\(scanned) of \(input.unread) bytes") }
     }
   }
 

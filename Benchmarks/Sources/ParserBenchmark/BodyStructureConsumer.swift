@@ -1,79 +1,64 @@
 import IMAPStateMachine
 
 /// Whether reading a BODYSTRUCTURE through its view makes an owned value. The report marks the figures where it does.
-let structuresAreCopied = true
+let structuresAreCopied = false
 
 extension Sink {
-  /// Reads every field of a structure. The view has no fields of its own: its owned copy is walked.
-  mutating func read(_ view: borrowing BodyStructureView) throws(ParseError) { read(try view.copy()) }
-
-  private mutating func read(_ structure: BodyStructure) {
-    switch structure {
-    case .multipart(let multipart):
-      for part in multipart.parts { read(part) }
-      add(multipart.subtype.span)
-      read(multipart.parameters)
-      if let ext = multipart.ext { read(ext) }
-    case .single(let part):
-      add(part.type.span)
-      add(part.subtype.span)
-      read(part.parameters)
-      read(part.id)
-      read(part.description)
-      add(part.encoding.span)
-      add(part.octets)
-      switch part.content {
-      case .basic: break
-      case .text(let lines): add(lines)
-      case .message(let envelope, let body, let lines):
-        read(envelope)
-        read(body)
-        add(lines)
+  /// Reads every field of a structure.
+  mutating func read(_ view: borrowing BodyStructureView) throws(ParseError) {
+    var walk = view.walk
+    while let step = try walk.next() {
+      switch step {
+      case .part(let fields):
+        readBasic(fields)
+        if let lines = fields.lines { add(lines) }
+        readExtension(fields)
+      case .messageBegin(let fields):
+        readBasic(fields)
+        switch fields.envelope {
+        case .some(let envelope): read(envelope)
+        case .none: add(1)
+        }
+      case .messageEnd(let fields):
+        if let lines = fields.lines { add(lines) }
+        readExtension(fields)
+      case .multipartBegin: add(1)
+      case .multipartEnd(let fields):
+        add(fields.subtype)
+        read(fields.parameters)
+        readExtension(fields)
       }
-      read(part.md5)
-      if let ext = part.ext { read(ext) }
     }
   }
 
-  private mutating func read(_ envelope: Envelope) {
-    read(envelope.date)
-    read(envelope.subject)
-    read(envelope.from)
-    read(envelope.sender)
-    read(envelope.replyTo)
-    read(envelope.to)
-    read(envelope.cc)
-    read(envelope.bcc)
-    read(envelope.inReplyTo)
-    read(envelope.messageID)
+  @inline(__always)
+  private mutating func readBasic(_ fields: borrowing BodyFieldsView) {
+    add(fields.type)
+    add(fields.subtype)
+    read(fields.parameters)
+    add(fields.id)
+    add(fields.description)
+    add(fields.encoding)
+    add(fields.octets)
   }
 
-  private mutating func read(_ addresses: [Address]) {
-    for address in addresses {
-      read(address.name)
-      read(address.route)
-      read(address.mailbox)
-      read(address.host)
+  @inline(__always)
+  private mutating func readExtension(_ fields: borrowing BodyFieldsView) {
+    add(fields.md5)
+    guard fields.hasExtension else { return }
+    add(fields.disposition)
+    read(fields.dispositionParameters)
+    var languages = fields.languages
+    while let language = languages.next() { add(language) }
+    add(fields.location)
+  }
+
+  @inline(__always)
+  private mutating func read(_ parameters: borrowing BodyParameterListView) {
+    var list = copy parameters
+    while let parameter = list.next() {
+      add(parameter.name)
+      add(parameter.value)
     }
-  }
-
-  private mutating func read(_ bytes: [UInt8]?) {
-    if let bytes { add(bytes.span) } else { add(1) }
-  }
-
-  private mutating func read(_ parameters: [BodyStructure.Parameter]) {
-    for parameter in parameters {
-      add(parameter.name.span)
-      add(parameter.value.span)
-    }
-  }
-
-  private mutating func read(_ ext: BodyStructure.Extension) {
-    if let disposition = ext.disposition {
-      add(disposition.type.span)
-      read(disposition.parameters)
-    }
-    for language in ext.languages { add(language.span) }
-    read(ext.location)
   }
 }

@@ -167,7 +167,7 @@ extension Sink {
     }
   }
 
-  fileprivate mutating func read(_ envelope: borrowing EnvelopeView) {
+  mutating func read(_ envelope: borrowing EnvelopeView) {
     add(envelope.date)
     add(envelope.subject)
     read(envelope.from)

@@ -25,6 +25,15 @@ extension Span where Element == UInt8 {
   @inline(__always)
   func firstLF(from start: Int) -> Int {
     var index = start
+    // Lines are long: four words are tested as one.
+    while index &+ 32 <= count {
+      let hits =
+        zeroBytes(word(at: index) ^ 0x0a0a_0a0a_0a0a_0a0a) | zeroBytes(word(at: index &+ 8) ^ 0x0a0a_0a0a_0a0a_0a0a)
+        | zeroBytes(word(at: index &+ 16) ^ 0x0a0a_0a0a_0a0a_0a0a)
+        | zeroBytes(word(at: index &+ 24) ^ 0x0a0a_0a0a_0a0a_0a0a)
+      if hits != 0 { break }
+      index &+= 32
+    }
     while index &+ 8 <= count {
       let hit = zeroBytes(word(at: index) ^ 0x0a0a_0a0a_0a0a_0a0a)
       if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
@@ -34,7 +43,7 @@ extension Span where Element == UInt8 {
     return index
   }
 
-  /// The index of the first quote, backslash, CR or LF at or after `start`; `count` where there is none.
+  /// The index of the first quote, backslash or LF at or after `start`; `count` where there is none.
   @inline(__always)
   func firstQuotedSpecial(from start: Int) -> Int {
     var index = start
@@ -42,13 +51,87 @@ extension Span where Element == UInt8 {
       let word = word(at: index)
       let hit =
         zeroBytes(word ^ 0x2222_2222_2222_2222) | zeroBytes(word ^ 0x5c5c_5c5c_5c5c_5c5c)
-        | zeroBytes(word ^ 0x0a0a_0a0a_0a0a_0a0a) | zeroBytes(word ^ 0x0d0d_0d0d_0d0d_0d0d)
+        | zeroBytes(word ^ 0x0a0a_0a0a_0a0a_0a0a)
       if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
       index &+= 8
     }
     while index < count {
       switch self[index] {
-      case 0x22, 0x5c, 0x0a, 0x0d: return index
+      case 0x22, 0x5c, 0x0a: return index
+      default: index &+= 1
+      }
+    }
+    return index
+  }
+
+  /// The index of the first quote or backslash at or after `start` and before `end`; `end` where there is none. `end` must
+  /// not be above `count`.
+  @inline(__always)
+  func firstQuoteOrBackslash(from start: Int, to end: Int) -> Int {
+    var index = start
+    while index &+ 8 <= end {
+      let word = word(at: index)
+      let hit = zeroBytes(word ^ 0x2222_2222_2222_2222) | zeroBytes(word ^ 0x5c5c_5c5c_5c5c_5c5c)
+      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
+      index &+= 8
+    }
+    while index < end, self[index] != 0x22, self[index] != 0x5c { index &+= 1 }
+    return index
+  }
+
+  /// The index of the first byte at or after `start` that ends a token (``ByteClass/token``): a control character, a
+  /// space, a quote, a parenthesis or DEL; `count` where there is none.
+  @inline(__always)
+  func firstNotToken(from start: Int) -> Int {
+    var index = start
+    while index &+ 8 <= count {
+      let word = word(at: index)
+      let hit =
+        bytesBelow(0x21, word) | zeroBytes(word ^ 0x2222_2222_2222_2222)
+        | zeroBytes((word | 0x0101_0101_0101_0101) ^ 0x2929_2929_2929_2929) | zeroBytes(word ^ 0x7f7f_7f7f_7f7f_7f7f)
+      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
+      index &+= 8
+    }
+    return firstNot(.token, from: index)
+  }
+
+  /// The index of the first byte at or after `start` that is no part of a list of flags: anything but the bytes of tokens
+  /// and spaces. `count` where there is none.
+  @inline(__always)
+  func firstNotFlag(from start: Int) -> Int {
+    var index = start
+    while index &+ 8 <= count {
+      let word = word(at: index)
+      let hit =
+        bytesBelow(0x20, word) | zeroBytes(word ^ 0x2222_2222_2222_2222)
+        | zeroBytes((word | 0x0101_0101_0101_0101) ^ 0x2929_2929_2929_2929) | zeroBytes(word ^ 0x7b7b_7b7b_7b7b_7b7b)
+        | zeroBytes(word ^ 0x7f7f_7f7f_7f7f_7f7f)
+      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
+      index &+= 8
+    }
+    while index < count {
+      let byte = self[index]
+      if byte != 0x20, byte == 0x7b || byteClasses[Int(byte)] & ByteClass.token.rawValue == 0 { break }
+      index &+= 1
+    }
+    return index
+  }
+
+  /// The index of the first closing bracket, quote, opening brace or LF at or after `start`; `count` where there is none.
+  @inline(__always)
+  func firstSectionSpecial(from start: Int) -> Int {
+    var index = start
+    while index &+ 8 <= count {
+      let word = word(at: index)
+      let hit =
+        zeroBytes(word ^ 0x5d5d_5d5d_5d5d_5d5d) | zeroBytes(word ^ 0x2222_2222_2222_2222)
+        | zeroBytes(word ^ 0x7b7b_7b7b_7b7b_7b7b) | zeroBytes(word ^ 0x0a0a_0a0a_0a0a_0a0a)
+      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
+      index &+= 8
+    }
+    while index < count {
+      switch self[index] {
+      case 0x5d, 0x22, 0x7b, 0x0a: return index
       default: index &+= 1
       }
     }
@@ -63,6 +146,26 @@ extension Span where Element == UInt8 {
     return index
   }
 
+  /// The eight bytes at `index`, the first one lowest; zeros stand for what lies behind the end. `index` must not be
+  /// negative.
+  @inline(__always)
+  func paddedWord(at index: Int) -> UInt64 {
+    index &+ 8 <= count ? word(at: index) : lastWord(at: index)
+  }
+
+  @inline(never)
+  private func lastWord(at index: Int) -> UInt64 {
+    var value: UInt64 = 0
+    var shift: UInt64 = 0
+    var index = index
+    while index < count {
+      value |= UInt64(self[index]) &<< shift
+      shift &+= 8
+      index &+= 1
+    }
+    return value
+  }
+
   /// Up to eight bytes of `range` folded to upper case and packed, the first byte lowest; 0 where it is longer or empty.
   ///
   /// Two keywords of equal length are the same, ASCII case ignored, exactly if their words are.
@@ -72,11 +175,11 @@ extension Span where Element == UInt8 {
     if length == 0 || length > 8 { return 0 }
     var value: UInt64 = 0
     if range.lowerBound &+ 8 <= count {
-      value = word(at: range.lowerBound) & (~0 >> UInt64(64 &- length &* 8))
+      value = word(at: range.lowerBound) & (~0 &>> UInt64(64 &- length &* 8))
     } else {
       var shift: UInt64 = 0
       for index in range {
-        value |= UInt64(self[index]) << shift
+        value |= UInt64(self[index]) &<< shift
         shift &+= 8
       }
     }
@@ -98,6 +201,29 @@ func zeroBytes(_ word: UInt64) -> UInt64 {
   (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
 }
 
+/// As ``zeroBytes(_:)`` for the bytes of `word` that are below `bound`, which is at most 0x80.
+@inline(__always)
+func bytesBelow(_ bound: UInt8, _ word: UInt64) -> UInt64 {
+  (word &- UInt64(bound) &* 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+}
+
+/// The number that the digits at the start of `word` make, and how many they are: 0 where it starts with none, at most 8.
+@inline(__always)
+func leadingDigits(_ word: UInt64) -> (value: UInt32, count: Int) {
+  let flipped = word ^ 0x3030_3030_3030_3030
+  // Digits are 0 to 9 now; 0x76 lifts what is above into the high bit.
+  let others = ((flipped & 0x7f7f_7f7f_7f7f_7f7f) &+ 0x7676_7676_7676_7676 | flipped) & 0x8080_8080_8080_8080
+  let count = others.trailingZeroBitCount / 8
+  if count == 0 { return (0, 0) }
+  // The last digit comes to the highest byte; zeros fill in before the first.
+  var digits = flipped &<< UInt64(64 &- count &* 8)
+  digits = digits &* 10 &+ digits &>> 8
+  let pairs =
+    (digits & 0x0000_00ff_0000_00ff) &* 0x000f_4240_0000_0064
+    &+ (digits &>> 16 & 0x0000_00ff_0000_00ff) &* 0x0000_2710_0000_0001
+  return (UInt32(truncatingIfNeeded: pairs &>> 32), count)
+}
+
 /// `word` with its bytes a to z made A to Z. Bytes of 0x80 and above stay.
 @inline(__always)
 func uppercased(_ word: UInt64) -> UInt64 {
@@ -105,7 +231,7 @@ func uppercased(_ word: UInt64) -> UInt64 {
   let fromA = ascii &+ 0x1f1f_1f1f_1f1f_1f1f
   let aboveZ = ascii &+ 0x0505_0505_0505_0505
   let lower = fromA & ~aboveZ & ~word & 0x8080_8080_8080_8080
-  return word &- lower >> 2
+  return word &- lower &>> 2
 }
 
 /// `text` packed as ``Span/foldedWord(_:)`` packs it. For literals of at most eight ASCII bytes; a longer one gives 0.

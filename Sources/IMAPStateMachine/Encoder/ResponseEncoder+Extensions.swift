@@ -1,6 +1,6 @@
 /// Responses of extensions.
 extension ResponseEncoder {
-  func listExtensions(_ listing: MailboxListing, into output: inout SendBuffer) {
+  func listExtensions(_ listing: MailboxListing, into output: inout SendBuffer) throws(ConnectionError) {
     if listing.childInfo.isEmpty, listing.oldName == nil, listing.extended.isEmpty { return }
     output.append(" (")
     var isFirst = true
@@ -24,7 +24,7 @@ extension ResponseEncoder {
       separate(&output)
       astring(Array(item.name.utf8), into: &output)
       output.append(0x20)
-      output.append(item.value)
+      try raw(item.value, into: &output)
     }
     output.append(0x29)
   }
@@ -110,7 +110,7 @@ extension ResponseEncoder {
     case .unknown(let name, let value):
       try atom(name, into: &output)
       output.append(0x20)
-      output.append(value)
+      try raw(value, into: &output)
     }
   }
 
@@ -248,7 +248,7 @@ extension ResponseEncoder {
     case .unknown(let name, let value):
       try atom(name, into: &output)
       output.append(0x20)
-      output.append(value)
+      try raw(value, into: &output)
     }
   }
 

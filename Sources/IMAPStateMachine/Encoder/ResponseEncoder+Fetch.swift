@@ -45,9 +45,9 @@ extension ResponseEncoder {
       if case .binary = name, data?.contains(0) == true { output.append(0x7e) }
       if let data { literal(data.span, into: &output) } else { output.append("NIL") }
     case .unknown(let name, let value), .invalid(let name, let value, _):
-      output.append(name)
+      try rawName(name, into: &output)
       output.append(0x20)
-      output.append(value)
+      try raw(value, into: &output)
     }
   }
 

@@ -11,8 +11,8 @@ public struct ResponseEncoder: Sendable, Hashable {
 
   /// The bytes of `response` with their line end.
   ///
-  /// Throws ``ConnectionError/misuse(_:)`` where it cannot be written: ``Response/malformed(_:_:)``, and atoms with bytes
-  /// that no atom has.
+  /// Throws ``ConnectionError/misuse(_:)`` where it cannot be written: ``Response/malformed(_:_:)``, atoms with bytes that
+  /// no atom has, and raw values and lines that are not one value or one line.
   public func encode(_ response: borrowing Response) throws(ConnectionError) -> [UInt8] {
     var output = SendBuffer()
     try encode(response, into: &output)
@@ -87,9 +87,7 @@ public struct ResponseEncoder: Sendable, Hashable {
     case .vanished, .sort, .thread, .extendedSearch, .acl, .listRights, .myRights, .quota, .quotaRoots, .metadata,
       .language, .comparator, .authorizedURLs, .fetchedURLs:
       try extensionLine(response, into: &output)
-    case .unknown(let bytes):
-      output.append(bytes)
-      if bytes.last == 0x0a { return }
+    case .unknown(let bytes): return try rawLine(bytes, into: &output)
     case .malformed:
       throw unencodable
     }
@@ -167,7 +165,7 @@ public struct ResponseEncoder: Sendable, Hashable {
     delimiter(listing.delimiter, into: &output)
     output.append(0x20)
     mailbox(listing.name, into: &output)
-    listExtensions(listing, into: &output)
+    try listExtensions(listing, into: &output)
   }
 
   /// A quoted character, or NIL: for none, and for one that the grammar has no form for.
@@ -202,7 +200,7 @@ public struct ResponseEncoder: Sendable, Hashable {
     }
     for item in status.others {
       try name(item.name, &output)
-      output.append(item.value)
+      try raw(item.value, into: &output)
     }
     output.append(0x29)
   }

@@ -1,5 +1,5 @@
 /// The MIME structure of a message: BODYSTRUCTURE, or BODY where the extension data is missing (RFC 9051, section 7.5.2).
-public indirect enum BodyStructure: Hashable, Sendable {
+public enum BodyStructure: Hashable, Sendable {
   /// A leaf, or a message inside the message.
   case single(Part)
   /// A multipart with its children.

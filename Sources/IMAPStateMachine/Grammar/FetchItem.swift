@@ -64,9 +64,9 @@ public enum FetchAttribute: Hashable, Sendable {
   /// The parsed header.
   case envelope(Envelope)
   /// BODYSTRUCTURE.
-  case bodyStructure(BodyStructure)
+  indirect case bodyStructure(BodyStructure)
   /// BODY without a section.
-  case body(BodyStructure)
+  indirect case body(BodyStructure)
   /// How many bytes `BINARY[part]` has (RFC 3516).
   case binarySize(part: [UInt32], UInt64)
   /// The first words of the text; nil where the server has none (RFC 8970).

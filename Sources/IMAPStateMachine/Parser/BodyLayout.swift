@@ -2,83 +2,107 @@
 ///
 /// Servers leave fields out, swap them and send values of other kinds. What can be told apart is put in its place; the
 /// rest is missing. Children are stepped over, not read.
-struct BodyLayout {
+struct BodyLayout: BitwiseCopyable {
   /// What the value is.
-  enum Kind { case multipart, basic, text, message }
+  enum Kind: UInt8 { case multipart, basic, text, message }
 
   var kind = Kind.basic
   /// The media type; nil where the server gave none, for a multipart too.
-  var type: StringToken?
-  var subtype: StringToken?
-  var parameters = 0..<0
-  var id: StringToken?
-  var description: StringToken?
-  var encoding: StringToken?
+  var type = PackedToken.missing
+  var subtype = PackedToken.missing
+  var parameters = PackedToken(0..<0)
+  var id = PackedToken.missing
+  var description = PackedToken.missing
+  var encoding = PackedToken.missing
   var octets: UInt64 = 0
   var lines: UInt64 = 0
-  var envelope = 0..<0
+  var envelope = PackedToken(0..<0)
   /// The children of a multipart, or the body of a message.
-  var children = 0..<0
-  var md5: StringToken?
+  var children = PackedToken(0..<0)
+  var md5 = PackedToken.missing
   /// Whether there is extension data, not counting parameters and MD5.
   var hasExtension = false
-  var dispositionType: StringToken?
+  var dispositionType = PackedToken.missing
   /// Whether there is a disposition. Its type may be missing where this is true: it stands for `attachment` then.
   var hasDisposition = false
-  var dispositionParameters = 0..<0
-  var languages = 0..<0
-  var location: StringToken?
+  var dispositionParameters = PackedToken(0..<0)
+  var languages = PackedToken(0..<0)
+  var location = PackedToken.missing
+
+  init() {}
 
   /// Reads the list that `bytes` start with. Throws where it is none.
   init(_ bytes: Span<UInt8>) throws(ParseError) {
     var cursor = Cursor(bytes)
     try cursor.expect(UInt8(ascii: "("))
-    cursor.skipSpaces()
-    if cursor.peek == UInt8(ascii: "(") || cursor.peek == UInt8(ascii: ")") {
+    if try Self.isMultipart(cursor) {
       try multipart(&cursor)
     } else {
-      let shape = try Shape(cursor)
-      if shape.isMultipart { try multipart(&cursor) } else { try part(&cursor, shape) }
+      try part(&cursor)
+      if kind == .message {
+        children = PackedToken(try cursor.value())
+        try messageLines(&cursor)
+      }
+      try partTail(&cursor)
     }
   }
 
-  /// `children subtype [parameters disposition language location]`. Gmail and others send some without children.
+  /// Whether the list around `cursor`, which is behind its parenthesis, is a multipart. Gmail and others send some without
+  /// children.
+  static func isMultipart(_ cursor: Cursor) throws(ParseError) -> Bool {
+    var cursor = cursor
+    cursor.skipSpaces()
+    if cursor.peek == UInt8(ascii: "(") || cursor.peek == UInt8(ascii: ")") { return true }
+    return try Shape(cursor).isMultipart
+  }
+
+  /// `children subtype [parameters disposition language location]`.
   private mutating func multipart(_ cursor: inout Cursor) throws(ParseError) {
-    kind = .multipart
+    cursor.skipSpaces()
     let start = cursor.index
     var end = start
     while cursor.peek == UInt8(ascii: "(") {
       end = try cursor.value().upperBound
       cursor.skipSpaces()
     }
-    children = start..<end
-    if cursor.isAtListEnd { return }
-    if cursor.isAtNumber { throw cursor.unexpected }
-    subtype = try cursor.nastring()
+    children = PackedToken(start..<end)
+    try multipartTail(&cursor)
+  }
+
+  /// What is behind the children of a multipart.
+  mutating func multipartTail(_ cursor: inout Cursor) throws(ParseError) {
+    kind = .multipart
     cursor.skipSpaces()
     if cursor.isAtListEnd { return }
-    parameters = try cursor.value()
+    if cursor.isAtNumber { throw cursor.unexpected }
+    subtype = PackedToken(try cursor.nastring())
+    cursor.skipSpaces()
+    if cursor.isAtListEnd { return }
+    parameters = PackedToken(try cursor.value())
     try fillExtension(&cursor)
   }
 
-  /// `type subtype parameters id description encoding octets [...]`.
-  private mutating func part(_ cursor: inout Cursor, _ shape: Shape) throws(ParseError) {
-    type = try cursor.nastring()
+  /// `type subtype parameters id description encoding octets [...]`, up to the body of a message, or to the MD5.
+  mutating func part(_ cursor: inout Cursor) throws(ParseError) {
+    cursor.skipSpaces()
+    let shape = try Shape(cursor)
+    var type = try cursor.nastring()
     cursor.skipSpaces()
     if shape.lacksSubtype {
       // Of one word alone an unknown one is a subtype of APPLICATION.
       if let word = type, !Self.isKnownType(cursor.bytes.extracting(word.range)) {
-        subtype = word
+        subtype = PackedToken(word)
         type = nil
       }
     } else {
-      subtype = try cursor.nastring()
+      subtype = PackedToken(try cursor.nastring())
     }
-    parameters = try cursor.value()
-    id = try cursor.anyString()
-    description = try cursor.anyString()
+    self.type = PackedToken(type)
+    parameters = PackedToken(try cursor.value())
+    id = PackedToken(try cursor.anyString())
+    description = PackedToken(try cursor.anyString())
     cursor.skipSpaces()
-    if !cursor.isAtNumber { encoding = trimmed(try cursor.anyString(), cursor.bytes) }
+    if !cursor.isAtNumber { encoding = PackedToken(trimmed(try cursor.anyString(), cursor.bytes)) }
     octets = try cursor.anyNumber() ?? 0
     cursor.skipSpaces()
     if let type {
@@ -86,11 +110,21 @@ struct BodyLayout {
       if word.equalsIgnoringCase("TEXT") { try text(&cursor) }
       if word.equalsIgnoringCase("MESSAGE") { try message(&cursor) }
     }
+  }
+
+  /// MD5 and the extension data of what is no multipart.
+  mutating func partTail(_ cursor: inout Cursor) throws(ParseError) {
     cursor.skipSpaces()
     if cursor.isAtListEnd { return }
     // A list here is the disposition of a server that leaves the MD5 out.
-    if cursor.peek != UInt8(ascii: "(") { md5 = try cursor.anyString() }
+    if cursor.peek != UInt8(ascii: "(") { md5 = PackedToken(try cursor.anyString()) }
     try fillExtension(&cursor)
+  }
+
+  /// The lines of a message, behind its body.
+  mutating func messageLines(_ cursor: inout Cursor) throws(ParseError) {
+    cursor.skipSpaces()
+    if cursor.isAtNumber || cursor.isAtNIL { lines = try cursor.anyNumber() ?? 0 }
   }
 
   /// The number of lines, which some servers leave out.
@@ -100,7 +134,7 @@ struct BodyLayout {
     lines = try cursor.anyNumber() ?? 0
   }
 
-  /// `envelope body lines`, which some servers leave out, and others send with any kind of message.
+  /// The envelope before the body of a message, which some servers leave out, and others send with any kind of message.
   private mutating func message(_ cursor: inout Cursor) throws(ParseError) {
     guard cursor.peek == UInt8(ascii: "(") else { return }
     let start = cursor.index
@@ -112,10 +146,7 @@ struct BodyLayout {
       return
     }
     kind = .message
-    self.envelope = envelope
-    children = try cursor.value()
-    cursor.skipSpaces()
-    if cursor.isAtNumber || cursor.isAtNIL { lines = try cursor.anyNumber() ?? 0 }
+    self.envelope = PackedToken(envelope)
   }
 
   /// Disposition, language, location, then whatever later standards add, which is stepped over. Each may be missing.
@@ -126,10 +157,11 @@ struct BodyLayout {
     try disposition(&cursor)
     cursor.skipSpaces()
     if cursor.isAtListEnd { return }
-    languages = try cursor.value()
+    languages = PackedToken(try cursor.value())
+    if cursor.bytes.extracting(languages.range).equalsIgnoringCase("NIL") { languages = PackedToken(0..<0) }
     cursor.skipSpaces()
     if cursor.isAtListEnd { return }
-    location = try cursor.anyString()
+    location = PackedToken(try cursor.anyString())
   }
 
   /// NIL or `(type parameters)`; `(type)`, `type (parameters)` and a bare `type` of some servers.
@@ -139,21 +171,21 @@ struct BodyLayout {
       cursor.skipSpaces()
       if !cursor.isAtListEnd {
         hasDisposition = !cursor.isAtNIL
-        dispositionType = try cursor.anyString()
+        dispositionType = PackedToken(try cursor.anyString())
         cursor.skipSpaces()
       }
-      if !cursor.isAtListEnd { dispositionParameters = try cursor.value() }
+      if !cursor.isAtListEnd { dispositionParameters = PackedToken(try cursor.value()) }
       try cursor.skipList()
     } else {
       let token = try cursor.astring()
       // A description in its place is none.
       guard Self.isToken(cursor.bytes.extracting(token.range)) else { return }
       hasDisposition = true
-      dispositionType = token
+      dispositionType = PackedToken(token)
       cursor.skipSpaces()
-      if cursor.isAtParameters { dispositionParameters = try cursor.value() }
+      if cursor.isAtParameters { dispositionParameters = PackedToken(try cursor.value()) }
     }
-    if dispositionType?.range.isEmpty == true { dispositionType = nil }
+    if !dispositionType.isMissing, dispositionType.isEmpty { dispositionType = .missing }
   }
 
   private func trimmed(_ token: StringToken?, _ bytes: Span<UInt8>) -> StringToken? {
@@ -262,7 +294,7 @@ extension Cursor {
 
   /// Steps over what is left of the list around, and its parenthesis.
   @_lifetime(self: copy self)
-  fileprivate mutating func skipList() throws(ParseError) {
+  mutating func skipList() throws(ParseError) {
     while true {
       skipSpaces()
       if eat(UInt8(ascii: ")")) || isAtLineEnd { return }

@@ -10,17 +10,54 @@ public struct BodyStructureView: ~Escapable {
     self.nesting = nesting
   }
 
+  /// All levels, one after the other, in the order of the wire. Complexity: O(n) for the whole walk, no allocation.
+  public var walk: BodyWalkView {
+    @_lifetime(copy self) get { BodyWalkView(raw.bytes, nesting: nesting) }
+  }
+
   /// The fields of the outermost level. Throws where they make no sense. Complexity: O(n), no allocation.
   @_lifetime(copy self)
   public func fields() throws(ParseError) -> BodyFieldsView {
     BodyFieldsView(raw.bytes, try BodyLayout(raw.bytes), nesting: nesting)
   }
 
-  /// The whole structure as an owned value. Throws where it does not parse. Complexity: O(n) for each level.
+  /// The whole structure as an owned value. Throws where it does not parse. Complexity: O(n).
   public func copy() throws(ParseError) -> BodyStructure {
-    // Framing has enforced the depth before; this bounds the recursion for every other caller.
-    if nesting <= 0 { throw ParseError(.invalidValue, offset: 0) }
-    return try fields().copy()
+    var open: [OpenBody] = []
+    var walk = walk
+    while let step = try walk.next() {
+      let element: BodyStructure
+      switch step {
+      case .part(let fields): element = .single(fields.copyPart())
+      case .multipartBegin:
+        open.append(OpenBody())
+        continue
+      case .messageBegin(let fields):
+        open.append(OpenBody(part: fields.copyPart(), envelope: fields.copyEnvelope()))
+        continue
+      case .messageEnd(let fields): element = open.popLast()?.message(fields) ?? .single(fields.copyPart())
+      case .multipartEnd(let fields): element = fields.copyMultipart(open.popLast()?.parts ?? [])
+      }
+      guard let innermost = open.indices.last else { return element }
+      open[innermost].parts.append(element)
+    }
+    throw ParseError(.unexpectedEnd, offset: raw.count)
+  }
+}
+
+/// A multipart or message whose end was not read yet.
+private struct OpenBody {
+  var parts: [BodyStructure] = []
+  var part: BodyStructure.Part?
+  var envelope = Envelope()
+
+  /// The message, whose end is `fields`.
+  func message(_ fields: borrowing BodyFieldsView) -> BodyStructure? {
+    guard var part else { return nil }
+    part.md5 = fields.copyMD5()
+    part.ext = fields.copyExtension()
+    if let body = parts.first { part.content = .message(envelope, body, lines: fields.lines ?? 0) }
+    return .single(part)
   }
 }
 
@@ -31,6 +68,7 @@ public struct BodyFieldsView: ~Escapable {
   private let nesting: Int
 
   @_lifetime(copy bytes)
+  @inline(__always)
   init(_ bytes: Span<UInt8>, _ layout: BodyLayout, nesting: Int) {
     self.bytes = bytes
     self.layout = layout
@@ -40,19 +78,19 @@ public struct BodyFieldsView: ~Escapable {
   /// Whether this is a multipart: then it has children, a subtype, parameters and extension data only.
   public var isMultipart: Bool { layout.kind == .multipart }
   /// The media type; nil for a multipart, and where the server gave none.
-  public var type: StringView? { @_lifetime(copy self) get { view(layout.type) } }
+  public var type: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.type) } }
   /// The media subtype; nil where the server gave none.
-  public var subtype: StringView? { @_lifetime(copy self) get { view(layout.subtype) } }
+  public var subtype: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.subtype) } }
   /// Content-Type parameters.
   public var parameters: BodyParameterListView {
-    @_lifetime(copy self) get { BodyParameterListView(bytes.extracting(layout.parameters)) }
+    @_lifetime(copy self) get { BodyParameterListView(bytes.extracting(layout.parameters.range)) }
   }
   /// Content-ID.
-  public var id: StringView? { @_lifetime(copy self) get { view(layout.id) } }
+  public var id: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.id) } }
   /// Content-Description.
-  public var description: StringView? { @_lifetime(copy self) get { view(layout.description) } }
+  public var description: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.description) } }
   /// Content-Transfer-Encoding; nil where the server gave none, which is `7BIT`.
-  public var encoding: StringView? { @_lifetime(copy self) get { view(layout.encoding) } }
+  public var encoding: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.encoding) } }
   /// Size in transfer encoding. Servers are known to be wrong: never use it as an exact length.
   public var octets: UInt64 { layout.octets }
   /// The number of lines of a text or of a message inside the message; nil for anything else.
@@ -60,83 +98,67 @@ public struct BodyFieldsView: ~Escapable {
   /// The header of a message inside the message; nil where there is none, or it does not parse.
   public var envelope: EnvelopeView? {
     @_lifetime(copy self) get {
-      layout.kind == .message ? try? EnvelopeView(bytes.extracting(layout.envelope), nesting: nesting) : nil
+      layout.kind == .message ? try? EnvelopeView(bytes.extracting(layout.envelope.range), nesting: nesting) : nil
     }
   }
   /// The children of a multipart, or the one body of a message inside the message.
   public var children: BodyListView {
-    @_lifetime(copy self) get { BodyListView(bytes.extracting(layout.children), nesting: nesting &- 1) }
+    @_lifetime(copy self) get { BodyListView(bytes.extracting(layout.children.range), nesting: nesting &- 1) }
   }
   /// Content-MD5.
-  public var md5: StringView? { @_lifetime(copy self) get { view(layout.md5) } }
+  public var md5: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.md5) } }
   /// Whether there is extension data, not counting parameters and MD5. BODY has none.
   public var hasExtension: Bool { layout.hasExtension }
   /// Whether there is a Content-Disposition.
   public var hasDisposition: Bool { layout.hasDisposition }
   /// Its word; nil where the server gave an empty one, which is `attachment`.
-  public var disposition: StringView? { @_lifetime(copy self) get { view(layout.dispositionType) } }
+  public var disposition: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.dispositionType) } }
   /// Its parameters.
   public var dispositionParameters: BodyParameterListView {
-    @_lifetime(copy self) get { BodyParameterListView(bytes.extracting(layout.dispositionParameters)) }
+    @_lifetime(copy self) get { BodyParameterListView(bytes.extracting(layout.dispositionParameters.range)) }
   }
   /// Content-Language.
   public var languages: StringListView {
-    @_lifetime(copy self) get {
-      let value = bytes.extracting(layout.languages)
-      return StringListView(value.equalsIgnoringCase("NIL") ? bytes.extracting(0..<0) : value)
-    }
+    @_lifetime(copy self) get { StringListView(bytes.extracting(layout.languages.range)) }
   }
   /// Content-Location.
-  public var location: StringView? { @_lifetime(copy self) get { view(layout.location) } }
+  public var location: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.location) } }
 
-  /// An owned copy, with defaults where the server left out what every part has (RFC 2045, section 5.2).
-  public func copy() throws(ParseError) -> BodyStructure {
-    if isMultipart {
-      return .multipart(
-        BodyStructure.Multipart(
-          parts: try owned(children), subtype: owned(layout.subtype) ?? [], parameters: parameters.copy(),
-          ext: layout.hasExtension ? ext : nil))
-    }
-    let type = owned(layout.type) ?? Array("APPLICATION".utf8)
-    let subtype = owned(layout.subtype) ?? Self.defaultSubtype(type)
-    return .single(
-      BodyStructure.Part(
-        type: type, subtype: subtype, parameters: parameters.copy(), id: owned(layout.id),
-        description: owned(layout.description), encoding: owned(layout.encoding) ?? Array("7BIT".utf8),
-        octets: octets, content: try content(), md5: owned(layout.md5),
-        ext: layout.hasExtension ? ext : nil))
+  /// An owned part without what a message holds, with defaults where the server left out what every part has (RFC 2045,
+  /// section 5.2).
+  fileprivate func copyPart() -> BodyStructure.Part {
+    let type = layout.type.copy(bytes) ?? Array("APPLICATION".utf8)
+    return BodyStructure.Part(
+      type: type, subtype: layout.subtype.copy(bytes) ?? Self.defaultSubtype(type), parameters: parameters.copy(),
+      id: layout.id.copy(bytes), description: layout.description.copy(bytes),
+      encoding: layout.encoding.copy(bytes) ?? Array("7BIT".utf8), octets: octets,
+      content: layout.kind == .text ? .text(lines: layout.lines) : .basic, md5: copyMD5(), ext: copyExtension())
   }
 
-  private var ext: BodyStructure.Extension {
+  fileprivate func copyMultipart(_ parts: [BodyStructure]) -> BodyStructure {
+    .multipart(
+      BodyStructure.Multipart(
+        parts: parts, subtype: layout.subtype.copy(bytes) ?? [], parameters: parameters.copy(), ext: copyExtension()))
+  }
+
+  fileprivate func copyEnvelope() -> Envelope {
+    switch envelope {
+    case .some(let view): view.copy()
+    case .none: Envelope()
+    }
+  }
+
+  fileprivate func copyMD5() -> [UInt8]? { layout.md5.copy(bytes) }
+
+  fileprivate func copyExtension() -> BodyStructure.Extension? {
+    guard layout.hasExtension else { return nil }
     var disposition: BodyStructure.Disposition?
     if layout.hasDisposition {
       disposition = BodyStructure.Disposition(
-        type: owned(layout.dispositionType) ?? Array("attachment".utf8), parameters: dispositionParameters.copy())
+        type: layout.dispositionType.copy(bytes) ?? Array("attachment".utf8), parameters: dispositionParameters.copy())
     }
     return BodyStructure.Extension(
-      disposition: disposition, languages: languages.copy(), location: owned(layout.location))
-  }
-
-  private func content() throws(ParseError) -> BodyStructure.Part.Content {
-    switch layout.kind {
-    case .multipart, .basic: return .basic
-    case .text: return .text(lines: layout.lines)
-    case .message:
-      let envelope: Envelope
-      switch self.envelope {
-      case .some(let view): envelope = view.copy()
-      case .none: envelope = Envelope()
-      }
-      guard let body = try owned(children).first else { return .basic }
-      return .message(envelope, body, lines: layout.lines)
-    }
-  }
-
-  private func owned(_ list: borrowing BodyListView) throws(ParseError) -> [BodyStructure] {
-    var parts: [BodyStructure] = []
-    var iterator = copy list
-    while let part = iterator.next() { parts.append(try part.copy()) }
-    return parts
+      disposition: disposition, languages: languages.copy(), location: layout.location.copy(bytes))
   }
 
   /// What RFC 2046 and usage make of a type alone.
@@ -145,14 +167,6 @@ public struct BodyFieldsView: ~Escapable {
     if type.span.equalsIgnoringCase("MESSAGE") { return Array("RFC822".utf8) }
     if type.span.equalsIgnoringCase("AUDIO") { return Array("BASIC".utf8) }
     return Array("OCTET-STREAM".utf8)
-  }
-
-  private func owned(_ token: StringToken?) -> [UInt8]? { token.map { StringView(bytes, $0).copy() } }
-
-  @_lifetime(copy self)
-  private func view(_ token: StringToken?) -> StringView? {
-    guard let token else { return nil }
-    return StringView(bytes, token)
   }
 }
 
@@ -190,6 +204,24 @@ public struct BodyParameterListView: ~Escapable {
   /// The next parameter, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> AttributeView? {
+    if cursor.peek == UInt8(ascii: ")") || cursor.isAtEnd { return nil }
+    var scanner = Scanner(cursor.bytes, at: cursor.index)
+    _ = scanner.eat(0x20)
+    if scanner.peek == 0x22 {
+      let name = scanner.quoted()
+      if !name.isFailed, scanner.eat(0x20) {
+        let value = scanner.nstring()
+        if !value.isFailed {
+          cursor.index = scanner.index
+          return AttributeView(cursor.bytes, name, value)
+        }
+      }
+    }
+    return nextOfAnyForm()
+  }
+
+  @_lifetime(copy self)
+  private mutating func nextOfAnyForm() -> AttributeView? {
     guard let name = try? cursor.anyString() else { return nil }
     let value: StringToken?
     do throws(ParseError) { value = try cursor.anyString() } catch { return nil }

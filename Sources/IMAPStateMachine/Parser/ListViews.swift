@@ -12,13 +12,21 @@ public struct FlagListView: ~Escapable {
     if cursor.eatNIL() { index = cursor.index }
   }
 
+  /// Reads what starts with a parenthesis.
+  @_lifetime(copy list)
+  @inline(__always)
+  init(list: Span<UInt8>) {
+    bytes = list
+    index = 1
+  }
+
   /// The next flag as on the wire, or nil behind the last. Complexity: O(length of the flag).
   @_lifetime(copy self)
   public mutating func next() -> ByteView? {
     while index < bytes.count {
       if ByteClass(of: bytes[index]).contains(.token) {
         let start = index
-        index = bytes.firstNot(.token, from: start)
+        index = bytes.firstNotToken(from: start)
         return ByteView(bytes.extracting(start..<index))
       }
       let start = index
@@ -93,6 +101,20 @@ public struct SearchView: ~Escapable {
   /// The next number, or nil behind the last. Anything else on the line is stepped over.
   @_lifetime(self: copy self)
   public mutating func next() -> UInt32? {
+    let index = cursor.index
+    if cursor.peek == 0x20 {
+      let (number, count) = leadingDigits(cursor.bytes.paddedWord(at: index &+ 1))
+      let end = index &+ 1 &+ count
+      if count > 0, count < 8, end < cursor.bytes.count, cursor.bytes[end] <= 0x20 {
+        cursor.index = end
+        return number
+      }
+    }
+    return nextOfAnyForm()
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func nextOfAnyForm() -> UInt32? {
     while true {
       cursor.skipSpaces()
       let start = cursor.index

@@ -55,6 +55,13 @@ public struct AttributeView: ~Escapable {
     if let value { self.value = StringView(bytes, value) } else { self.value = nil }
   }
 
+  @_lifetime(copy bytes)
+  @inline(__always)
+  init(_ bytes: Span<UInt8>, _ name: PackedToken, _ value: PackedToken) {
+    self.name = StringView(bytes, name)
+    self.value = .optional(bytes, value)
+  }
+
   /// An owned copy of the value.
   public func copyValue() -> [UInt8]? {
     switch value {

@@ -1,15 +1,15 @@
 /// How far a FETCH response was read. Positions count from the first unread byte.
 struct FetchProgress {
   /// Behind the LF of the line that is being read; 0 while that line is not all here.
-  var lineEnd: Int
+  var lineEnd = 0
   /// Up to here no LF is left to find while `lineEnd` is 0.
   var scanned = 0
   /// The message; its UID where ``isUID``.
-  var sequence: SequenceNumber
+  var sequence: SequenceNumber = 0
   /// Items so far.
   var items = 0
   /// The bytes before the first item: `* n FETCH (`.
-  var prefix: Int
+  var prefix = 0
   /// The item whose value goes on behind a literal; nil at an item's start.
   var begun: FetchItemToken?
   /// Where the walk over that value stopped, and how deep it was.
@@ -18,7 +18,7 @@ struct FetchProgress {
   /// The literal at which the walk stopped is the whole value.
   var endsWithLiteral = false
   /// Whether the response names its message by UID.
-  var isUID: Bool
+  var isUID = false
   /// Where the name starts that goes on behind a literal, and up to where it was read.
   var unfinishedName: (start: Int, index: Int)?
   /// Whether a streamed literal was the last thing read.
@@ -26,24 +26,27 @@ struct FetchProgress {
   /// Behind an empty line that follows a literal; 0 where there is none.
   var emptyLineEnd = 0
 
-  /// Reads `* n FETCH (`; nil where `line`, which ends in LF, does not start so. Servers send numbers below 0: like 0 they
-  /// name no message.
-  init?(_ line: Span<UInt8>) {
+  /// Starts at a line, which ends in LF. False where it does not begin with `* n FETCH (`. Servers send numbers below 0:
+  /// like 0 they name no message.
+  mutating func begin(_ line: Span<UInt8>) -> Bool {
     var cursor = Cursor(line)
-    guard cursor.eat(UInt8(ascii: "*")) else { return nil }
+    guard cursor.eat(UInt8(ascii: "*")) else { return false }
     cursor.skipSpaces()
     let isNegative = cursor.eat(UInt8(ascii: "-"))
-    guard let number = try? cursor.number32() else { return nil }
+    guard cursor.peek &- 0x30 <= 9, let number = try? cursor.number32() else { return false }
     cursor.skipSpaces()
-    guard let name = try? cursor.run(of: .token) else { return nil }
+    guard let name = try? cursor.run(of: .token) else { return false }
     let word = line.foldedWord(name)
-    isUID = word == keyword("UIDFETCH")
-    guard isUID || word == keyword("FETCH") else { return nil }
+    let isUID = word == keyword("UIDFETCH")
+    guard isUID || word == keyword("FETCH") else { return false }
     cursor.skipSpaces()
-    guard cursor.eat(UInt8(ascii: "(")) else { return nil }
+    guard cursor.eat(UInt8(ascii: "(")) else { return false }
+    self = FetchProgress()
+    self.isUID = isUID
     sequence = SequenceNumber(rawValue: isNegative ? 0 : number)
     prefix = cursor.index
     lineEnd = line.count
+    return true
   }
 
   /// Looks for the end of the line that is being read. False while it is not here.
@@ -364,10 +367,9 @@ extension ResponseParser {
   /// Reports `* n FETCH (`.
   @_lifetime(&input)
   mutating func fetchBegin(_ input: inout ReceiveBuffer) -> ResponseEvent {
-    guard case .fetch(var progress) = state else { return .needMoreInput }
     report(&input, progress.prefix)
     progress.lineEnd -= progress.prefix
-    state = .fetch(progress)
+    phase = .item
     scanned = 0
     return progress.isUID
       ? .uidFetchBegin(UID(rawValue: progress.sequence.rawValue)) : .fetchBegin(progress.sequence)
@@ -376,9 +378,8 @@ extension ResponseParser {
   /// Turns positions into the event, whose bytes were reported.
   @_lifetime(&input)
   mutating func fetchEvent(
-    _ input: inout ReceiveBuffer, _ step: FetchProgress.Step, _ progress: FetchProgress
+    _ input: inout ReceiveBuffer, _ step: FetchProgress.Step
   ) -> ResponseEvent {
-    var progress = progress
     progress.lineEnd -= step.length
     progress.isBehindLiteral = false
     progress.emptyLineEnd = 0
@@ -386,31 +387,33 @@ extension ResponseParser {
     case .more:
       return .needMoreInput
     case .end:
-      state = .idle
+      phase = .idle
+      progress = FetchProgress()
       return .fetchEnd
     case .item(let token, _):
-      state = .fetch(progress)
+      phase = .item
       return .fetchAttribute(Self.attribute(input.reportedBytes, token, limits, offset: offset))
     case .literal(let token, let header, _):
       progress.lineEnd = 0
       progress.scanned = 0
-      state = .literal(remaining: header.byteCount, progress)
+      phase = .literal
+      remaining = header.byteCount
       return .literalBegin(Self.section(input.reportedBytes, token), header)
     case .damaged(let error, _):
-      leaveDamagedLine(input.reportedBytes, error)
+      failure = [error]
+      progress = FetchProgress()
+      leaveDamagedLine(input.reportedBytes)
       return .malformed(ByteView(input.reportedBytes), error)
     }
   }
 
   /// Reports a piece of what belongs to a damaged FETCH response. False while nothing of it is here.
-  mutating func passDamage(
-    _ input: inout ReceiveBuffer, _ error: ParseError, _ literal: UInt64
-  ) throws(ParseError) -> Bool {
-    if literal > limits.literal { throw limitPassed(.literal, limits.literal) }
-    if literal > 0 {
-      let count = min(UInt64(input.unread), literal)
+  mutating func passDamage(_ input: inout ReceiveBuffer) throws(ParseError) -> Bool {
+    if remaining > limits.literal { throw limitPassed(.literal, limits.literal) }
+    if remaining > 0 {
+      let count = min(UInt64(input.unread), remaining)
       report(&input, Int(count))
-      state = .damaged(error, literal: literal - count)
+      remaining -= count
       return count > 0
     }
     let end = input.readable.firstLF(from: scanned)
@@ -421,35 +424,34 @@ extension ResponseParser {
     }
     scanned = 0
     report(&input, end + 1)
-    leaveDamagedLine(input.reportedBytes, error)
+    leaveDamagedLine(input.reportedBytes)
     return true
   }
 
-  private mutating func leaveDamagedLine(_ line: Span<UInt8>, _ error: ParseError) {
+  /// Goes on behind a damaged line: with the literal in which it ends, if it does.
+  private mutating func leaveDamagedLine(_ line: Span<UInt8>) {
     if let header = LiteralHeader.atEnd(of: line, from: 0, to: line.count) {
-      state = .damaged(error, literal: header.byteCount)
+      phase = .damaged
+      remaining = header.byteCount
     } else {
-      state = .fetchAborted
+      phase = .fetchAborted
     }
   }
 
   /// Passes on what is here of a section's bytes.
   @_lifetime(&input)
-  mutating func literalEvent(
-    _ input: inout ReceiveBuffer, _ remaining: UInt64, _ progress: FetchProgress
-  ) -> ResponseEvent {
+  mutating func literalEvent(_ input: inout ReceiveBuffer) -> ResponseEvent {
     if remaining == 0 {
-      var progress = progress
       progress.isBehindLiteral = true
-      state = .fetch(progress)
+      phase = .fetch
       return .literalEnd
     }
     let available = UInt64(input.unread)
     if available == 0 { return input.isClosed ? .endOfInput(clean: false) : .needMoreInput }
     let count = min(available, remaining)
     report(&input, Int(count))
-    state = .literal(remaining: remaining - count, progress)
-    return .literalChunk(input.reportedBytes, remaining: remaining - count)
+    remaining -= count
+    return .literalChunk(input.reportedBytes, remaining: remaining)
   }
 
   @_lifetime(copy bytes)
@@ -467,7 +469,7 @@ extension ResponseParser {
 
   /// Offsets of errors count from the value's first byte.
   @_lifetime(copy bytes)
-  private static func typed(
+  static func typed(
     _ bytes: Span<UInt8>, _ token: FetchItemToken, _ limits: ParserLimits
   ) throws(ParseError) -> FetchAttributeView {
     let value = bytes.extracting(token.value)
@@ -568,7 +570,7 @@ extension ResponseParser {
   }
 
   @_lifetime(copy bytes)
-  private static func section(_ bytes: Span<UInt8>, _ token: FetchItemToken) -> SectionView {
+  static func section(_ bytes: Span<UInt8>, _ token: FetchItemToken) -> SectionView {
     var kind = SectionView.Kind.body
     if case .section(let named) = token.kind { kind = named }
     if case .binarySize = token.kind { kind = .binary }
@@ -584,6 +586,10 @@ extension ResponseParser {
 extension InternalDate {
   /// Reads `dd-Mon-yyyy hh:mm:ss +zzzz`, the day with one digit or two; nil where it is none.
   init?(_ bytes: Span<UInt8>) {
+    if bytes.count == 26, let date = InternalDate(fixed: bytes) {
+      self = date
+      return
+    }
     var cursor = Cursor(bytes)
     cursor.skipSpaces()
     guard let day = try? cursor.number32(), (try? cursor.expect(UInt8(ascii: "-"))) != nil else { return nil }
@@ -605,6 +611,33 @@ extension InternalDate {
     self.init(
       year: Int(year), month: month, day: Int(day), hour: Int(hour), minute: Int(minute), second: Int(second),
       zone: isWest ? -minutes : minutes)
+  }
+
+  /// Reads exactly the form of RFC 9051, 26 bytes; nil for any other.
+  private init?(fixed bytes: Span<UInt8>) {
+    let date = bytes.paddedWord(at: 0)
+    let time = bytes.paddedWord(at: 12)
+    guard bytes[2] == 0x2d, bytes[6] == 0x2d, bytes[11] == 0x20, time & 0xff00_00ff_0000 == 0x3a00_003a_0000,
+      bytes[20] == 0x20, bytes[21] == 0x2b || bytes[21] == 0x2d
+    else { return nil }
+    let (year, yearDigits) = leadingDigits(bytes.paddedWord(at: 7))
+    let (zone, zoneDigits) = leadingDigits(bytes.paddedWord(at: 22))
+    let (hour, minute, second) = (Self.two(time), Self.two(time &>> 24), Self.two(time &>> 48))
+    let day = bytes[0] == 0x20 ? Self.two(date | 0x10) : Self.two(date)
+    guard yearDigits == 4, zoneDigits == 4, zone % 100 < 60, hour >= 0, minute >= 0, second >= 0, day >= 0,
+      let month = Self.month(uppercased(date &>> 24 & 0xff_ffff))
+    else { return nil }
+    let minutes = Int(zone / 100 * 60 + zone % 100)
+    self.init(
+      year: Int(year), month: month, day: day, hour: hour, minute: minute, second: second,
+      zone: bytes[21] == 0x2d ? -minutes : minutes)
+  }
+
+  /// The number of the two digits that `word` starts with; below 0 where they are none.
+  private static func two(_ word: UInt64) -> Int {
+    let tens = (word & 0xff) &- 0x30
+    let ones = (word &>> 8 & 0xff) &- 0x30
+    return tens > 9 || ones > 9 ? -1 : Int(tens &* 10 &+ ones)
   }
 
   /// The number of the month whose name packs to `word`.

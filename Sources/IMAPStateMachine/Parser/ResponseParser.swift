@@ -13,17 +13,17 @@ public struct ResponseParser: ~Copyable {
   public var position: Int { offset + reported }
 
   /// Where the response that was read last, or is being read, starts.
-  public private(set) var responsePosition = 0
+  public internal(set) var responsePosition = 0
 
   /// Whether a FETCH response was begun and not ended.
   public var isInsideResponse: Bool {
-    switch state {
-    case .fetch, .literal, .damaged, .fetchAborted: true
+    switch phase {
+    case .item, .fetch, .literal, .damaged, .fetchAborted: true
     case .idle, .framing, .failed: false
     }
   }
 
-  var state = State.idle
+  var phase = Phase.idle
   /// How many bytes at the front are known to hold no line end that framing still looks for. May lie behind the last byte
   /// that is here, while a literal's bytes are awaited.
   var scanned = 0
@@ -34,22 +34,34 @@ public struct ResponseParser: ~Copyable {
   /// What ``nextOwned(_:)`` has collected of a FETCH response.
   var owned = OwnedFetch()
 
-  enum State {
+  /// The FETCH response that is being read.
+  var progress = FetchProgress()
+  /// While framing: where the line starts that ends the response, and whether it may end in a literal.
+  private var lineStart = 0
+  private var allowsLiterals = false
+  /// How many bytes are to come of a streamed section, or of a literal behind a damaged line of a FETCH response. The
+  /// latter are a message's bytes too and must never be read as responses.
+  var remaining: UInt64 = 0
+  /// Why the rest of a FETCH response is damage, or what was thrown. One element at most: an array keeps it out of line.
+  var failure: [ParseError] = []
+
+  enum Phase: UInt8 {
     /// Between responses.
     case idle
     /// Framing a response that is no FETCH; its first line was seen and may end in a literal.
-    case framing(allowsLiterals: Bool, lineStart: Int)
-    /// Inside a FETCH response, before an item.
-    case fetch(FetchProgress)
+    case framing
+    /// Inside a FETCH response, before an item or its end, on a line that is all here.
+    case item
+    /// Inside a FETCH response; what comes must be read with care.
+    case fetch
     /// Inside a streamed section.
-    case literal(remaining: UInt64, FetchProgress)
-    /// Behind a damaged line of a FETCH response that ended in a literal: so many of its bytes are still to be passed on as
-    /// damage, then the line behind them. They are a message's bytes and must never be read as responses.
-    case damaged(ParseError, literal: UInt64)
+    case literal
+    /// Behind a damaged line of a FETCH response that ended in a literal.
+    case damaged
     /// A FETCH response ended in damage; its end is still to be said.
     case fetchAborted
     /// A fatal error was thrown. It is thrown again by every call.
-    case failed(ParseError)
+    case failed
   }
 
   /// A parser.
@@ -61,51 +73,80 @@ public struct ResponseParser: ~Copyable {
   @_lifetime(&input)
   public mutating func next(_ input: inout ReceiveBuffer) throws(ParseError) -> ResponseEvent {
     input.discardReported()
-    offset += reported
+    offset &+= reported
     reported = 0
     while true {
-      switch state {
+      switch phase {
+      case .item:
+        let item = quickItem(input.readable)
+        if item.kind == .other {
+          phase = .fetch
+          continue
+        }
+        if item.kind == .envelope {
+          var length = 0
+          guard let layout = quickEnvelope(input.readable, at: item.start, &length) else {
+            phase = .fetch
+            continue
+          }
+          report(&input, length)
+          let value = input.reportedBytes.extracting(item.start..<length)
+          return .fetchAttribute(.envelope(EnvelopeView(value, layout)))
+        }
+        return quickEvent(&input, item)
       case .idle:
+        let line = quickLine(input.readable)
+        if line.kind != .other { return quickEvent(&input, line) }
         skipNoise(&input)
         guard try frameFirstLine(input.readable) else { return endOrMore(input) }
-        if case .fetch = state { return fetchBegin(&input) }
-      case .framing(let allowsLiterals, let lineStart):
-        guard let length = try frame(input.readable, allowsLiterals, lineStart) else { return endOrMore(input) }
-        state = .idle
+        if phase == .fetch { return fetchBegin(&input) }
+      case .framing:
+        guard let length = try frame(input.readable) else { return endOrMore(input) }
+        phase = .idle
         scanned = 0
         report(&input, length)
         return Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
-      case .fetch(let progress):
-        var progress = progress
-        guard let step = try fetchStep(input.readable, &progress) else {
-          state = .fetch(progress)
-          return endOrMore(input)
+      case .fetch:
+        // What nearly always is behind a section.
+        if progress.isBehindLiteral, progress.lineEnd == 0, progress.scanned == 0,
+          input.readable.paddedWord(at: 0) & 0xff_ffff == keyword(")\r\n")
+        {
+          report(&input, 3)
+          progress.isBehindLiteral = false
+          phase = .idle
+          return .fetchEnd
         }
+        guard let step = try fetchStep(input.readable) else { return endOrMore(input) }
         report(&input, step.length)
-        return fetchEvent(&input, step, progress)
-      case .literal(let remaining, let progress):
-        return literalEvent(&input, remaining, progress)
-      case .damaged(let error, let literal):
-        guard try passDamage(&input, error, literal) else { return endOrMore(input) }
-        return .malformed(ByteView(input.reportedBytes), error)
+        return fetchEvent(&input, step)
+      case .literal:
+        return literalEvent(&input)
+      case .damaged:
+        guard try passDamage(&input) else { return endOrMore(input) }
+        return .malformed(ByteView(input.reportedBytes), damage)
       case .fetchAborted:
-        state = .idle
+        phase = .idle
         return .fetchEnd
-      case .failed(let error):
-        throw error
+      case .failed:
+        throw damage
       }
     }
   }
 
+  /// Why the rest of a FETCH response is damage, or what was thrown.
+  var damage: ParseError { failure.first ?? ParseError(.invalidValue, offset: offset) }
+
   /// Marks `length` bytes as covered by the event about to be returned.
+  @inline(__always)
   mutating func report(_ input: inout ReceiveBuffer, _ length: Int) {
-    input.report(length)
+    input.reportNext(length)
     reported = length
   }
 
   /// Makes `error` sticky.
   mutating func fail(_ error: ParseError) -> ParseError {
-    state = .failed(error)
+    phase = .failed
+    failure = [error]
     return error
   }
 
@@ -128,7 +169,7 @@ public struct ResponseParser: ~Copyable {
   @_lifetime(immortal)
   private func endOrMore(_ input: borrowing ReceiveBuffer) -> ResponseEvent {
     guard input.isClosed else { return .needMoreInput }
-    if case .idle = state { return .endOfInput(clean: input.unread == 0) }
+    if phase == .idle { return .endOfInput(clean: input.unread == 0) }
     return .endOfInput(clean: false)
   }
 
@@ -143,25 +184,23 @@ public struct ResponseParser: ~Copyable {
     scanned = end
     responsePosition = offset
     let line = bytes.extracting(0...end)
-    if let progress = FetchProgress(line) {
-      state = .fetch(progress)
+    if progress.begin(line) {
+      phase = .fetch
     } else {
-      state = .framing(allowsLiterals: Self.mayHoldLiterals(line), lineStart: 0)
+      phase = .framing
+      allowsLiterals = Self.mayHoldLiterals(line)
+      lineStart = 0
     }
     return true
   }
 
   /// The length of the response whose first line was seen; nil while it is not all here.
-  private mutating func frame(
-    _ bytes: Span<UInt8>, _ allowsLiterals: Bool, _ start: Int
-  ) throws(ParseError) -> Int? {
-    var lineStart = start
+  private mutating func frame(_ bytes: Span<UInt8>) throws(ParseError) -> Int? {
     while true {
       let end = bytes.firstLF(from: scanned)
       if end >= limits.line { throw limitPassed(.line, UInt64(limits.line)) }
       if end >= bytes.count {
         scanned = max(scanned, bytes.count)
-        state = .framing(allowsLiterals: allowsLiterals, lineStart: lineStart)
         return nil
       }
       guard allowsLiterals, let literal = LiteralHeader.atEnd(of: bytes, from: lineStart, to: end + 1) else {
@@ -176,9 +215,7 @@ public struct ResponseParser: ~Copyable {
   }
 
   /// The next step through a FETCH response; nil while the line that it needs is not here.
-  private mutating func fetchStep(
-    _ bytes: Span<UInt8>, _ progress: inout FetchProgress
-  ) throws(ParseError) -> FetchProgress.Step? {
+  private mutating func fetchStep(_ bytes: Span<UInt8>) throws(ParseError) -> FetchProgress.Step? {
     do throws(ParseError) {
       while try progress.completeLine(bytes, limits, offset: offset) {
         let step = try progress.step(bytes, limits, offset: offset)

@@ -11,6 +11,13 @@ public struct StringView: ~Escapable {
     hasEscapes = token.hasEscapes
   }
 
+  @_lifetime(copy bytes)
+  @inline(__always)
+  init(_ bytes: Span<UInt8>, _ token: PackedToken) {
+    raw = ByteView(bytes.extracting(token.lowerBound..<token.upperBound))
+    hasEscapes = token.hasEscapes
+  }
+
   /// An owned copy with backslashes resolved. Complexity: O(n), one allocation.
   public func copy() -> [UInt8] {
     if !hasEscapes { return raw.copy() }

@@ -64,8 +64,8 @@ public struct ParserLimits: Sendable, Hashable {
   /// and of positions in a buffer do not overflow.
   var countable: ParserLimits {
     var limits = self
-    limits.line = min(max(line, 0), .max / 4)
-    limits.bufferedLiteral = min(max(bufferedLiteral, 0), .max / 4)
+    limits.line = min(max(line, 0), Int(Int32.max / 4))
+    limits.bufferedLiteral = min(max(bufferedLiteral, 0), Int(Int32.max / 4))
     limits.nesting = min(max(nesting, 0), 256)
     limits.fetchItems = max(fetchItems, 0)
     limits.appendParts = max(appendParts, 0)

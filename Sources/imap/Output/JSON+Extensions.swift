@@ -3,7 +3,7 @@ import IMAPStateMachine
 /// Responses of extensions.
 extension JSON {
   /// The name and the fields of a response.
-  static func extensionData(_ response: Response) -> (name: String, members: [(key: String, value: JSON)]) {
+  static func extensionData(_ response: Response) -> (name: String, members: [Member]) {
     switch response {
     case .vanished(let uids, let earlier):
       ("VANISHED", [("earlier", .bool(earlier)), ("uids", .string(uids.description))])
@@ -14,7 +14,7 @@ extension JSON {
       (
         "ACL",
         [
-          ("mailbox", .string(list.mailbox.description)),
+          ("mailbox", mailbox(list.mailbox)),
           (
             "entries",
             .array(
@@ -28,18 +28,18 @@ extension JSON {
       (
         "LISTRIGHTS",
         [
-          ("mailbox", .string(list.mailbox.description)), ("identifier", .bytes(list.identifier)),
+          ("mailbox", mailbox(list.mailbox)), ("identifier", .bytes(list.identifier)),
           ("required", .string(list.required.rawValue)),
           ("optional", .array(list.optional.map { .string($0.rawValue) })),
         ]
       )
     case .myRights(let value):
-      ("MYRIGHTS", [("mailbox", .string(value.mailbox.description)), ("rights", .string(value.rights.rawValue))])
+      ("MYRIGHTS", [("mailbox", mailbox(value.mailbox)), ("rights", .string(value.rights.rawValue))])
     case .quota(let quota): ("QUOTA", [("root", .bytes(quota.root)), ("resources", resources(quota.resources))])
     case .quotaRoots(let roots):
       (
         "QUOTAROOT",
-        [("mailbox", .string(roots.mailbox.description)), ("roots", .array(roots.roots.map { .bytes($0) }))]
+        [("mailbox", mailbox(roots.mailbox)), ("roots", .array(roots.roots.map { .bytes($0) }))]
       )
     case .metadata(let metadata): ("METADATA", self.metadata(metadata))
     case .language(let tags): ("LANGUAGE", [("languages", .array(tags.map { .string($0) }))])
@@ -54,16 +54,16 @@ extension JSON {
     }
   }
 
-  private static func extendedSearch(_ result: ExtendedSearchResult) -> [(key: String, value: JSON)] {
-    var members: [(key: String, value: JSON)] = [("tag", result.tag.map { .string($0) } ?? .null)]
-    if let mailbox = result.mailbox { members.append(("mailbox", .string(mailbox.description))) }
+  private static func extendedSearch(_ result: ExtendedSearchResult) -> [Member] {
+    var members: [Member] = [("tag", .optional(result.tag))]
+    if let mailbox = result.mailbox { members.append(("mailbox", self.mailbox(mailbox))) }
     if let value = result.uidValidity { members.append(("uidValidity", .unsigned(UInt64(value)))) }
     members.append(("uid", .bool(result.isUID)))
-    members.append(("results", .object(result.items.map { searchItem($0) })))
+    members.append(("results", distinct(result.items.map { searchItem($0) })))
     return members
   }
 
-  private static func searchItem(_ item: ExtendedSearchResult.Item) -> (key: String, value: JSON) {
+  private static func searchItem(_ item: ExtendedSearchResult.Item) -> Member {
     func updates(_ list: [ExtendedSearchResult.Update]) -> JSON {
       .array(
         list.map {
@@ -102,24 +102,24 @@ extension JSON {
       })
   }
 
-  private static func metadata(_ metadata: Metadata) -> [(key: String, value: JSON)] {
+  private static func metadata(_ metadata: Metadata) -> [Member] {
     let entries: JSON =
       switch metadata.content {
       case .changed(let names): .array(names.map { .bytes($0) })
       case .values(let list):
         .array(list.map { .object([("name", .bytes($0.name)), ("value", .optional($0.value))]) })
       }
-    return [("mailbox", .string(metadata.mailbox.description)), ("entries", entries)]
+    return [("mailbox", mailbox(metadata.mailbox)), ("entries", entries)]
   }
 
   private static func url(_ url: FetchedURL) -> JSON {
     switch url.content {
     case .data(let data): .object([("url", .bytes(url.url)), ("data", .optional(data))])
-    case .parts(let parts): .object([("url", .bytes(url.url)), ("parts", .object(parts.map { part($0) }))])
+    case .parts(let parts): .object([("url", .bytes(url.url)), ("parts", distinct(parts.map { part($0) }))])
     }
   }
 
-  private static func part(_ part: FetchedURL.Part) -> (key: String, value: JSON) {
+  private static func part(_ part: FetchedURL.Part) -> Member {
     switch part {
     case .structure(let structure): ("BODYPARTSTRUCTURE", self.structure(structure))
     case .body(let data): ("BODY", .optional(data))
@@ -129,13 +129,13 @@ extension JSON {
   }
 
   /// Extended data of LIST, where there is some.
-  static func listExtensions(_ listing: MailboxListing) -> [(key: String, value: JSON)] {
-    var members: [(key: String, value: JSON)] = []
+  static func listExtensions(_ listing: MailboxListing) -> [Member] {
+    var members: [Member] = []
     if listing.isXList { members.append(("xlist", .bool(true))) }
     if !listing.childInfo.isEmpty { members.append(("childInfo", .array(listing.childInfo.map { .string($0) }))) }
-    if let name = listing.oldName { members.append(("oldName", .string(name.description))) }
+    if let name = listing.oldName { members.append(("oldName", mailbox(name))) }
     if !listing.extended.isEmpty {
-      members.append(("extended", .object(listing.extended.map { (key: $0.name, value: .bytes($0.value)) })))
+      members.append(("extended", distinct(listing.extended.map { (key: $0.name, value: .bytes($0.value)) })))
     }
     return members
   }

@@ -27,37 +27,81 @@ extension JSON {
           ("destination", .string(destination.description)),
         ])
     case .modified(let set): return named("MODIFIED", [("messages", .string(set.description))])
+    case .badURL(let url): return named("BADURL", [("url", .string(url))])
+    case .referral(let url): return named("REFERRAL", [("url", .string(url))])
+    case .badEvent(let names): return named("BADEVENT", [("events", .array(names.map { .string($0) }))])
+    case .metadata(let code): return named("METADATA", metadataCode(code))
+    case .annotations(let code): return annotationsCode(code)
+    case .mailboxID(let id): return named("MAILBOXID", [("id", .string(id))])
+    case .noUpdate(let tag): return named("NOUPDATE", [("tag", .string(tag))])
+    case .urlMechanisms(let names): return named("URLMECH", [("mechanisms", .array(names.map { .string($0) }))])
+    case .inProgress(let tag, let done, let goal):
+      return named("INPROGRESS", [("tag", .optional(tag)), ("done", .optional(done)), ("goal", .optional(goal))])
+    case .maxConvertMessages(let count): return named("MAXCONVERTMESSAGES", [("value", .unsigned(UInt64(count)))])
+    case .maxConvertParts(let count): return named("MAXCONVERTPARTS", [("value", .unsigned(UInt64(count)))])
+    case .undefinedFilter(let name): return named("UNDEFINED-FILTER", [("filter", .string(name))])
+    case .messageLimit(let count, let last):
+      return named("MESSAGELIMIT", [("value", .unsigned(UInt64(count))), ("lastUID", .optional(last?.rawValue))])
     case .other(let name, let arguments): return named(name, [("arguments", .bytes(arguments))])
-    default:
-      // The name, and what follows it as it is on the wire.
-      let text = code.description
-      guard let space = text.firstIndex(of: " ") else { return named(text) }
-      return named(String(text[..<space]), [("arguments", .string(String(text[text.index(after: space)...])))])
+    case .alert, .parse, .readOnly, .readWrite, .tryCreate, .uidNotSticky, .noModSeq, .closed, .atom:
+      return named(code.description)
     }
+  }
+
+  private static func metadataCode(_ code: MetadataCode) -> [(String, JSON)] {
+    switch code {
+    case .longEntries(let size): [("kind", .string("LONGENTRIES")), ("value", .unsigned(size))]
+    case .maxSize(let size): [("kind", .string("MAXSIZE")), ("value", .unsigned(size))]
+    case .tooMany: [("kind", .string("TOOMANY"))]
+    case .noPrivate: [("kind", .string("NOPRIVATE"))]
+    }
+  }
+
+  private static func annotationsCode(_ code: AnnotationsCode) -> JSON {
+    func named(_ name: String, _ kind: String, private isPrivate: Bool? = nil, size: UInt64? = nil) -> JSON {
+      .object(
+        [("name", .string(name)), ("kind", .string(kind))] + (size.map { [("value", .unsigned($0))] } ?? [])
+          + (isPrivate.map { [("private", .bool($0))] } ?? []))
+    }
+    return switch code {
+    case .tooBig: named("ANNOTATE", "TOOBIG")
+    case .tooMany: named("ANNOTATE", "TOOMANY")
+    case .supported(let size, let isPrivate): named("ANNOTATIONS", "MAXSIZE", private: isPrivate, size: size)
+    case .readOnly(let isPrivate): named("ANNOTATIONS", "READ-ONLY", private: isPrivate)
+    case .none: named("ANNOTATIONS", "NONE")
+    }
+  }
+
+  /// The name as people read it; as on the wire where it does not decode.
+  static func mailbox(_ name: MailboxName) -> JSON { wireText(name.bytes, name.description) }
+
+  /// What `bytes` say to people, and the bytes where they are no text.
+  private static func wireText(_ bytes: [UInt8], _ text: String) -> JSON {
+    (try? UTF8Span(validating: bytes.span)) == nil ? .bytes(bytes) : .string(text)
   }
 
   static func capabilities(_ list: [Capability]) -> JSON { .array(list.map { .string($0.rawValue) }) }
 
-  static func listing(_ listing: MailboxListing) -> [(key: String, value: JSON)] {
+  static func listing(_ listing: MailboxListing) -> [Member] {
     [
       ("attributes", flags(listing.attributes)),
       ("delimiter", listing.delimiter.map { .string(String($0)) } ?? .null),
-      ("mailbox", .string(listing.name.description)),
+      ("mailbox", mailbox(listing.name)),
       ("mailboxRaw", .bytes(listing.name.bytes)),
     ] + listExtensions(listing)
   }
 
-  static func mailboxStatus(_ status: MailboxStatus) -> [(key: String, value: JSON)] {
+  static func mailboxStatus(_ status: MailboxStatus) -> [Member] {
     var items = StatusItem.allCases.compactMap { item in
       status[item].map { (key: item.rawValue, value: JSON.unsigned($0)) }
     }
     if status.appendLimit == AppendLimit.none { items.append(("APPENDLIMIT", .null)) }
     if let id = status.mailboxID { items.append(("MAILBOXID", .string(id))) }
     items += status.others.map { (key: $0.name, value: .bytes($0.value)) }
-    return [("mailbox", .string(status.mailbox.description)), ("items", .object(items))]
+    return [("mailbox", mailbox(status.mailbox)), ("items", distinct(items))]
   }
 
-  static func search(_ result: SearchResult) -> [(key: String, value: JSON)] {
+  static func search(_ result: SearchResult) -> [Member] {
     [
       ("ids", .array(result.numbers.map { .unsigned(UInt64($0)) })),
       ("modseq", result.modSeq.map { .unsigned($0.rawValue) } ?? .null),
@@ -66,15 +110,16 @@ extension JSON {
 
   static func id(_ fields: [IDField]?) -> JSON {
     guard let fields else { return .null }
-    return .object(fields.map { (key: $0.name, value: $0.value.map { .string($0) } ?? .null) })
+    return distinct(fields.map { (key: $0.name, value: .optional($0.value)) })
   }
 
-  static func namespaces(_ spaces: Namespaces) -> [(key: String, value: JSON)] {
+  static func namespaces(_ spaces: Namespaces) -> [Member] {
     func list(_ spaces: [Namespaces.Namespace]) -> JSON {
-      .array(
+      if spaces.isEmpty { return .null }
+      return .array(
         spaces.map { space in
           .object([
-            ("prefix", .string(space.prefix.description)),
+            ("prefix", mailbox(space.prefix)),
             ("delimiter", space.delimiter.map { .string(String($0)) } ?? .null),
             ("extensions", .array(space.extensions.map { namespaceExtension($0) })),
           ])
@@ -87,10 +132,11 @@ extension JSON {
 
   /// The items of a FETCH response, by their canonical names in upper case.
   static func fetchItems(_ attributes: [FetchAttribute]) -> JSON {
-    .object(attributes.map { item($0) })
+    distinct(attributes.map { item($0) })
   }
 
-  private static func item(_ attribute: FetchAttribute) -> (key: String, value: JSON) {
+  /// One item of a FETCH response.
+  static func item(_ attribute: FetchAttribute) -> Member {
     switch attribute {
     case .uid(let uid): ("UID", .unsigned(UInt64(uid.rawValue)))
     case .flags(let list): ("FLAGS", flags(list))
@@ -102,11 +148,11 @@ extension JSON {
       ("BINARY.SIZE[\(Section(part: part))]", .unsigned(size))
     case .preview(let text): ("PREVIEW", .optional(text))
     case .saveDate(let date): ("SAVEDATE", date.map { .string($0.iso8601) } ?? .null)
-    case .emailID(let id): ("EMAILID", id.map { .string($0) } ?? .null)
-    case .threadID(let id): ("THREADID", id.map { .string($0) } ?? .null)
+    case .emailID(let id): ("EMAILID", .optional(id))
+    case .threadID(let id): ("THREADID", .optional(id))
     case .gmailMessageID(let id): ("X-GM-MSGID", .unsigned(id))
     case .gmailThreadID(let id): ("X-GM-THRID", .unsigned(id))
-    case .gmailLabels(let labels): ("X-GM-LABELS", .array(labels.map { .string($0.description) }))
+    case .gmailLabels(let labels): ("X-GM-LABELS", .array(labels.map { wireText($0.bytes, $0.description) }))
     case .annotations(let list): ("ANNOTATION", annotations(list))
     case .bodyStructure(let body): ("BODYSTRUCTURE", structure(body))
     case .body(let body): ("BODY", structure(body))
@@ -117,12 +163,25 @@ extension JSON {
     }
   }
 
-  private static func upper(_ name: [UInt8]) -> String { String(decoding: name, as: UTF8.self).uppercased() }
+  private static func upper(_ name: [UInt8]) -> String { upper(key(name)) }
 
-  private static func sectionName(_ name: SectionName, _ origin: UInt32?) -> String {
+  /// ASCII letters in upper case, whatever the locale.
+  static func upper(_ text: String) -> String {
+    String(decoding: text.utf8.map { (0x61...0x7a).contains($0) ? $0 - 0x20 : $0 }, as: UTF8.self)
+  }
+
+  /// Bytes as a key, which must be a string: UTF-8, else each byte the character of that number.
+  static func key(_ bytes: [UInt8]) -> String {
+    if let text = String(validating: bytes, as: UTF8.self) { return text }
+    var text = String.UnicodeScalarView()
+    for byte in bytes { text.append(Unicode.Scalar(byte)) }
+    return String(text)
+  }
+
+  static func sectionName(_ name: SectionName, _ origin: UInt32?) -> String {
     let suffix = origin.map { "<\($0)>" } ?? ""
     return switch name {
-    case .body(let section): "BODY[\(section.description.uppercased())]\(suffix)"
+    case .body(let section): "BODY[\(upper(section.description))]\(suffix)"
     case .rfc822: "RFC822"
     case .rfc822Header: "RFC822.HEADER"
     case .rfc822Text: "RFC822.TEXT"
@@ -151,16 +210,18 @@ extension JSON {
   }
 
   private static func parameters(_ list: [BodyStructure.Parameter]) -> JSON {
-    .object(list.map { (key: String(decoding: $0.name, as: UTF8.self), value: .bytes($0.value)) })
+    if list.isEmpty { return .null }
+    return distinct(list.map { (key: key($0.name), value: .bytes($0.value)) })
   }
 
-  private static func extensionMembers(_ ext: BodyStructure.Extension?) -> [(key: String, value: JSON)] {
+  private static func extensionMembers(_ ext: BodyStructure.Extension?) -> [Member] {
     let disposition = ext?.disposition.map {
       JSON.object([("type", .bytes($0.type)), ("parameters", parameters($0.parameters))])
     }
+    let languages = ext?.languages ?? []
     return [
       ("disposition", disposition ?? .null),
-      ("language", ext.map { .array($0.languages.map { .bytes($0) }) } ?? .null),
+      ("language", languages.isEmpty ? .null : .array(languages.map { .bytes($0) })),
       ("location", .optional(ext?.location)),
     ]
   }
@@ -174,7 +235,7 @@ extension JSON {
           ("parameters", parameters(multipart.parameters)), ("parts", .array(multipart.parts.map { structure($0) })),
         ] + extensionMembers(multipart.ext))
     case .single(let part):
-      var members: [(key: String, value: JSON)] = [
+      var members: [Member] = [
         ("type", .bytes(part.type)), ("subtype", .bytes(part.subtype)), ("parameters", parameters(part.parameters)),
         ("id", .optional(part.id)), ("description", .optional(part.description)), ("encoding", .bytes(part.encoding)),
         ("octets", .unsigned(part.octets)),

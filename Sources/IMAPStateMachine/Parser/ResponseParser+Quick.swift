@@ -1,0 +1,231 @@
+/// The forms that nearly every response has, read without looking at anything twice. Whatever is of another form is left
+/// to the careful functions, which read the same bytes from the same place, so nothing depends on which of the two it was.
+extension ResponseParser {
+  /// What the quick look found, as positions and numbers. Positions count from the first unread byte.
+  struct QuickItem {
+    enum Kind: UInt8 {
+      /// Not of a form that is read here.
+      case other
+      case fetchBegin, exists, recent, expunge
+      case fetchEnd
+      case uid, flags, size, modSeq, date, envelope, bodyStructure, body
+      case section
+    }
+
+    var kind = Kind.other
+    /// How many bytes the event covers.
+    var length = 0
+    /// Where the value starts; it ends where the item does.
+    var start = 0
+    var number: UInt64 = 0
+  }
+
+  /// A line that starts with `* number`; anything else is other.
+  @inline(__always)
+  mutating func quickLine(_ bytes: Span<UInt8>) -> QuickItem {
+    var item = QuickItem()
+    if scanned != 0 || bytes.count < 12 { return item }
+    let first = bytes.paddedWord(at: 0)
+    guard first & 0xffff == 0x202a else { return item }
+    var index = 2
+    let (number, count) = leadingDigits(bytes.paddedWord(at: index))
+    if count == 0 || count == 8 { return item }
+    index &+= count
+    let word = bytes.paddedWord(at: index)
+    if word == keyword(" FETCH (") {
+      let end = bytes.firstLF(from: index)
+      // The careful look starts where this one ended.
+      scanned = end
+      if end >= bytes.count || end >= limits.line { return item }
+      responsePosition = offset
+      progress.items = 0
+      progress.isUID = false
+      item.kind = .fetchBegin
+      item.length = index &+ 8
+      progress.lineEnd = end &+ 1 &- item.length
+      scanned = 0
+      phase = .item
+    } else if word == keyword(" EXISTS\r"), index &+ 8 < bytes.count, bytes[index &+ 8] == 0x0a {
+      item.kind = .exists
+      item.length = index &+ 9
+    } else if word == keyword(" EXPUNGE"), bytes.paddedWord(at: index &+ 8) & 0xffff == 0x0a0d, number != 0 {
+      item.kind = .expunge
+      item.length = index &+ 10
+    } else if word == keyword(" RECENT\r"), index &+ 8 < bytes.count, bytes[index &+ 8] == 0x0a {
+      item.kind = .recent
+      item.length = index &+ 9
+    } else {
+      return item
+    }
+    if item.length > limits.line { return QuickItem() }
+    responsePosition = offset
+    item.number = UInt64(number)
+    return item
+  }
+
+  /// The next item of a FETCH response, or its end, on a line that is all here.
+  @inline(__always)
+  mutating func quickItem(_ bytes: Span<UInt8>) -> QuickItem {
+    var item = QuickItem()
+    var scanner = Scanner(bytes, at: 0, lineEnd: progress.lineEnd, limits)
+    if scanner.eat(UInt8(ascii: ")")) {
+      guard scanner.eat(0x0d), scanner.eat(0x0a), scanner.index == progress.lineEnd else { return item }
+      item.kind = .fetchEnd
+      item.length = scanner.index
+      return item
+    }
+    _ = scanner.eat(0x20)
+    if progress.items >= limits.fetchItems { return item }
+    let word = bytes.paddedWord(at: scanner.index)
+    if word & 0xffff_ffff == keyword("UID ") {
+      scanner.index &+= 4
+      guard let number = scanner.number(), number != 0 else { return item }
+      item.number = UInt64(number)
+      item.kind = .uid
+    } else if word & 0xff_ffff_ffff_ffff == keyword("FLAGS (") {
+      item.start = scanner.index &+ 6
+      scanner.index = bytes.firstNotFlag(from: item.start &+ 1)
+      guard scanner.eat(UInt8(ascii: ")")) else { return item }
+      item.kind = .flags
+    } else {
+      return quickLongItem(&scanner, word)
+    }
+    return finished(item, scanner)
+  }
+
+  /// The items whose names are longer.
+  private mutating func quickLongItem(_ scanner: inout Scanner, _ word: UInt64) -> QuickItem {
+    var item = QuickItem()
+    let start = scanner.index
+    switch word {
+    case keyword("RFC822.S"):
+      guard scanner.bytes.paddedWord(at: start &+ 4) == keyword("22.SIZE ") else { return item }
+      scanner.index = start &+ 12
+      guard let number = scanner.number() else { return item }
+      item.number = UInt64(number)
+      item.kind = .size
+    case keyword("INTERNAL"):
+      guard scanner.bytes.paddedWord(at: start &+ 6) == keyword("ALDATE \"") else { return item }
+      scanner.index = start &+ 41
+      guard scanner.eat(0x22) else { return item }
+      item.start = start &+ 14
+      item.kind = .date
+    case keyword("ENVELOPE"):
+      scanner.index = start &+ 8
+      guard scanner.eat(0x20) else { return item }
+      item.start = scanner.index
+      item.kind = .envelope
+      return item
+    case keyword("BODYSTRU"):
+      guard scanner.bytes.paddedWord(at: start &+ 6) == keyword("RUCTURE ") else { return item }
+      scanner.index = start &+ 14
+      item.start = scanner.index
+      guard scanner.peek == UInt8(ascii: "("), scanner.skipList(nesting: limits.nesting) else { return item }
+      item.kind = .bodyStructure
+    case keyword("MODSEQ ("):
+      scanner.index = start &+ 8
+      let (value, count) = leadingDigits(scanner.bytes.paddedWord(at: scanner.index))
+      scanner.index &+= count
+      guard count > 0, count < 8, scanner.eat(UInt8(ascii: ")")) else { return item }
+      item.number = UInt64(value)
+      item.kind = .modSeq
+    default:
+      if word & 0xff_ffff_ffff == keyword("BODY[") { return quickSection(&scanner) }
+      return item
+    }
+    return finished(item, scanner)
+  }
+
+  /// `BODY[...] {n}` at the end of its line.
+  private mutating func quickSection(_ scanner: inout Scanner) -> QuickItem {
+    var item = QuickItem()
+    item.start = scanner.index &+ 5
+    scanner.index = scanner.bytes.firstSectionSpecial(from: item.start)
+    let close = scanner.index
+    guard scanner.eat(UInt8(ascii: "]")), scanner.eat(0x20), scanner.eat(UInt8(ascii: "{")),
+      let count = scanner.number(), scanner.eat(UInt8(ascii: "}")), scanner.eat(0x0d), scanner.eat(0x0a),
+      scanner.index == progress.lineEnd, UInt64(count) <= limits.literal
+    else { return item }
+    item.kind = .section
+    item.length = scanner.index
+    item.number = UInt64(count) << 32 | UInt64(close)
+    progress.items &+= 1
+    progress.lineEnd = 0
+    progress.scanned = 0
+    return item
+  }
+
+  /// Takes note of an item that ended where it should; other where something is glued to it.
+  @inline(__always)
+  private mutating func finished(_ item: QuickItem, _ scanner: borrowing Scanner) -> QuickItem {
+    guard scanner.peek == 0x20 || scanner.peek == UInt8(ascii: ")"), scanner.end <= limits.line else {
+      return QuickItem()
+    }
+    var item = item
+    item.length = scanner.index
+    progress.items &+= 1
+    progress.lineEnd = scanner.end &- scanner.index
+    return item
+  }
+
+  /// The event for what the quick look found.
+  @_lifetime(&input)
+  @inline(__always)
+  mutating func quickEvent(_ input: inout ReceiveBuffer, _ item: QuickItem) -> ResponseEvent {
+    report(&input, item.length)
+    switch item.kind {
+    case .fetchBegin: return .fetchBegin(SequenceNumber(rawValue: UInt32(truncatingIfNeeded: item.number)))
+    case .exists: return .untagged(.exists(UInt32(truncatingIfNeeded: item.number)))
+    case .recent: return .untagged(.recent(UInt32(truncatingIfNeeded: item.number)))
+    case .expunge:
+      return .untagged(.expunge(SequenceNumber(rawValue: UInt32(truncatingIfNeeded: item.number))))
+    case .fetchEnd:
+      phase = .idle
+      return .fetchEnd
+    case .uid: return .fetchAttribute(.uid(UID(rawValue: UInt32(truncatingIfNeeded: item.number))))
+    case .flags:
+      return .fetchAttribute(.flags(FlagListView(list: input.reportedBytes.extracting(item.start..<item.length))))
+    case .size: return .fetchAttribute(.rfc822Size(item.number))
+    case .modSeq: return .fetchAttribute(.modSeq(ModSeq(rawValue: item.number)))
+    case .date, .section: return quickRareEvent(&input, item)
+    case .bodyStructure, .body:
+      let value = input.reportedBytes.extracting(item.start..<item.length)
+      return .fetchAttribute(.bodyStructure(BodyStructureView(value, nesting: limits.nesting)))
+    case .other, .envelope: return .needMoreInput
+    }
+  }
+
+  @_lifetime(&input)
+  private mutating func quickRareEvent(_ input: inout ReceiveBuffer, _ item: QuickItem) -> ResponseEvent {
+    let bytes = input.reportedBytes
+    if item.kind == .date {
+      let value = bytes.extracting(item.start &+ 1..<item.length &- 1)
+      if let date = InternalDate(value) {
+        return .fetchAttribute(.internalDate(date))
+      }
+      let name = item.start &- 13
+      return .fetchAttribute(
+        .invalid(
+          name: ByteView(bytes.extracting(name..<name &+ 12)),
+          value: ByteView(bytes.extracting(item.start..<item.length)),
+          ParseError(.invalidValue, offset: offset &+ item.start)))
+    }
+    phase = .literal
+    remaining = item.number >> 32
+    let name = item.start &- 5
+    let close = Int(item.number & 0xffff_ffff)
+    let specification = close == item.start ? 0..<0 : 5..<close &- name
+    let section = SectionView(
+      bytes.extracting(name..<close &+ 1), .body, specification: specification, origin: nil)
+    return .literalBegin(section, LiteralHeader(byteCount: remaining))
+  }
+
+  /// Where the fields of an ENVELOPE lie that starts at `start`, and the end of the item; nil for the careful look.
+  mutating func quickEnvelope(_ bytes: Span<UInt8>, at start: Int, _ length: inout Int) -> EnvelopeLayout? {
+    var scanner = Scanner(bytes, at: start, lineEnd: progress.lineEnd, limits)
+    guard let layout = EnvelopeLayout(&scanner, nesting: limits.nesting) else { return nil }
+    let item = finished(QuickItem(kind: .envelope), scanner)
+    length = item.length
+    return item.kind == .envelope ? layout : nil
+  }
+}

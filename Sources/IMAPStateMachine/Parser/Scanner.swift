@@ -1,0 +1,231 @@
+/// Where a string's content lies, in eight bytes. Positions are below 2^31: ``ParserLimits/countable`` bounds every value.
+struct PackedToken: BitwiseCopyable {
+  private var start: UInt32
+  /// The highest bit says whether there are escapes.
+  private var endAndEscapes: UInt32
+
+  /// NIL, or a field that is not there.
+  static var missing: PackedToken { PackedToken(start: .max, endAndEscapes: 0) }
+  /// What ``Scanner`` returns where it gives up.
+  static var failed: PackedToken { PackedToken(start: .max, endAndEscapes: 1) }
+
+  @inline(__always)
+  init(_ start: Int, _ end: Int, hasEscapes: Bool) {
+    self.start = UInt32(truncatingIfNeeded: start)
+    endAndEscapes = UInt32(truncatingIfNeeded: end) | (hasEscapes ? 1 << 31 : 0)
+  }
+
+  @inline(__always)
+  private init(start: UInt32, endAndEscapes: UInt32) {
+    self.start = start
+    self.endAndEscapes = endAndEscapes
+  }
+
+  init(_ range: Range<Int>) { self.init(range.lowerBound, range.upperBound, hasEscapes: false) }
+
+  init(_ token: StringToken?) {
+    if let token {
+      self.init(token.range.lowerBound, token.range.upperBound, hasEscapes: token.hasEscapes)
+    } else {
+      self = .missing
+    }
+  }
+
+  var isMissing: Bool { start == .max }
+  var isFailed: Bool { start == .max && endAndEscapes != 0 }
+  var hasEscapes: Bool { endAndEscapes >> 31 != 0 }
+  var lowerBound: Int { Int(start) }
+  var upperBound: Int { Int(endAndEscapes & 0x7fff_ffff) }
+  var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
+  var isEmpty: Bool { lowerBound == upperBound }
+
+  /// The same token seen from `base` bytes further on.
+  @inline(__always)
+  func moved(by base: Int) -> PackedToken {
+    isMissing ? self : PackedToken(lowerBound &- base, upperBound &- base, hasEscapes: hasEscapes)
+  }
+
+  /// An owned copy of the content; nil where it is missing.
+  func copy(_ bytes: Span<UInt8>) -> [UInt8]? {
+    isMissing ? nil : StringView(bytes, self).copy()
+  }
+}
+
+extension StringView {
+  /// The content of `token`; nil where it is missing.
+  @_lifetime(copy bytes)
+  @inline(__always)
+  static func optional(_ bytes: Span<UInt8>, _ token: PackedToken) -> StringView? {
+    if token.isMissing { return nil }
+    return StringView(bytes, token)
+  }
+}
+
+/// Reads the forms that servers nearly always send: single spaces, quoted strings, literals in their plain form, NIL in
+/// upper case. It gives up on anything else, without an error, and the caller reads the same bytes again by ``Cursor``,
+/// which takes all that servers are known to send.
+struct Scanner: ~Escapable {
+  let bytes: Span<UInt8>
+  var index: Int
+  /// Behind the last byte that may be read: the line's end while a response is framed.
+  private(set) var end: Int
+  /// Whether `end` is the end of a line, which moves to that of the next one behind a literal.
+  private let endIsLine: Bool
+
+  /// The longest literal that is read.
+  private let longestLiteral: Int
+
+  /// Reads a line of `bytes`, which are what has arrived.
+  @_lifetime(copy bytes)
+  @inline(__always)
+  init(_ bytes: Span<UInt8>, at index: Int, lineEnd: Int, _ limits: borrowing ParserLimits) {
+    longestLiteral = limits.bufferedLiteral
+    self.bytes = bytes
+    self.index = index
+    end = lineEnd
+    endIsLine = true
+  }
+
+  /// Reads a value that is all here.
+  @_lifetime(copy value)
+  @inline(__always)
+  init(_ value: Span<UInt8>, at index: Int = 0) {
+    longestLiteral = .max
+    bytes = value
+    self.index = index
+    end = value.count
+    endIsLine = false
+  }
+
+  @inline(__always)
+  var peek: UInt8 { index < end ? bytes[index] : 0 }
+
+  /// Steps over `byte` if it is next.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func eat(_ byte: UInt8) -> Bool {
+    if peek != byte { return false }
+    index &+= 1
+    return true
+  }
+
+  /// A number below 10^8; nil for more digits and for none.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func number() -> UInt32? {
+    let (value, count) = leadingDigits(bytes.paddedWord(at: index))
+    if count == 0 || count == 8 { return nil }
+    index &+= count
+    return value
+  }
+
+  /// A string or NIL.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func nstring() -> PackedToken {
+    switch peek {
+    case 0x22: return quoted()
+    case UInt8(ascii: "N"): return eatNIL() ? .missing : .failed
+    case UInt8(ascii: "{"): return literal()
+    default: return .failed
+    }
+  }
+
+  /// Whether NIL was next. What is behind it is not looked at.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func eatNIL() -> Bool {
+    if bytes.paddedWord(at: index) & 0xff_ffff != keyword("NIL") { return false }
+    index &+= 3
+    return true
+  }
+
+  /// A quoted string, whose opening quote is next. As ``Cursor/quoted()``.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func quoted() -> PackedToken {
+    let start = index &+ 1
+    var close = bytes.firstQuoteOrBackslash(from: start, to: end)
+    let next = close &+ 1
+    if next < end, bytes[close] == 0x22, bytes[next] == 0x20 || bytes[next] == 0x29 {
+      index = next
+      return PackedToken(start, close, hasEscapes: false)
+    }
+    var hasEscapes = false
+    close = closingQuote(from: close, &hasEscapes)
+    if close >= end { return .failed }
+    index = close &+ 1
+    return PackedToken(start, close, hasEscapes: hasEscapes)
+  }
+
+  /// The closing quote of a string, from its first quote or backslash on; `end` where there is none.
+  private func closingQuote(from first: Int, _ hasEscapes: inout Bool) -> Int {
+    var index = first
+    while index < end {
+      if bytes[index] == 0x5c {
+        hasEscapes = true
+        index &+= 2
+      } else {
+        let next = index &+ 1
+        if next >= end || ByteClass(of: bytes[next]).contains(.afterQuote) { return index }
+        index = next
+      }
+      index = bytes.firstQuoteOrBackslash(from: min(index, end), to: end)
+    }
+    return end
+  }
+
+  /// A literal, whose brace is next and whose bytes are all here.
+  @inline(never)
+  @_lifetime(self: copy self)
+  mutating func literal() -> PackedToken {
+    index &+= 1
+    guard let count = number(), eat(UInt8(ascii: "}")), eat(0x0d), eat(0x0a), Int(count) <= bytes.count &- index,
+      Int(count) <= longestLiteral
+    else { return .failed }
+    if endIsLine {
+      if index != end { return .failed }
+      let lineFeed = bytes.firstLF(from: index &+ Int(count))
+      if lineFeed >= bytes.count { return .failed }
+      end = lineFeed &+ 1
+    }
+    let start = index
+    index &+= Int(count)
+    return PackedToken(start, index, hasEscapes: false)
+  }
+
+  /// Whether a parenthesised list, which is next, was stepped over. No deeper than `nesting`.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func skipList(nesting: Int) -> Bool {
+    var depth = 0
+    while index < end {
+      switch bytes[index] {
+      case UInt8(ascii: "("):
+        depth &+= 1
+        if depth > nesting { return false }
+        index &+= 1
+      case UInt8(ascii: ")"):
+        depth &-= 1
+        index &+= 1
+        if depth <= 0 { return depth == 0 }
+      case 0x22:
+        if quoted().isFailed { return false }
+      case 0x20:
+        index &+= 1
+      case UInt8(ascii: "N") where bytes.paddedWord(at: index) & 0xff_ffff == keyword("NIL"):
+        // What is glued to it is read as a token of its own, which changes nothing.
+        index &+= 3
+      case UInt8(ascii: "{"):
+        if literal().isFailed { return false }
+      case UInt8(ascii: "~"):
+        return false
+      default:
+        let start = index
+        while index < end, ByteClass(of: bytes[index]).contains(.token) { index &+= 1 }
+        if index == start { return false }
+      }
+    }
+    return false
+  }
+}

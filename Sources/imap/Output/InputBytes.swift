@@ -1,0 +1,50 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+private let systemRead: @Sendable (Int32, UnsafeMutableRawPointer?, Int) -> Int = { unsafe read($0, $1, $2) }
+
+/// A file, or standard input, read as its bytes come: what writes into a pipe need not close it to be heard.
+struct InputBytes: ~Copyable {
+  private let descriptor: Int32
+  private let mustClose: Bool
+
+  /// Opens `path`; nil is standard input.
+  init(_ path: String?) throws(Failure) {
+    guard let path else {
+      descriptor = STDIN_FILENO
+      mustClose = false
+      return
+    }
+    descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    mustClose = true
+    if descriptor < 0 { throw Failure(.file, "cannot read \(path): \(Self.reason(errno))") }
+  }
+
+  deinit { if mustClose, descriptor >= 0 { close(descriptor) } }
+
+  /// What is there, at most `count` bytes; empty at the end.
+  func next(_ count: Int) throws(Failure) -> [UInt8] {
+    while true {
+      var failure: Int32 = 0
+      let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+        let result = unsafe systemRead(descriptor, UnsafeMutableRawPointer(buffer.baseAddress), count)
+        initialized = max(0, result)
+        if result < 0 { failure = errno }
+      }
+      switch failure {
+      case 0: return bytes
+      case EINTR: continue
+      case EAGAIN:
+        // Somebody who shares the terminal or pipe has made it non-blocking.
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        _ = unsafe poll(&waiting, 1, -1)
+      default: throw Failure(.file, "cannot read the input: \(Self.reason(failure))")
+      }
+    }
+  }
+
+  private static func reason(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
+}
