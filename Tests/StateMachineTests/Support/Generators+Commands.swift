@@ -2,9 +2,7 @@
 
 /// Random commands of every kind that change no state, each in the one form that writing and reading gives back.
 extension Generator {
-  mutating func modSeq() -> ModSeq { ModSeq(rawValue: random.next() >> 1) }
-  mutating func number() -> UInt32 { UInt32(1 + below(4_294_967_295)) }
-  mutating func atom() -> String { ["X-A", "b.c", "D1", "[e", "x!"][below(5)] }
+  mutating func commandAtom() -> String { ["X-A", "b.c", "D1", "[e", "x!"][below(5)] }
   mutating func nonEmpty<Value>(_ count: Int = 3, _ make: (inout Generator) -> Value) -> [Value] {
     (0...below(count)).map { _ in make(&self) }
   }
@@ -13,10 +11,10 @@ extension Generator {
   /// The same, the empty name INBOX in one case only.
   mutating func anySet<Number: MessageNumber>() -> MessageSet<Number> { chance(6) ? .savedResult : set() }
   mutating func finiteSet<Number: MessageNumber>() -> MessageSet<Number> {
-    MessageSet(ranges: nonEmpty { .init(MessageBound($0.number()), MessageBound($0.number())) })
+    MessageSet(ranges: nonEmpty { .init(MessageBound($0.positive()), MessageBound($0.positive())) })
   }
   mutating func anyReference() -> MessageReference { chance(2) ? .uids(anySet()) : .sequence(anySet()) }
-  mutating func window() -> SearchWindow { SearchWindow(number(), number(), fromEnd: chance(2)) }
+  mutating func window() -> SearchWindow { SearchWindow(positive(), positive(), fromEnd: chance(2)) }
 
   mutating func argument(depth: Int = 0) -> CommandArgument {
     switch below(depth > 3 ? 6 : 7) {
@@ -47,15 +45,15 @@ extension Generator {
   mutating func anySearchKey(depth: Int = 0) -> SearchKey {
     switch below(depth > 5 ? 20 : 24) {
     case 0...4: searchKey(depth: depth)
-    case 5: .older(number())
-    case 6: .younger(number())
+    case 5: .older(positive())
+    case 6: .younger(positive())
     case 7: chance(2) ? .savedBefore(day()) : .savedOn(day())
     case 8: .savedSince(day())
     case 9: .saveDateSupported
-    case 10: chance(2) ? .emailID(atom()) : .threadID(atom())
-    case 11: .filter(atom())
+    case 10: chance(2) ? .emailID(commandAtom()) : .threadID(commandAtom())
+    case 11: .filter(commandAtom())
     case 12: .annotation(entry: stringBytes(), attribute: stringBytes(), value: optionalBytes())
-    case 13: chance(2) ? .uidAfter(UID(rawValue: number())) : .uidBefore(UID(rawValue: number()))
+    case 13: chance(2) ? .uidAfter(UID(rawValue: positive())) : .uidBefore(UID(rawValue: positive()))
     case 14: .gmailRaw(text())
     case 15: chance(2) ? .gmailMessageID(random.next()) : .gmailThreadID(random.next())
     case 16: .gmailLabel(label())
@@ -72,11 +70,11 @@ extension Generator {
   mutating func label() -> GmailLabel { chance(3) ? "\\Inbox" : GmailLabel(text()) }
 
   mutating func anyFetchItem() -> FetchItem {
-    let part = list(upTo: 3) { $0.number() }
+    let part = list(upTo: 3) { $0.positive() }
     switch below(12) {
     case 0...3: return fetchItem()
     case 4:
-      return .binary(part, peek: chance(2), partial: chance(2) ? nil : PartialRange(offset: number(), count: number()))
+      return .binary(part, peek: chance(2), partial: chance(2) ? nil : PartialRange(offset: positive(), count: positive()))
     case 5: return .binarySize(part)
     case 6: return .preview(lazy: chance(2))
     case 7: return [.saveDate, .emailID, .threadID][below(3)]
@@ -93,7 +91,7 @@ extension Generator {
       switch $0.below(8) {
       case 0: .partial($0.window())
       case 1: .update($0.chance(2) ? [] : $0.nonEmpty { $0.anyFetchItem() })
-      case 2: .other(name: $0.atom(), value: $0.optionValue())
+      case 2: .other(name: $0.commandAtom(), value: $0.optionValue())
       default: [.min, .max, .all, .count, .save, .context, .relevancy][$0.below(7)]
       }
     }
@@ -118,13 +116,13 @@ extension Generator {
         ? []
         : [.subscribed]
           + list(upTo: 3) {
-            [.remote, .recursiveMatch, .specialUse, .other(name: $0.atom(), value: $0.optionValue())][$0.below(4)]
+            [.remote, .recursiveMatch, .specialUse, .other(name: $0.commandAtom(), value: $0.optionValue())][$0.below(4)]
           },
       returning: list(upTo: 3) {
         switch $0.below(6) {
         case 0: .status(Array(StatusItem.allCases.shuffled(using: &$0.random).prefix(1 + $0.below(4))))
         case 1: .metadata($0.nonEmpty { $0.stringBytes() })
-        case 2: .other(name: $0.atom(), value: $0.optionValue())
+        case 2: .other(name: $0.commandAtom(), value: $0.optionValue())
         default: [.subscribed, .children, .specialUse, .myRights][$0.below(4)]
         }
       }, extended: chance(4))
@@ -136,8 +134,8 @@ extension Generator {
       request.messages = [request.messages[0]]
       request.replacing =
         chance(2)
-        ? .uid(chance(3) ? nil : UID(rawValue: number()))
-        : .sequence(chance(3) ? nil : SequenceNumber(rawValue: number()))
+        ? .uid(chance(3) ? nil : UID(rawValue: positive()))
+        : .sequence(chance(3) ? nil : SequenceNumber(rawValue: positive()))
     }
     return request
   }
@@ -222,7 +220,7 @@ extension Generator {
           qResync: chance(2)
             ? nil
             : QResyncParameters(
-              uidValidity: number(), modSeq: ModSeq(rawValue: UInt64(number())),
+              uidValidity: positive(), modSeq: ModSeq(rawValue: UInt64(positive())),
               knownUIDs: chance(2) ? nil : finiteSet(),
               sequenceMatch: chance(2) ? nil : .init(sequence: finiteSet(), uids: finiteSet())), annotate: chance(2)))
     case 8: .notify(notifyRequest())
@@ -231,7 +229,7 @@ extension Generator {
     case 11:
       .applePushService(
         ApplePushRequest(
-          version: number(), accountID: text(), deviceToken: text(), subtopic: text(),
+          version: positive(), accountID: text(), deviceToken: text(), subtopic: text(),
           mailboxes: nonEmpty { $0.mailbox() }))
     case 12: .proxyAuth(user: text())
     default: .other(GenericCommand(chance(3) ? "UID XFOO" : "XBAR", list(upTo: 5) { $0.argument() }))
@@ -250,12 +248,12 @@ extension Generator {
     case 4: return .getQuota(root: stringBytes())
     case 5: return .getQuotaRoot(mailbox())
     case 6:
-      return .setQuota(root: stringBytes(), list(upTo: 3) { QuotaLimit($0.atom(), $0.random.next() >> 1) })
+      return .setQuota(root: stringBytes(), list(upTo: 3) { QuotaLimit($0.commandAtom(), $0.random.next() >> 1) })
     case 7:
       return .getMetadata(
         mailbox(), entries: nonEmpty { $0.stringBytes() },
         MetadataOptions(
-          maximumSize: chance(2) ? nil : number(), depth: chance(2) ? nil : [.zero, .one, .infinity][below(3)]))
+          maximumSize: chance(2) ? nil : positive(), depth: chance(2) ? nil : [.zero, .one, .infinity][below(3)]))
     case 8:
       return .setMetadata(
         mailbox(), nonEmpty { Metadata.Entry(name: $0.stringBytes(), value: $0.optionalBytes()) })
@@ -263,14 +261,14 @@ extension Generator {
       return .getAnnotation(
         mailbox: mailbox(), entries: nonEmpty { $0.stringBytes() }, attributes: nonEmpty { $0.stringBytes() })
     case 10: return .setAnnotation(mailbox: mailbox(), nonEmpty { $0.annotation() })
-    case 11: return .generateURLAuth(nonEmpty { URLAuthRequest($0.text(), mechanism: $0.atom()) })
+    case 11: return .generateURLAuth(nonEmpty { URLAuthRequest($0.text(), mechanism: $0.commandAtom()) })
     case 12:
       return .fetchURLs(
         nonEmpty {
           URLFetchRequest(
             $0.text(), $0.chance(2) ? nil : $0.list(upTo: 3) { URLFetchRequest.Item.allCases[$0.below(3)] })
         })
-    default: return chance(3) ? .resetKey(nil) : .resetKey(mailbox(), mechanisms: list(upTo: 2) { $0.atom() })
+    default: return chance(3) ? .resetKey(nil) : .resetKey(mailbox(), mechanisms: list(upTo: 2) { $0.commandAtom() })
     }
   }
 
@@ -283,8 +281,8 @@ extension Generator {
     case 4:
       return .multiSearch(
         MultiSearch(in: list(upTo: 3) { $0.filter() }, anySearchKey(), charset: "UTF-8", returning: returnOptions()))
-    case 5: return .cancelUpdate(tags: nonEmpty { "A\($0.number())" })
-    case 6: return .uidBatches(size: number(), batches: chance(2) ? nil : 5...number() / 2 + 5)
+    case 5: return .cancelUpdate(tags: nonEmpty { "A\($0.positive())" })
+    case 6: return .uidBatches(size: positive(), batches: chance(2) ? nil : 5...positive() / 2 + 5)
     case 7, 8:
       let messages = anyReference()
       let isUID = if case .uids = messages { true } else { false }
