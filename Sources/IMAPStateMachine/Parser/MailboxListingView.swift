@@ -52,7 +52,7 @@ public struct MailboxListingView: ~Escapable {
       name = StringView(line, PackedToken(start..<scanner.index))
     }
     guard scanner.eat(0x0d), scanner.eat(0x0a), scanner.index == line.count else { return nil }
-    attributes = FlagListView(list: line.extracting(7...close))
+    attributes = FlagListView(line.extracting(0...close), plainAt: 7)
     delimiter = character
     extended = ListExtensionView(Cursor(line, at: line.count))
     self.encoding = encoding

@@ -202,7 +202,7 @@ extension ResponseParser {
       return .fetchEnd
     case .uid: return .fetchAttribute(.uid(UID(rawValue: UInt32(truncatingIfNeeded: item.number))))
     case .flags:
-      return .fetchAttribute(.flags(FlagListView(list: input.reportedBytes.extracting(item.start..<item.length))))
+      return .fetchAttribute(.flags(FlagListView(input.reportedBytes, plainAt: item.start)))
     case .size: return .fetchAttribute(.rfc822Size(item.number))
     case .modSeq: return .fetchAttribute(.modSeq(ModSeq(rawValue: item.number)))
     case .list:
