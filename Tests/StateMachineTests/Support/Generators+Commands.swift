@@ -74,7 +74,8 @@ extension Generator {
     switch below(12) {
     case 0...3: return fetchItem()
     case 4:
-      return .binary(part, peek: chance(2), partial: chance(2) ? nil : PartialRange(offset: positive(), count: positive()))
+      return .binary(
+        part, peek: chance(2), partial: chance(2) ? nil : PartialRange(offset: positive(), count: positive()))
     case 5: return .binarySize(part)
     case 6: return .preview(lazy: chance(2))
     case 7: return [.saveDate, .emailID, .threadID][below(3)]
@@ -116,7 +117,8 @@ extension Generator {
         ? []
         : [.subscribed]
           + list(upTo: 3) {
-            [.remote, .recursiveMatch, .specialUse, .other(name: $0.commandAtom(), value: $0.optionValue())][$0.below(4)]
+            [.remote, .recursiveMatch, .specialUse, .other(name: $0.commandAtom(), value: $0.optionValue())][
+              $0.below(4)]
           },
       returning: list(upTo: 3) {
         switch $0.below(6) {
