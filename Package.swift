@@ -51,8 +51,12 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: withLifetimes),
+    // What fuzzers run, and tests replay. Tests/Fuzz is a package of its own that compiles the same sources.
+    .target(
+      name: "FuzzBodies", dependencies: ["IMAPStateMachine"], path: "Tests/Fuzz/Sources/FuzzBodies",
+      swiftSettings: common),
     .testTarget(
-      name: "StateMachineTests", dependencies: ["IMAPStateMachine"], exclude: ["Transcripts"],
+      name: "StateMachineTests", dependencies: ["IMAPStateMachine", "FuzzBodies"], exclude: ["Transcripts"],
       swiftSettings: withLifetimes),
     .testTarget(
       name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL"],

@@ -1,0 +1,38 @@
+import IMAPStateMachine
+
+/// Mailbox names: what is written is read as the same text, and what cannot be read keeps its bytes.
+enum NamesBody {
+  static func run(_ input: inout FuzzInput) throws(FuzzFailure) {
+    let choice = input.byte()
+    let bytes = input.rest()
+    if choice & 1 == 0 { try wire(bytes) } else { try text(String(decoding: bytes, as: UTF8.self)) }
+  }
+
+  private static func wire(_ bytes: [UInt8]) throws(FuzzFailure) {
+    for encoding in [MailboxName.Encoding.modifiedUTF7, .utf8] {
+      let name = MailboxName(wire: bytes, encoding: encoding)
+      try require(isSame(name.bytes, bytes), "bytes of \(name.bytes)")
+      let shown = name.description
+      try require(MailboxName(wire: name.bytes, encoding: encoding) == name, "\(shown.debugDescription) is not itself")
+      // Showing, and what is written for the text that is shown, end there.
+      let rewritten = MailboxName(shown)
+      try require(rewritten.description == shown, "\(shown.debugDescription) became \(rewritten.description.debugDescription)")
+    }
+    let label = GmailLabel(wire: bytes)
+    try require(label.bytes == bytes && GmailLabel(label.description).description == label.description, "label")
+  }
+
+  private static func text(_ text: String) throws(FuzzFailure) {
+    let name = MailboxName(text)
+    try require(name.bytes.allSatisfy { (0x20...0x7e).contains($0) }, "\(name.bytes) is not printable ASCII")
+    try require(
+      name.description == text || name == .inbox && text.count == 5,
+      "\(text.debugDescription) became \(name.description.debugDescription)")
+    try require(MailboxName(wire: name.bytes) == name, "the wire's form of \(text.debugDescription)")
+  }
+
+  /// INBOX is the same in any case.
+  private static func isSame(_ name: [UInt8], _ wire: [UInt8]) -> Bool {
+    name == wire || name == Array("INBOX".utf8) && String(decoding: wire, as: UTF8.self).uppercased() == "INBOX"
+  }
+}
