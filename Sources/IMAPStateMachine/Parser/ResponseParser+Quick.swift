@@ -10,8 +10,9 @@ extension ResponseParser {
       /// LIST or LSUB without literals, whole.
       case list
       case fetchEnd
-      case uid, flags, size, modSeq, date, envelope, bodyStructure, body
-      case section
+      case uid, flags, size, modSeq, date, section
+      /// Only where the value starts is known.
+      case envelope, bodyStructure, body
     }
 
     var kind = Kind.other
@@ -124,9 +125,9 @@ extension ResponseParser {
       item.kind = .size
     case keyword("INTERNAL"):
       guard scanner.bytes.paddedWord(at: start &+ 6) == keyword("ALDATE \"") else { return item }
-      scanner.index = start &+ 41
+      scanner.index = start &+ 40
       guard scanner.eat(0x22) else { return item }
-      item.start = start &+ 14
+      item.start = start &+ 13
       item.kind = .date
     case keyword("ENVELOPE"):
       scanner.index = start &+ 8
@@ -138,8 +139,8 @@ extension ResponseParser {
       guard scanner.bytes.paddedWord(at: start &+ 6) == keyword("RUCTURE ") else { return item }
       scanner.index = start &+ 14
       item.start = scanner.index
-      guard scanner.peek == UInt8(ascii: "("), scanner.skipList(nesting: limits.nesting) else { return item }
       item.kind = .bodyStructure
+      return item
     case keyword("MODSEQ ("):
       scanner.index = start &+ 8
       let (value, count) = leadingDigits(scanner.bytes.paddedWord(at: scanner.index))
@@ -149,6 +150,10 @@ extension ResponseParser {
       item.kind = .modSeq
     default:
       if word & 0xff_ffff_ffff == keyword("BODY[") { return quickSection(&scanner) }
+      if word & 0xffff_ffff_ffff == keyword("BODY (") {
+        item.start = start &+ 5
+        item.kind = .body
+      }
       return item
     }
     return finished(item, scanner)
@@ -175,7 +180,7 @@ extension ResponseParser {
 
   /// Takes note of an item that ended where it should; other where something is glued to it.
   @inline(__always)
-  private mutating func finished(_ item: QuickItem, _ scanner: borrowing Scanner) -> QuickItem {
+  mutating func finished(_ item: QuickItem, _ scanner: borrowing Scanner) -> QuickItem {
     guard scanner.peek == 0x20 || scanner.peek == UInt8(ascii: ")"), scanner.end <= limits.line else {
       return QuickItem()
     }
@@ -212,10 +217,13 @@ extension ResponseParser {
       }
       return .untagged(line[3] == UInt8(ascii: "I") ? .list(listing) : .lsub(listing))
     case .date, .section: return quickRareEvent(&input, item)
-    case .bodyStructure, .body:
-      let value = input.reportedBytes.extracting(item.start..<item.length)
-      return .fetchAttribute(.bodyStructure(BodyStructureView(value, nesting: limits.nesting)))
-    case .other, .envelope: return .needMoreInput
+    case .envelope:
+      return .fetchAttribute(.envelope(EnvelopeView(input.reportedBytes, input.reportedTape, at: 0)))
+    case .bodyStructure:
+      return .fetchAttribute(.bodyStructure(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
+    case .body:
+      return .fetchAttribute(.body(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
+    case .other: return .needMoreInput
     }
   }
 
@@ -242,14 +250,5 @@ extension ResponseParser {
     let section = SectionView(
       bytes.extracting(name..<close &+ 1), .body, specification: specification, origin: nil)
     return .literalBegin(section, LiteralHeader(byteCount: remaining))
-  }
-
-  /// Where the fields of an ENVELOPE lie that starts at `start`, and the end of the item; nil for the careful look.
-  mutating func quickEnvelope(_ bytes: Span<UInt8>, at start: Int, _ length: inout Int) -> EnvelopeLayout? {
-    var scanner = Scanner(bytes, at: start, lineEnd: progress.lineEnd, limits)
-    guard let layout = EnvelopeLayout(&scanner, nesting: limits.nesting) else { return nil }
-    let item = finished(QuickItem(kind: .envelope), scanner)
-    length = item.length
-    return item.kind == .envelope ? layout : nil
   }
 }
