@@ -182,6 +182,30 @@ extension Span where Element == UInt8 {
     return value
   }
 
+  /// The byte at `index`; 0 where there is none.
+  @inline(__always)
+  func byte(at index: Int) -> UInt8 {
+    if UInt(bitPattern: index) >= UInt(bitPattern: count) { return 0 }
+    // Safe: `0 <= index < count`.
+    return unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+  }
+
+  /// The two bytes at `index`, the first one lowest; 0 where they are not both here. `index` must not be negative.
+  @inline(__always)
+  func pair(at index: Int) -> UInt16 {
+    if index &+ 2 > count { return 0 }
+    // Safe: `index + 2 <= count`, and `index` never is negative.
+    return unsafe UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt16.self))
+  }
+
+  /// The four bytes at `index`, the first one lowest; 0 where they are not all here. `index` must not be negative.
+  @inline(__always)
+  func quad(at index: Int) -> UInt32 {
+    if index &+ 4 > count { return 0 }
+    // Safe: `index + 4 <= count`, and `index` never is negative.
+    return unsafe UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt32.self))
+  }
+
   /// Up to eight bytes of `range` folded to upper case and packed, the first byte lowest; 0 where it is longer or empty.
   ///
   /// Two keywords of equal length are the same, ASCII case ignored, exactly if their words are.

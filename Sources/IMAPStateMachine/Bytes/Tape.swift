@@ -36,15 +36,13 @@ struct Tape: ~Copyable {
   }
 
   /// Appends `entry` `length` times.
+  /// Appends `entry` `length` times, at most 64.
   @inline(__always)
   mutating func append(_ entry: UInt64, times length: Int) {
-    if length > capacity &- count { grow(length) }
-    let end = count &+ min(length, capacity &- count)
-    while count < end {
-      // Safe: `end <= capacity`.
-      unsafe base.unsafelyUnwrapped[count] = entry
-      count &+= 1
-    }
+    if length > capacity &- count { grow(64) }
+    // Safe: `grow` makes room for 64 at least, and `length` is at most that.
+    unsafe (base.unsafelyUnwrapped + count).initialize(repeating: entry, count: length)
+    count &+= length
   }
 
   @inline(__always)
@@ -71,7 +69,7 @@ struct Tape: ~Copyable {
     }
   }
 
-  /// Makes room for `length` more entries. At the maximum it starts anew, as nobody reads what was written.
+  /// Makes room for `length` more entries, at most 64. At the maximum it starts anew, as nobody reads what was written.
   @inline(never)
   private mutating func grow(_ length: Int) {
     var wanted = max(count + length, capacity * 2, 256)

@@ -89,7 +89,7 @@ struct Scanner: ~Escapable {
   }
 
   @inline(__always)
-  var peek: UInt8 { index < end ? bytes[index] : 0 }
+  var peek: UInt8 { bytes.byte(at: index) }
 
   /// Steps over `byte` if it is next.
   @inline(__always)
@@ -126,7 +126,8 @@ struct Scanner: ~Escapable {
   @inline(__always)
   @_lifetime(self: copy self)
   mutating func eatNIL() -> Bool {
-    if bytes.paddedWord(at: index) & 0xff_ffff != keyword("NIL") { return false }
+    // Behind NIL there always is another byte.
+    if bytes.quad(at: index) & 0xff_ffff != UInt32(truncatingIfNeeded: keyword("NIL")) { return false }
     index &+= 3
     return true
   }
@@ -136,14 +137,21 @@ struct Scanner: ~Escapable {
   @_lifetime(self: copy self)
   mutating func quoted() -> PackedToken {
     let start = index &+ 1
-    var close = bytes.firstQuoteOrBackslash(from: start, to: end)
-    let next = close &+ 1
-    if next < end, bytes[close] == 0x22, bytes[next] == 0x20 || bytes[next] == 0x29 {
-      index = next
+    let close = bytes.firstQuoteOrBackslash(from: start, to: end)
+    let pair = bytes.pair(at: close)
+    if close < end, pair == 0x2022 || pair == 0x2922 {
+      index = close &+ 1
       return PackedToken(start, close, hasEscapes: false)
     }
+    return rareQuoted(start, close)
+  }
+
+  /// A string with a backslash, or a quote inside it.
+  @inline(never)
+  @_lifetime(self: copy self)
+  private mutating func rareQuoted(_ start: Int, _ special: Int) -> PackedToken {
     var hasEscapes = false
-    close = closingQuote(from: close, &hasEscapes)
+    let close = closingQuote(from: special, &hasEscapes)
     if close >= end { return .failed }
     index = close &+ 1
     return PackedToken(start, close, hasEscapes: hasEscapes)
@@ -185,17 +193,20 @@ struct Scanner: ~Escapable {
     return PackedToken(start, index, hasEscapes: false)
   }
 
-  /// Writes `count` strings or NILs, a single space between two. False for any other form.
+  /// Writes `count` strings or NILs, at most 64, a single space between two. False for any other form.
   @_lifetime(self: copy self)
   mutating func nstrings(_ count: Int, _ tape: inout Tape) -> Bool {
-    var left = count
-    while true {
+    var place = tape.count
+    tape.append(PackedToken.missing.bits, times: count)
+    let last = place &+ count &- 1
+    while place < last {
       let token = nstring()
-      if token.isFailed { return false }
-      tape.append(token.bits)
-      left &-= 1
-      if left <= 0 { return true }
-      guard eat(0x20) else { return false }
+      guard !token.isFailed, eat(0x20) else { return false }
+      tape[place] = token.bits
+      place &+= 1
     }
+    let token = nstring()
+    tape[last] = token.bits
+    return !token.isFailed
   }
 }
