@@ -40,7 +40,7 @@ extension ResponseParser {
       let end = bytes.firstLF(from: index)
       // The careful look starts where this one ended.
       scanned = end
-      if end >= bytes.count || end >= limits.line { return item }
+      if end >= bytes.count || end >= longestQuickLine { return item }
       responsePosition = offset
       progress.items = 0
       progress.isUID = false
@@ -72,7 +72,7 @@ extension ResponseParser {
     let end = bytes.firstLF(from: 8)
     scanned = end
     // Behind a brace or a space a literal may follow.
-    guard end < bytes.count, end < limits.line, bytes[end &- 1] == 0x0d, bytes[end &- 2] != UInt8(ascii: "}"),
+    guard end < bytes.count, end < longestQuickLine, bytes[end &- 1] == 0x0d, bytes[end &- 2] != UInt8(ascii: "}"),
       bytes[end &- 2] != 0x20
     else { return item }
     scanned = 0
@@ -181,7 +181,7 @@ extension ResponseParser {
   /// Takes note of an item that ended where it should; other where something is glued to it.
   @inline(__always)
   mutating func finished(_ item: QuickItem, _ scanner: borrowing Scanner) -> QuickItem {
-    guard scanner.peek == 0x20 || scanner.peek == UInt8(ascii: ")"), scanner.end <= limits.line else {
+    guard scanner.peek == 0x20 || scanner.peek == UInt8(ascii: ")"), scanner.end <= longestQuickLine else {
       return QuickItem()
     }
     var item = item
