@@ -8,8 +8,8 @@ let settings: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
-// A package of its own: nobody who depends on the library resolves a sanitizer. `Scripts/fuzz` builds it, all of it with
-// coverage: `swift build --sanitize=fuzzer --sanitize=address`.
+// A package of its own: nobody who depends on the library resolves a sanitizer. `Scripts/fuzz` builds it, the library
+// included, with coverage and address sanitizer.
 let package = Package(
   name: "Fuzz",
   platforms: [.macOS(.v26)],

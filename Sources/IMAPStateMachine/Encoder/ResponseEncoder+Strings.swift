@@ -15,11 +15,17 @@ extension ResponseEncoder {
       output.append("] ")
     }
     var isFirst = status.code == nil
-    for byte in status.text.utf8 {
+    for byte in trimmed(Array(status.text.utf8)) {
       // A text that starts with `[` would be read as a response code.
       output.append(isLineBreaking(byte) ? 0x20 : isFirst && byte == 0x5b ? 0x28 : byte)
       isFirst = false
     }
+  }
+
+  /// Text for people without what is blank at its ends: nobody would read it, and a line that ends in spaces looks wrong.
+  func trimmed(_ text: [UInt8]) -> ArraySlice<UInt8> {
+    let isBlank: (UInt8) -> Bool = { $0 == 0x20 || isLineBreaking($0) }
+    return text.drop(while: isBlank).dropLast(text.reversed().prefix(while: isBlank).count)
   }
 
   /// What stands between the brackets. Line ends are replaced, and so are brackets unless they match: one too many would
@@ -36,7 +42,8 @@ extension ResponseEncoder {
       switch byte {
       case 0x5b where !isBalanced: output.append(0x28)
       case 0x5d where !isBalanced: output.append(0x29)
-      default: output.append(isLineBreaking(byte) ? 0x20 : byte)
+      // Not a space, which would end a name or a word.
+      default: output.append(isLineBreaking(byte) ? 0x3f : byte)
       }
     }
   }

@@ -16,7 +16,8 @@ enum NamesBody {
       try require(MailboxName(wire: name.bytes, encoding: encoding) == name, "\(shown.debugDescription) is not itself")
       // Showing, and what is written for the text that is shown, end there.
       let rewritten = MailboxName(shown)
-      try require(rewritten.description == shown, "\(shown.debugDescription) became \(rewritten.description.debugDescription)")
+      try require(
+        rewritten.description == shown, "\(shown.debugDescription) became \(rewritten.description.debugDescription)")
     }
     let label = GmailLabel(wire: bytes)
     try require(label.bytes == bytes && GmailLabel(label.description).description == label.description, "label")

@@ -30,7 +30,9 @@ enum OperationsBody {
       configuration.maximumQueued = choice & 8 != 0 ? 3 : 100
       if choice & 16 != 0 { configuration.limits.line = 120 }
       machine = ClientConnection(configuration, now: now)
-      let greetings = ["", "* OK hi\r\n", "* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+ IDLE] hi\r\n", "* OK [CAPABILITY SASL-IR] hi\r\n"]
+      let greetings = [
+        "", "* OK hi\r\n", "* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+ IDLE] hi\r\n", "* OK [CAPABILITY SASL-IR] hi\r\n",
+      ]
       input.append(Array(greetings[Int(choice >> 6)].utf8).span)
     }
 
@@ -165,8 +167,10 @@ enum OperationsBody {
       "* 3 EXISTS\r\n", "* 1 EXPUNGE\r\n", "+ \r\n", "+ aGVsbG8=\r\n", "+ idling\r\n", "* ENABLED UTF8=ACCEPT\r\n",
       "* CAPABILITY IMAP4rev1 LITERAL+ IDLE STARTTLS\r\n", "* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n",
       "* 1 FETCH (UID 1 BODY[] {3}\r\nabc FLAGS ())\r\n", "* 2 FETCH (FLAGS (\\Seen)", ")\r\n",
-      "* VANISHED 1:2\r\n", "* FLAGS (\\Seen)\r\n", "* OK [UIDVALIDITY 1] x\r\n", "* OK [CLOSED] x\r\n", "* BYE bye\r\n",
-      "* LIST () NIL {1}\r\na\r\n", "* SEARCH 1 2\r\n", "* OK still here\r\n", "\r\n", "* X\r\n", "* 4294967295 EXISTS\r\n",
+      "* VANISHED 1:2\r\n", "* FLAGS (\\Seen)\r\n", "* OK [UIDVALIDITY 1] x\r\n", "* OK [CLOSED] x\r\n",
+      "* BYE bye\r\n",
+      "* LIST () NIL {1}\r\na\r\n", "* SEARCH 1 2\r\n", "* OK still here\r\n", "\r\n", "* X\r\n",
+      "* 4294967295 EXISTS\r\n",
     ]
   }
 }

@@ -58,7 +58,8 @@ enum ResponseBody {
           return collector.units
         }
       }
-      try require(parser.position + input.unread == fed, "position \(parser.position) of \(fed), \(input.unread) unread")
+      try require(
+        parser.position + input.unread == fed, "position \(parser.position) of \(fed), \(input.unread) unread")
     }
     return collector.units
   }
