@@ -28,8 +28,8 @@ extension ResponseEncoder {
     return text.drop(while: isBlank).dropLast(text.reversed().prefix(while: isBlank).count)
   }
 
-  /// What stands between the brackets. Line ends are replaced, and so are brackets unless they match: one too many would
-  /// end the code early.
+  /// What stands between the brackets. A question mark stands for line ends, and for brackets unless they match:
+  /// one too many would end the code early.
   private func code(_ code: ResponseCode, into output: inout SendBuffer) {
     let bytes: [UInt8]
     if case .other(let name, let arguments) = code {
@@ -39,12 +39,9 @@ extension ResponseEncoder {
     }
     let isBalanced = Self.isBalanced(bytes)
     for byte in bytes {
-      switch byte {
-      case 0x5b where !isBalanced: output.append(0x28)
-      case 0x5d where !isBalanced: output.append(0x29)
-      // Not a space, which would end a name or a word.
-      default: output.append(isLineBreaking(byte) ? 0x3f : byte)
-      }
+      // Neither a space nor a parenthesis: those end names and words.
+      let isUnfit = isLineBreaking(byte) || (!isBalanced && (byte == 0x5b || byte == 0x5d))
+      output.append(isUnfit ? 0x3f : byte)
     }
   }
 
