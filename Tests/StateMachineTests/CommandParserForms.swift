@@ -47,7 +47,7 @@ extension CommandParserTests {
     Form("APPEND INBOX {12}", .append(AppendRequest(mailbox: .inbox, byteCount: 12))),
     Form("APPEND {1}\r\na () {12+}", .append(AppendRequest(mailbox: "a", byteCount: 12))),
     Form(
-      "APPEND \"a b\" (\\Seen $Fwd) \" 7-Feb-1994 21:52:25 -0830\" ~{0}",
+      "APPEND \"a b\" (\\Seen $Fwd) \" 7-Feb-1994 21:52:25 -0830\" {0}",
       .append(
         AppendRequest(
           mailbox: "a b", flags: [.seen, "$Fwd"],
@@ -140,9 +140,9 @@ extension CommandParserTests {
     Form(
       "UID SEARCH SENTBEFORE 1-Apr-1994 SENTON 1-May-1994 SENTSINCE 1-Jun-1994",
       .search(.and([.sentBefore(day(1994, 4, 1)), .sentOn(day(1994, 5, 1)), .sentSince(day(1994, 6, 1))]))),
-    Form("UID SEARCH LARGER 4294967295 SMALLER 0", .search(.and([.larger(.max), .smaller(0)]))),
+    Form("UID SEARCH LARGER 4294967295 SMALLER 0", .search(.and([.larger(4_294_967_295), .smaller(0)]))),
     Form("UID SEARCH MODSEQ 620162338", .search(.modSeq(620_162_338))),
-    Form("UID SEARCH MODSEQ \"/flags/\\\\draft\" all 7", .search(.modSeq(7))),
+    Form("UID SEARCH MODSEQ \"/flags/\\\\draft\" all 7", .search(.modSeq(7, entry: ModSeqEntry("/flags/\\draft")))),
     Form("UID SEARCH 1:3 UID 7:*", .search(.and([.sequence([1, 2, 3]), .uid(UIDSet(7...))]))),
     Form("UID SEARCH *", .search(.sequence(SequenceSet(ranges: [.init(SequenceSet.star, SequenceSet.star)])))),
     Form("UID SEARCH NOT SEEN", .search(.not(.flag(.seen)))),
@@ -187,7 +187,8 @@ extension CommandParserTests {
     Fault("a STATUS x ()", .unexpectedByte(0x29), 12),
     Fault("a STATUS x (MESSAGES WEIGHT)", .invalidValue, 21),
     Fault("a STATUS x MESSAGES", .unexpectedByte(0x4d), 11),
-    Fault("a SELECT x (QRESYNC)", .invalidValue, 12),
+    Fault("a SELECT x (QRESYNC)", .unexpectedByte(0x29), 19),
+    Fault("a SELECT x (QSYNC)", .invalidValue, 12),
     Fault("a SELECT x y", .unexpectedByte(0x79), 11),
     Fault("a APPEND x", .unexpectedEnd, 10),
     Fault("a APPEND x y", .unexpectedByte(0x79), 11),
@@ -226,7 +227,8 @@ extension CommandParserTests {
     Fault("a SEARCH ALL)", .unexpectedByte(0x29), 12),
     Fault("a SEARCH SEEN(ALL)", .unexpectedByte(0x28), 13),
     Fault("a SEARCH OR SEEN", .unexpectedEnd, 16),
-    Fault("a SEARCH YOUNGER 5", .invalidValue, 9),
+    Fault("a SEARCH YOUNGER 0", .invalidValue, 17),
+    Fault("a SEARCH YOUNGISH 5", .invalidValue, 9),
     Fault("a SEARCH SINCE 1-Foo-1994", .invalidValue, 17),
     Fault("a SEARCH SINCE 0-Jan-1994", .invalidValue, 15),
     Fault("a SEARCH SINCE 1-Jan-94", .unexpectedEnd, 23),

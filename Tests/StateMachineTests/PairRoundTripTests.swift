@@ -52,7 +52,7 @@ import Testing
 
   @Test(arguments: CommandParserTests.searchForms, policies)
   func searchCommands(_ form: CommandParserTests.Form, _ capabilities: [Capability]) throws {
-    guard case .search(let key, let uid, let charset) = form.command else { return }
+    guard case .search(let key, let uid, let charset, nil) = form.command else { return }
     // The client names the charset itself where it must.
     try expectArrival(.search(key, uid: uid, charset: charset ?? "UTF-8"), capabilities)
   }

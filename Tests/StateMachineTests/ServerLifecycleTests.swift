@@ -247,7 +247,7 @@ import Testing
     try bench.machine.respond(.list(MailboxListing(attributes: [], delimiter: "/", name: "\u{e4}")))
     bench.feed("2 SELECT \"\u{e4}\"\r\n")
     #expect(bench.takeSent() == "* LIST () \"/\" \"\u{e4}\"\r\n2 OK done\r\n")
-    #expect(bench.log.last == "2 SELECT: select(\u{e4}, condStore: false)")
+    #expect(bench.log.last == "2 SELECT: \(Command.select(MailboxName(wire: Array("\u{e4}".utf8), encoding: .utf8)))")
   }
 
   @Test func fetchIsWrittenInPlace() throws {

@@ -181,7 +181,7 @@ import Testing
       await #expect(throws: TestServerError.unknownMailbox("none")) {
         try await server.append(user: "user", mailbox: "none", message: message)
       }
-      await #expect(throws: TestServerError.refused("INBOX: INBOX cannot be deleted")) {
+      await #expect(throws: TestServerError.refused("INBOX: INBOX cannot be deleted or renamed")) {
         try await server.delete(user: "user", mailbox: .inbox)
       }
       try await server.create(user: "user", mailbox: "box")

@@ -51,10 +51,52 @@ import Testing
         "* LIST (\\HasNoChildren) \"/\" INBOX", "* LIST (\\Noselect \\HasChildren) \"/\" Work", "d OK LIST completed",
       ])
     #expect(client.lines("e LIST \"\" \"\"") == ["* LIST (\\Noselect) \"/\" \"\"", "e OK LIST completed"])
-    #expect(client.lines("f DELETE INBOX") == ["f NO [CANNOT] INBOX cannot be deleted"])
+    #expect(client.lines("f DELETE INBOX") == ["f NO [CANNOT] INBOX cannot be deleted or renamed"])
     #expect(client.lines("g DELETE Work") == ["g NO [NONEXISTENT] Mailbox does not exist"])
     #expect(client.lines("h DELETE Work/2024") == ["h OK DELETE completed"])
     #expect(client.lines("i LIST \"\" *") == ["* LIST (\\HasNoChildren) \"/\" INBOX", "i OK LIST completed"])
+  }
+
+  @Test func renameAndSubscribe() {
+    let client = SessionBench().user()
+    #expect(client.lines("a CREATE Work/2024") == ["a OK CREATE completed"])
+    #expect(client.lines("b CREATE Other") == ["b OK CREATE completed"])
+    #expect(client.lines("c RENAME Work Job") == ["c NO [NONEXISTENT] Mailbox does not exist"])
+    #expect(client.lines("d RENAME INBOX x") == ["d NO [CANNOT] INBOX cannot be deleted or renamed"])
+    #expect(client.lines("e RENAME Other Work/2024") == ["e NO [ALREADYEXISTS] Mailbox exists already"])
+    #expect(client.lines("f RENAME Other Other/x") == ["f NO [CANNOT] Not a name for a mailbox"])
+    #expect(client.lines("g CREATE Other/b") == ["g OK CREATE completed"])
+    #expect(client.lines("h RENAME Other Work/y") == ["h OK RENAME completed"])
+    #expect(
+      client.lines("i LIST \"\" Work/*") == [
+        "* LIST (\\HasNoChildren) \"/\" Work/2024", "* LIST (\\HasChildren) \"/\" Work/y",
+        "* LIST (\\HasNoChildren) \"/\" Work/y/b", "i OK LIST completed",
+      ])
+    #expect(client.lines("j SUBSCRIBE Work/y") == ["j OK SUBSCRIBE completed"])
+    #expect(client.lines("k SUBSCRIBE inbox") == ["k OK SUBSCRIBE completed"])
+    #expect(
+      client.lines("l LSUB \"\" *")
+        == ["* LSUB () \"/\" INBOX", "* LSUB () \"/\" Work/y", "l OK LSUB completed"])
+    #expect(client.lines("m UNSUBSCRIBE INBOX") == ["m OK UNSUBSCRIBE completed"])
+    #expect(client.lines("n LSUB \"\" \"in*\"") == ["n OK LSUB completed"])
+  }
+
+  /// What the server does not have, it says so of, whatever state it is asked in.
+  @Test func whatIsNotOfferedIsRefused() {
+    let client = SessionBench().user(selecting: "INBOX")
+    for line in [
+      "LIST (SUBSCRIBED) \"\" *", "XLIST \"\" *", "CREATE x (USE (\\Sent))", "GETACL INBOX", "GETQUOTA \"\"",
+      "GETMETADATA \"\" /a", "NOTIFY NONE", "COMPRESS DEFLATE", "UNAUTHENTICATE", "LANGUAGE", "SORT (DATE) UTF-8 ALL",
+      "SEARCH RETURN (MIN) ALL", "SEARCH YOUNGER 5", "SEARCH $", "FETCH $ UID", "FETCH 1 PREVIEW",
+      "UID FETCH 1 UID (PARTIAL 1:5)", "STORE 1 +X-GM-LABELS (a)", "UIDBATCHES 5", "THREAD REFERENCES UTF-8 ALL",
+      "ESEARCH ALL", "CANCELUPDATE \"a\"", "APPEND x CATENATE (URL \"y\")", "XFOO",
+    ] {
+      let answer = client.lines("a \(line)")
+      #expect(answer.count == 1 && answer[0].hasPrefix("a BAD"), "\(line): \(answer)")
+    }
+    #expect(client.lines("b CHECK") == ["b OK CHECK completed"])
+    #expect(client.lines("c SELECT INBOX (QRESYNC (1 1))") == ["c BAD QRESYNC is not offered"])
+    #expect(client.lines("d REPLACE 1 INBOX {3+}\r\nabc") == ["d BAD REPLACE is not offered"])
   }
 
   @Test func status() throws {

@@ -147,6 +147,12 @@ public final class ClientChannel: Channel {
         case .needMoreInput: return .needsInput
         case .paused: return .paused
         case .closed(let reason): return .closed(reason)
+        case .upgrade(.deflate, _):
+          // There is no such layer here yet, and what comes next can only be read through one.
+          let error = ConnectionError.transport(
+            ConnectionError.TransportFailure(.read, message: "DEFLATE is not available"))
+          machine.transportFailed(error)
+          return .closed(.error(error))
         case .upgrade:
           delegate?.channel(self, received: event)
           return .upgrade

@@ -95,6 +95,19 @@ extension Span where Element == UInt8 {
     return firstNot(.token, from: index)
   }
 
+  /// The index of the first space or closing parenthesis at or after `start`; `count` where there is none.
+  @inline(__always)
+  func firstSpaceOrParenthesis(from start: Int) -> Int {
+    var index = start
+    while index < count {
+      let word = paddedWord(at: index)
+      let hit = zeroBytes(word ^ 0x2020_2020_2020_2020) | zeroBytes(word ^ 0x2929_2929_2929_2929)
+      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
+      index &+= 8
+    }
+    return count
+  }
+
   /// The index of the first byte at or after `start` that is no part of a list of flags: anything but the bytes of tokens
   /// and spaces. `count` where there is none.
   @inline(__always)
@@ -150,7 +163,10 @@ extension Span where Element == UInt8 {
   /// negative.
   @inline(__always)
   func paddedWord(at index: Int) -> UInt64 {
-    index &+ 8 <= count ? word(at: index) : lastWord(at: index)
+    if index &+ 8 <= count { return word(at: index) }
+    if count < 8 || index >= count { return lastWord(at: index) }
+    // The last eight bytes are all there: those before `index` are shifted out.
+    return word(at: count &- 8) &>> UInt64((index &+ 8 &- count) &* 8)
   }
 
   @inline(never)

@@ -102,19 +102,29 @@ public struct ReceiveBuffer: ~Copyable {
     reported = Swift.min(count, tail - head)
   }
 
+  /// As ``report(_:)``, where ``discardReported()`` was called since the last event.
+  @inline(__always)
+  mutating func reportNext(_ count: Int) {
+    reported = Swift.min(count, tail &- head)
+  }
+
   /// Drops what the last event covered.
+  @inline(__always)
   mutating func discardReported() {
-    if wipesReported {
-      // Safe: `head + reported <= tail` by the invariant.
-      unsafe wipe(UnsafeMutableRawBufferPointer(start: base.map { unsafe $0 + head }, count: reported))
-      wipesReported = false
-    }
-    head += reported
+    if wipesReported { wipeReported() }
+    head &+= reported
     reported = 0
     if head == tail {
       head = 0
       tail = 0
     }
+  }
+
+  @inline(never)
+  private mutating func wipeReported() {
+    // Safe: `head + reported <= tail` by the invariant.
+    unsafe wipe(UnsafeMutableRawBufferPointer(start: base.map { unsafe $0 + head }, count: reported))
+    wipesReported = false
   }
 
   /// The reported bytes hold a secret: they are overwritten with zeros when they are dropped.

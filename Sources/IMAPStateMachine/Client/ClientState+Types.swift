@@ -12,9 +12,9 @@ extension ClientState {
   enum Flow {
     /// Commands are sent as they may be.
     case open
-    /// `+` lets the next bytes of a command with literals go.
-    indirect case literal(CommandID, HeldBytes)
-    /// An APPEND's message: `+` must come first, or it may be written. `wantsMore` says that the caller had more than fit.
+    /// `+` lets the next bytes of a command with literals go. They are in ``ClientState/held``.
+    case literal(CommandID)
+    /// A message of an APPEND, or a part of one: `+` must come first, or it may be written. `wantsMore` says that the caller had more than fit.
     case append(CommandID, remaining: UInt64, isReady: Bool, wantsMore: Bool)
     /// An APPEND was refused in the middle of its message. The server still counts the bytes that were announced, so
     /// blanks stand in for them.
@@ -47,15 +47,15 @@ extension ClientState {
     case ending(renew: Bool)
   }
 
-  /// What is still to be sent of a command with synchronising literals.
+  /// What is still to be sent of a command with literals that the server must allow, or that are streamed.
   struct HeldBytes {
     var bytes: [UInt8]
     /// Bytes that were sent already, and are zeroed.
     var sent = 0
     /// Lengths of `bytes` at which the next continuation request must come.
     var stops: ArraySlice<Int>
-    /// What owns the sending direction when all is sent.
-    var next: Flow
+    /// Where the bytes of messages belong.
+    var holes: ArraySlice<CommandEncoder.Hole>
   }
 
   enum PendingEvent {
@@ -72,7 +72,7 @@ extension ClientState {
 
     /// What the completion changes.
     enum Kind {
-      case plain, login, logout, startTLS, enable, idle
+      case plain, login, logout, startTLS, compress, unauthenticate, enable, idle
       case select(readOnly: Bool)
       case deselect
     }

@@ -8,6 +8,8 @@ struct ClientState: ~Copyable {
   var outbound = SendBuffer()
   var session = Session.greeting
   var flow = Flow.open
+  /// The rest of the command that owns the sending direction.
+  var held: HeldBytes?
   var queue = Deque<Queued>()
   var inFlight = Deque<InFlight>()
   var pending = Deque<PendingEvent>()
@@ -17,6 +19,7 @@ struct ClientState: ~Copyable {
   /// The mailbox of a SELECT in flight: its data comes before the completion.
   var selecting: SelectedMailbox?
   var isSecure: Bool
+  var isCompressed = false
   var isLoggingOut = false
   /// The text of a BYE. Nothing is sent after it.
   var byeText: String?
@@ -120,7 +123,7 @@ struct ClientState: ~Copyable {
     if left > 0 {
       flow = .append(id, remaining: left, isReady: true, wantsMore: count < bytes.count)
     } else {
-      finishLiteral(now: now)
+      resume(id, now: now)
     }
     return count
   }
@@ -200,17 +203,12 @@ struct ClientState: ~Copyable {
     }
     nextTag &+= 1
     inFlight.append(InFlight(id: next.id, tag: tag, traits: traits, kind: kind(of: next.command)))
-    begin(next, encoder.stops, now: now)
+    begin(next, encoder.stops, encoder.holes, now: now)
   }
 
   /// Takes over the sending direction where the command needs it.
-  private mutating func begin(_ next: Queued, _ stops: [Int], now: MonotonicInstant) {
+  private mutating func begin(_ next: Queued, _ stops: [Int], _ holes: [CommandEncoder.Hole], now: MonotonicInstant) {
     switch next.command {
-    case .append(let request):
-      // The last stop, if it is at the very end, is that of the message; those before belong to the mailbox's name.
-      let mustWait = stops.last == outbound.count
-      let flow = Flow.append(next.id, remaining: request.byteCount, isReady: !mustWait, wantsMore: false)
-      hold(next.id, mustWait ? stops.dropLast() : stops[...], then: flow, now: now)
     case .authenticate(let exchange):
       if let response = exchange.initialResponse {
         let isSent = capabilities?.contains(.saslIR) ?? false
@@ -218,83 +216,95 @@ struct ClientState: ~Copyable {
       } else {
         flow = .authenticating(next.id, .manual)
       }
+      return
     case .idle:
       flow = .idle(next.id, .starting(endWhenAsked: false, isRenewal: false))
-    case .select(let name, _), .examine(let name, _):
-      selecting = SelectedMailbox(name)
-      hold(next.id, stops[...], then: .open, now: now)
+      return
+    case .select(let name, _), .examine(let name, _): selecting = SelectedMailbox(name)
     case .logout:
       isLoggingOut = true
       lastProgress = now
-    default:
-      hold(next.id, stops[...], then: .open, now: now)
+    default: break
     }
+    hold(next.id, stops, holes, now: now)
   }
 
-  /// Keeps back what lies behind the first stop.
-  private mutating func hold(_ id: CommandID, _ stops: ArraySlice<Int>, then next: Flow, now: MonotonicInstant) {
-    guard let first = stops.first else { return enter(next, now: now) }
-    let tail = outbound.takeTail(behind: first)
-    flow = .literal(id, HeldBytes(bytes: tail, stops: stops.dropFirst().map { $0 - first }[...], next: next))
+  /// Keeps back what lies behind the first place where sending must rest.
+  private mutating func hold(
+    _ id: CommandID, _ stops: [Int], _ holes: [CommandEncoder.Hole], now: MonotonicInstant
+  ) {
+    guard let first = [stops.first, holes.first?.position].compactMap({ $0 }).min() else { return }
+    held = HeldBytes(
+      bytes: outbound.takeTail(behind: first), stops: stops.map { $0 - first }[...],
+      holes: holes.map { CommandEncoder.Hole(position: $0.position - first, byteCount: $0.byteCount) }[...])
+    rest(id, now: now)
   }
 
-  private mutating func enter(_ next: Flow, now: MonotonicInstant) {
-    flow = next
-    if case .append(let id, let remaining, isReady: true, _) = next {
-      if remaining == 0 {
-        finishLiteral(now: now)
-      } else {
-        pending.append(.readyForLiteral(id, remaining))
+  /// Rests at the place that the held bytes have come to, if it is one, else sends on.
+  private mutating func rest(_ id: CommandID, now: MonotonicInstant) {
+    while var held {
+      self.held = nil
+      let mustWait = held.stops.first == held.sent
+      if mustWait { held.stops.removeFirst() }
+      if let hole = held.holes.first, hole.position == held.sent {
+        held.holes.removeFirst()
+        if mustWait || hole.byteCount > 0 {
+          self.held = held
+          flow = .append(id, remaining: hole.byteCount, isReady: !mustWait, wantsMore: false)
+          if !mustWait { pending.append(.readyForLiteral(id, hole.byteCount)) }
+          return
+        }
+      } else if mustWait {
+        self.held = held
+        flow = .literal(id)
+        return
       }
+      if held.sent == held.bytes.count { break }
+      send(&held)
+      self.held = held
     }
+    flow = .open
   }
 
-  /// The command line goes on behind the message, and ends.
-  private mutating func finishLiteral(now: MonotonicInstant) {
-    outbound.append("\r\n")
-    flow = .open
-    pump(now: now)
+  /// Sends the held bytes up to the next place where sending must rest.
+  private mutating func send(_ held: inout HeldBytes) {
+    let end = [held.stops.first, held.holes.first?.position, held.bytes.count].compactMap { $0 }.min() ?? held.sent
+    outbound.markSecret()
+    outbound.append(held.bytes.span.extracting(held.sent..<max(held.sent, end)))
+    outbound.markSecret()
+    wipe(&held.bytes, held.sent..<max(held.sent, end))
+    held.sent = max(held.sent, end)
+  }
+
+  /// The command goes on behind what it rested for.
+  private mutating func resume(_ id: CommandID, now: MonotonicInstant) {
+    // Taken out first: what is referred to once is zeroed in place.
+    if var held {
+      self.held = nil
+      send(&held)
+      self.held = held
+      rest(id, now: now)
+    } else {
+      flow = .open
+    }
+    if case .open = flow { pump(now: now) }
+  }
+
+  /// Forgets what was not sent. Only now are the bytes referred to once, so that they are zeroed and not a copy of them.
+  private mutating func dropHeld() {
+    guard var held else { return }
+    self.held = nil
+    wipe(&held.bytes, held.bytes.indices)
   }
 
   private mutating func pad(_ remaining: UInt64) {
     let count = min(remaining, UInt64(Self.outboundLowWatermark))
     outbound.append([UInt8](repeating: UInt8(ascii: " "), count: Int(count)))
     flow = .padding(remaining: remaining - count)
-    if remaining == count { finishLiteral(now: lastProgress) }
-  }
-
-  /// Whether the state forbids the command (RFC 9051, section 6).
-  private func refusal(of command: borrowing Command) -> ConnectionError? {
-    switch copy command {
-    case .capability, .noop, .logout, .id: return nil
-    case .startTLS:
-      if session != .notAuthenticated || isSecure { return misuse(.wrongState) }
-    case .login:
-      if session != .notAuthenticated { return misuse(.wrongState) }
-      // RFC 9051, section 6.2.3: the client MUST NOT issue LOGIN then.
-      if capabilities?.contains(.loginDisabled) ?? false { return misuse(.loginDisabled) }
-    case .authenticate:
-      if session != .notAuthenticated { return misuse(.wrongState) }
-    case .enable, .namespace, .list, .status, .create, .delete, .select, .examine, .append, .idle:
-      if session != .authenticated && session != .selected { return misuse(.wrongState) }
-    case .close, .unselect, .expunge, .uidExpunge, .search, .fetch, .store, .copy, .move:
-      if session != .selected { return misuse(.wrongState) }
-    }
-    return nil
-  }
-
-  private func kind(of command: borrowing Command) -> InFlight.Kind {
-    switch copy command {
-    case .login, .authenticate: .login
-    case .logout: .logout
-    case .startTLS: .startTLS
-    case .enable: .enable
-    case .idle: .idle
-    case .select: .select(readOnly: false)
-    case .examine: .select(readOnly: true)
-    case .close, .unselect: .deselect
-    default: .plain
-    }
+    if remaining > count { return }
+    outbound.append("\r\n")
+    flow = .open
+    pump(now: lastProgress)
   }
 
   /// `now` is when DONE is sent; RFC 2177, section 3 allows it only once the server has answered IDLE.
@@ -430,12 +440,24 @@ struct ClientState: ~Copyable {
     case .deselect where isOK:
       session = .authenticated
       selected = nil
+    case .compress where isOK:
+      // Bytes behind the answer are compressed already. They stay in the buffer for whoever starts the layer.
+      isCompressed = true
+      flow = .upgrading(.deflate)
+      return .event(.upgrade(.deflate, command.id))
+    case .unauthenticate where isOK:
+      // RFC 8437, section 3: everything but TLS is as it was before the login.
+      session = .notAuthenticated
+      selected = nil
+      capabilities = nil
+      enabled = []
+      parser.mailboxEncoding = .modifiedUTF7
     case .logout:
       noteCapabilities(status)
       end(.logout)
       // `end` queued the last events; this one comes before them.
       return .event(.completed(command.id, status))
-    case .login, .startTLS, .deselect: break
+    case .login, .startTLS, .compress, .unauthenticate, .deselect: break
     }
     noteCapabilities(status)
     pump(now: now)
@@ -447,12 +469,12 @@ struct ClientState: ~Copyable {
     of command: InFlight, _ status: borrowing StatusView, now: MonotonicInstant
   ) -> Bool {
     switch flow {
-    case .literal(command.id, var held):
+    case .literal(command.id):
       // RFC 9051, section 7.6: NO or BAD instead of `+` refuses the literal, and with it the command.
+      dropHeld()
       flow = .open
-      // Only now are the bytes referred to once, so that they are zeroed and not a copy of them.
-      wipe(&held.bytes, held.bytes.indices)
     case .append(command.id, let remaining, let isReady, _):
+      dropHeld()
       if isReady { pad(remaining) } else { flow = .open }
     case .authenticating(command.id, _): flow = .open
     case .idle(command.id, .ending(renew: true)) where status.condition == .ok && byeText == nil:
@@ -474,24 +496,16 @@ struct ClientState: ~Copyable {
   @_lifetime(copy text)
   private mutating func continuation(_ text: ByteView, now: MonotonicInstant) -> Step {
     switch flow {
-    case .literal(let id, var held) where byeText == nil:
-      // Taken out first: what is referred to once is zeroed in place.
-      flow = .open
-      let end = held.stops.popFirst() ?? held.bytes.count
-      outbound.markSecret()
-      outbound.append(held.bytes.span.extracting(held.sent..<end))
-      outbound.markSecret()
-      wipe(&held.bytes, held.sent..<end)
-      held.sent = end
-      if end == held.bytes.count {
-        enter(held.next, now: now)
-        if case .open = flow { pump(now: now) }
-      } else {
-        flow = .literal(id, held)
-      }
+    case .literal(let id) where byeText == nil:
+      resume(id, now: now)
       return .again
     case .append(let id, let remaining, isReady: false, _):
-      enter(.append(id, remaining: remaining, isReady: true, wantsMore: false), now: now)
+      if remaining == 0 {
+        resume(id, now: now)
+      } else {
+        flow = .append(id, remaining: remaining, isReady: true, wantsMore: false)
+        pending.append(.readyForLiteral(id, remaining))
+      }
       return .again
     case .authenticating(let id, let authentication): return challenge(id, authentication, text)
     case .idle(let id, .starting(let endWhenAsked, let isRenewal)):
@@ -556,10 +570,12 @@ struct ClientState: ~Copyable {
 
   mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) {
     guard case .upgrading(upgrade) = flow else { return }
-    isSecure = true
-    // Whatever was learnt in the clear may have come from anybody.
-    enabled = []
-    parser.mailboxEncoding = .modifiedUTF7
+    if upgrade == .tls {
+      isSecure = true
+      // Whatever was learnt in the clear may have come from anybody.
+      enabled = []
+      parser.mailboxEncoding = .modifiedUTF7
+    }
     flow = .open
     lastProgress = now
     pump(now: now)
@@ -591,26 +607,12 @@ struct ClientState: ~Copyable {
     pending.append(.closed(reason))
     inFlight = []
     queue = []
+    dropHeld()
     flow = .open
     outbound.consume(outbound.count)
   }
 
   // MARK: Time
-
-  var nextDeadline: MonotonicInstant? {
-    if reason != nil { return nil }
-    if session == .greeting { return lastProgress.advanced(by: configuration.greetingTimeout) }
-    if isLoggingOut || byeText != nil { return lastProgress.advanced(by: configuration.logoutTimeout) }
-    switch flow {
-    case .upgrading: return nil
-    case .idle(_, .active(let renewAt)): return renewAt
-    // The caller has the next step, unless the server does not read what was given to it.
-    case .append(_, _, isReady: true, wantsMore: false) where outbound.isEmpty: return nil
-    case .authenticating(_, .asked): return nil
-    case .padding: return lastProgress.advanced(by: configuration.commandTimeout)
-    default: return inFlight.isEmpty ? nil : lastProgress.advanced(by: configuration.commandTimeout)
-    }
-  }
 
   mutating func handleTimeout(now: MonotonicInstant) {
     guard let deadline = nextDeadline, deadline <= now else { return }

@@ -1,14 +1,125 @@
+/// SEARCH, SORT, THREAD, ESEARCH and their keys.
 extension CommandEncoder {
-  /// SEARCH. Text outside ASCII is sent as UTF-8, which the charset then says.
-  mutating func encodeSearch(_ key: SearchKey, uid: Bool, charset: String?) throws(EncodingError) {
-    output.append(uid ? "UID SEARCH " : "SEARCH ")
-    if let charset {
-      output.append("CHARSET ")
+  mutating func encodeSearches(_ command: Command) throws(EncodingError) {
+    switch command {
+    case .search(let key, let uid, let charset, let options):
+      output.append(uid ? "UID SEARCH " : "SEARCH ")
+      try returning(options)
+      try self.charset(charset, for: key)
+      try program(key)
+    case .multiSearch(let search):
+      output.append("ESEARCH ")
+      if !search.source.isEmpty {
+        output.append("IN ")
+        try parentheses(search.source) { encoder, filter throws(EncodingError) in
+          // RFC 7377, section 4: "We forbid the use of selected-delayed".
+          if filter == .selectedDelayed { throw EncodingError() }
+          try encoder.filter(filter)
+        }
+        output.append(UInt8(ascii: " "))
+      }
+      try returning(search.returning)
+      try charset(search.charset, for: search.key)
+      try program(search.key)
+    case .sort(let criteria, let key, let uid, let charset, let options):
+      output.append(uid ? "UID SORT " : "SORT ")
+      try returning(options)
+      try parentheses(criteria) { encoder, criterion throws(EncodingError) in try encoder.criterion(criterion) }
+      output.append(UInt8(ascii: " "))
       try atom(charset)
       output.append(UInt8(ascii: " "))
-    } else if Self.holdsNonASCII(key) {
-      output.append("CHARSET UTF-8 ")
+      try program(key)
+    case .thread(let algorithm, let key, let uid, let charset):
+      output.append(uid ? "UID THREAD " : "THREAD ")
+      try atom(algorithm.rawValue)
+      output.append(UInt8(ascii: " "))
+      try atom(charset)
+      output.append(UInt8(ascii: " "))
+      try program(key)
+    case .cancelUpdate(let tags):
+      output.append("CANCELUPDATE ")
+      try list(tags) { encoder, tag throws(EncodingError) in
+        for byte in tag.utf8 where byte == 0x0d || byte == 0x0a || byte >= 0x80 { throw EncodingError() }
+        try encoder.string(tag)
+      }
+    default:
+      // Every command is written by one of the families.
+      throw EncodingError()
     }
+  }
+
+  /// `1:500` or `-1:-100`.
+  mutating func window(_ window: SearchWindow) throws(EncodingError) {
+    if window.first == 0 || window.last == 0 { throw EncodingError() }
+    output.append(window.description)
+  }
+
+  private mutating func returning(_ options: [SearchReturnOption]?) throws(EncodingError) {
+    guard let options else { return }
+    output.append("RETURN ")
+    if options.isEmpty { return output.append("() ") }
+    try parentheses(options) { encoder, option throws(EncodingError) in try encoder.returning(option) }
+    output.append(UInt8(ascii: " "))
+  }
+
+  private mutating func returning(_ option: SearchReturnOption) throws(EncodingError) {
+    switch option {
+    case .min: output.append("MIN")
+    case .max: output.append("MAX")
+    case .all: output.append("ALL")
+    case .count: output.append("COUNT")
+    case .save: output.append("SAVE")
+    case .partial(let window):
+      output.append("PARTIAL ")
+      try self.window(window)
+    case .update(let items):
+      output.append("UPDATE")
+      if items.isEmpty { return }
+      output.append(UInt8(ascii: " "))
+      try fetchItems(items)
+    case .context: output.append("CONTEXT")
+    case .relevancy: output.append("RELEVANCY")
+    case .other(let name, let value):
+      try atom(name)
+      try optionalArgument(value)
+    }
+  }
+
+  private mutating func criterion(_ criterion: SortCriterion) throws(EncodingError) {
+    if criterion.isReversed { output.append("REVERSE ") }
+    switch criterion.key {
+    case .arrival: output.append("ARRIVAL")
+    case .cc: output.append("CC")
+    case .date: output.append("DATE")
+    case .from: output.append("FROM")
+    case .size: output.append("SIZE")
+    case .subject: output.append("SUBJECT")
+    case .to: output.append("TO")
+    case .displayFrom: output.append("DISPLAYFROM")
+    case .displayTo: output.append("DISPLAYTO")
+    case .relevancy: output.append("RELEVANCY")
+    case .annotation(let entry, let attribute):
+      output.append("ANNOTATION ")
+      try string(entry.span)
+      output.append(UInt8(ascii: " "))
+      try string(attribute.span)
+    }
+  }
+
+  /// Text outside ASCII is sent as UTF-8, which the charset then says, unless everything is UTF-8 anyway: RFC 6855,
+  /// section 3 forbids to say so once UTF8=ACCEPT is enabled.
+  private mutating func charset(_ charset: String?, for key: SearchKey) throws(EncodingError) {
+    if let charset, charset.isEmpty || charset.utf8.contains(where: { !ByteClass(of: $0).contains(.atom) }) {
+      throw EncodingError()
+    }
+    if mailboxEncoding == .utf8 { return }
+    guard let charset = charset ?? (Self.holdsNonASCII(key) ? "UTF-8" : nil) else { return }
+    output.append("CHARSET ")
+    try atom(charset)
+    output.append(UInt8(ascii: " "))
+  }
+
+  private mutating func program(_ key: SearchKey) throws(EncodingError) {
     if case .and(let keys) = key, !keys.isEmpty {
       // Keys in a row are joined by "and": the outermost list needs no parentheses.
       try list(keys, depth: 1)
@@ -60,16 +171,73 @@ extension CommandEncoder {
     case .sentBefore(let date): day("SENTBEFORE ", date)
     case .sentOn(let date): day("SENTON ", date)
     case .sentSince(let date): day("SENTSINCE ", date)
-    case .larger(let size):
-      output.append("LARGER ")
-      output.append(decimal: size)
-    case .smaller(let size):
-      output.append("SMALLER ")
-      output.append(decimal: size)
-    case .modSeq(let value):
-      output.append("MODSEQ ")
-      output.append(decimal: value.rawValue)
+    case .larger(let size): try self.size("LARGER ", size)
+    case .smaller(let size): try self.size("SMALLER ", size)
+    default: try extensionKey(key, depth: depth)
     }
+  }
+
+  /// A key of an extension.
+  private mutating func extensionKey(_ key: SearchKey, depth: Int) throws(EncodingError) {
+    switch key {
+    case .modSeq(let value, let entry):
+      output.append("MODSEQ ")
+      if let entry {
+        try string(entry.name)
+        output.append(UInt8(ascii: " "))
+        output.append(entry.scope.rawValue)
+        output.append(UInt8(ascii: " "))
+      }
+      try modSeq(value)
+    case .older(let seconds): try interval("OLDER ", seconds)
+    case .younger(let seconds): try interval("YOUNGER ", seconds)
+    case .savedBefore(let date): day("SAVEDBEFORE ", date)
+    case .savedOn(let date): day("SAVEDON ", date)
+    case .savedSince(let date): day("SAVEDSINCE ", date)
+    case .saveDateSupported: output.append("SAVEDATESUPPORTED")
+    case .emailID(let id):
+      output.append("EMAILID ")
+      try atom(id)
+    case .threadID(let id):
+      output.append("THREADID ")
+      try atom(id)
+    case .fuzzy(let inner):
+      output.append("FUZZY ")
+      try self.key(inner, depth: depth + 1)
+    case .filter(let name):
+      output.append("FILTER ")
+      if name.utf8.contains(UInt8(ascii: "/")) { throw EncodingError() }
+      try atom(name)
+    case .annotation(let entry, let attribute, let value):
+      output.append("ANNOTATION ")
+      try string(entry.span)
+      output.append(UInt8(ascii: " "))
+      try string(attribute.span)
+      output.append(UInt8(ascii: " "))
+      try self.value(value)
+    case .uidAfter(let uid): try interval("UIDAFTER ", uid.rawValue)
+    case .uidBefore(let uid): try interval("UIDBEFORE ", uid.rawValue)
+    case .gmailRaw(let query): try pair("X-GM-RAW ", query)
+    case .gmailMessageID(let id):
+      output.append("X-GM-MSGID ")
+      output.append(decimal: id)
+    case .gmailThreadID(let id):
+      output.append("X-GM-THRID ")
+      output.append(decimal: id)
+    case .gmailLabel(let label):
+      output.append("X-GM-LABELS ")
+      try self.label(label)
+    default:
+      // Every key is written here or by ``key(_:depth:)``.
+      throw EncodingError()
+    }
+  }
+
+  /// A number above 0.
+  private mutating func interval(_ name: StaticString, _ number: UInt32) throws(EncodingError) {
+    if number == 0 { throw EncodingError() }
+    output.append(name)
+    output.append(decimal: number)
   }
 
   private mutating func list(_ keys: [SearchKey], depth: Int) throws(EncodingError) {
@@ -82,6 +250,13 @@ extension CommandEncoder {
   private mutating func pair(_ name: StaticString, _ text: String) throws(EncodingError) {
     output.append(name)
     try string(text)
+  }
+
+  private mutating func size(_ name: StaticString, _ size: UInt64) throws(EncodingError) {
+    // RFC 9051, section 9: number64 has 63 bits.
+    if size > UInt64(Int64.max) { throw EncodingError() }
+    output.append(name)
+    output.append(decimal: size)
   }
 
   private mutating func day(_ name: StaticString, _ date: SearchDate) {
@@ -111,9 +286,9 @@ extension CommandEncoder {
       switch key {
       case .and(let keys): pending += keys
       case .or(let left, let right): pending += [left, right]
-      case .not(let inner): pending.append(inner)
+      case .not(let inner), .fuzzy(let inner): pending.append(inner)
       case .bcc(let text), .cc(let text), .from(let text), .to(let text), .subject(let text), .body(let text),
-        .text(let text):
+        .text(let text), .gmailRaw(let text):
         if !isASCII(text) { return true }
       case .header(let name, let text):
         if !isASCII(name) || !isASCII(text) { return true }

@@ -6,10 +6,20 @@ struct CommandEncoder: ~Copyable {
   /// A value that cannot be sent: a NUL, a line break where no literal may stand, an empty set.
   struct EncodingError: Error {}
 
+  /// A place for bytes that are streamed.
+  struct Hole: Hashable, Sendable {
+    /// How many bytes of `output` come before it.
+    var position: Int
+    /// How many bytes belong there.
+    var byteCount: UInt64
+  }
+
   /// What is being written.
   var output = SendBuffer()
   /// Lengths of `output` at which a continuation request must come before the rest is sent.
   var stops: [Int] = []
+  /// Where the bytes of appended messages belong, in ascending order.
+  var holes: [Hole] = []
   let literals: LiteralPolicy
   let mailboxEncoding: MailboxName.Encoding
   let hasSASLIR: Bool
@@ -23,79 +33,16 @@ struct CommandEncoder: ~Copyable {
   /// Search keys inside one another at the most. Servers refuse far fewer.
   static let maximumSearchNesting = 64
 
-  /// Appends the command with its tag, without the bytes of an APPEND literal, and with the line's end unless the command
-  /// ends in such a literal.
+  /// Appends the command with its tag, without the bytes of appended messages, for which ``holes`` stand.
   mutating func encode(_ command: borrowing Command, tag: UInt32) throws(EncodingError) {
     output.append(CommandTag.prefix)
     output.append(decimal: tag)
     output.append(UInt8(ascii: " "))
-    switch copy command {
-    case .capability: output.append("CAPABILITY")
-    case .noop: output.append("NOOP")
-    case .logout: output.append("LOGOUT")
-    case .id(let fields): try encodeID(fields)
-    case .startTLS: output.append("STARTTLS")
-    case .login(let user, let password): try encodeLogin(user, password)
-    case .authenticate(let exchange): try encodeAuthenticate(exchange)
-    case .enable(let capabilities):
-      output.append("ENABLE")
-      if capabilities.isEmpty { throw EncodingError() }
-      for capability in capabilities {
-        output.append(UInt8(ascii: " "))
-        try atom(capability.rawValue)
-      }
-    case .namespace: output.append("NAMESPACE")
-    case .list(let reference, let pattern):
-      output.append("LIST ")
-      try mailbox(reference)
-      output.append(UInt8(ascii: " "))
-      try mailbox(pattern)
-    case .status(let name, let items):
-      output.append("STATUS ")
-      try mailbox(name)
-      output.append(" (")
-      if items.isEmpty { throw EncodingError() }
-      for (index, item) in items.enumerated() {
-        if index > 0 { output.append(UInt8(ascii: " ")) }
-        output.append(item.rawValue)
-      }
-      output.append(UInt8(ascii: ")"))
-    case .create(let name):
-      output.append("CREATE ")
-      try mailbox(name)
-    case .delete(let name):
-      output.append("DELETE ")
-      try mailbox(name)
-    case .select(let name, let condStore):
-      output.append("SELECT ")
-      try mailbox(name)
-      if condStore { output.append(" (CONDSTORE)") }
-    case .examine(let name, let condStore):
-      output.append("EXAMINE ")
-      try mailbox(name)
-      if condStore { output.append(" (CONDSTORE)") }
-    case .append(let request):
-      try encodeAppend(request)
-      return
-    case .idle: output.append("IDLE")
-    case .close: output.append("CLOSE")
-    case .unselect: output.append("UNSELECT")
-    case .expunge: output.append("EXPUNGE")
-    case .uidExpunge(let uids):
-      output.append("UID EXPUNGE ")
-      try set(uids)
-    case .search(let key, let uid, let charset): try encodeSearch(key, uid: uid, charset: charset)
-    case .fetch(let messages, let items, let since): try encodeFetch(messages, items, since)
-    case .store(let messages, let operation, let since): try encodeStore(messages, operation, since)
-    case .copy(let messages, let name):
-      try reference(messages, "COPY")
-      output.append(UInt8(ascii: " "))
-      try mailbox(name)
-    case .move(let messages, let name):
-      try reference(messages, "MOVE")
-      output.append(UInt8(ascii: " "))
-      try mailbox(name)
-    }
+    let command = copy command
+    var isDone = try encodeSession(command)
+    if !isDone { isDone = try encodeMailboxes(command) }
+    if !isDone { isDone = try encodeAccess(command) }
+    if !isDone { try encodeMessages(command) }
     output.append("\r\n")
   }
 
@@ -144,6 +91,7 @@ struct CommandEncoder: ~Copyable {
   }
 
   mutating func set<Number>(_ set: MessageSet<Number>) throws(EncodingError) {
+    if set.isSavedResult { return output.append(UInt8(ascii: "$")) }
     if set.isEmpty { throw EncodingError() }
     for (index, range) in set.ranges.enumerated() {
       if index > 0 { output.append(UInt8(ascii: ",")) }
@@ -158,6 +106,7 @@ struct CommandEncoder: ~Copyable {
   /// The longest quoted string: servers cap tokens far above it, and literals have no cap.
   private static let longestQuoted = 1024
 
+  /// A number of its own kind: a message's, a part's.
   private mutating func number(_ bound: MessageBound) throws(EncodingError) {
     switch bound.number {
     case nil: output.append(UInt8(ascii: "*"))
@@ -172,8 +121,14 @@ struct CommandEncoder: ~Copyable {
     output.append(bytes)
   }
 
+  /// A literal that may hold NUL (RFC 3516).
+  mutating func literal8(_ bytes: Span<UInt8>) {
+    output.append(UInt8(ascii: "~"))
+    literal(bytes)
+  }
+
   /// `{n}` or `{n+}` and the line's end. Where the server must answer first, sending stops here.
-  private mutating func literalHeader(_ count: UInt64) {
+  mutating func literalHeader(_ count: UInt64) {
     let mustWait = literals.mustWait(count)
     output.append(UInt8(ascii: "{"))
     output.append(decimal: count)
@@ -181,7 +136,52 @@ struct CommandEncoder: ~Copyable {
     if mustWait { stops.append(output.count) }
   }
 
-  private mutating func flags(_ flags: [Flag]) throws(EncodingError) {
+  /// A string in the simplest form that can hold it; NUL needs a literal8 (RFC 5464, section 5: value).
+  mutating func value(_ bytes: [UInt8]?) throws(EncodingError) {
+    guard let bytes else { return output.append("NIL") }
+    if bytes.contains(0) { literal8(bytes.span) } else { try string(bytes.span) }
+  }
+
+  /// `write` for each of `values`, spaces between them. Throws where there are none.
+  mutating func list<Value>(
+    _ values: [Value], _ write: (inout CommandEncoder, Value) throws(EncodingError) -> Void
+  ) throws(EncodingError) {
+    if values.isEmpty { throw EncodingError() }
+    var isFirst = true
+    for value in values {
+      if !isFirst { output.append(UInt8(ascii: " ")) }
+      isFirst = false
+      try write(&self, value)
+    }
+  }
+
+  /// The same in parentheses.
+  mutating func parentheses<Value>(
+    _ values: [Value], _ write: (inout CommandEncoder, Value) throws(EncodingError) -> Void
+  ) throws(EncodingError) {
+    output.append(UInt8(ascii: "("))
+    try list(values, write)
+    output.append(UInt8(ascii: ")"))
+  }
+
+  /// Mailbox names in parentheses.
+  mutating func mailboxes(_ names: [MailboxName]) throws(EncodingError) {
+    try parentheses(names) { encoder, name throws(EncodingError) in try encoder.mailbox(name) }
+  }
+
+  /// Strings in parentheses.
+  mutating func strings(_ values: [[UInt8]]) throws(EncodingError) {
+    try parentheses(values) { encoder, value throws(EncodingError) in try encoder.string(value.span) }
+  }
+
+  mutating func modSeq(_ value: ModSeq) throws(EncodingError) {
+    // RFC 7162, section 9: 63 bits.
+    if value.rawValue > UInt64(Int64.max) { throw EncodingError() }
+    output.append(decimal: value.rawValue)
+  }
+
+  /// Flags in parentheses, possibly none.
+  mutating func flags(_ flags: [Flag]) throws(EncodingError) {
     output.append(UInt8(ascii: "("))
     for (index, flag) in flags.enumerated() {
       if index > 0 { output.append(UInt8(ascii: " ")) }
@@ -196,7 +196,7 @@ struct CommandEncoder: ~Copyable {
   }
 
   /// `FETCH 1:3` or `UID FETCH 7`.
-  private mutating func reference(_ messages: MessageReference, _ name: StaticString) throws(EncodingError) {
+  mutating func reference(_ messages: MessageReference, _ name: StaticString) throws(EncodingError) {
     switch messages {
     case .uids(let uids):
       output.append("UID ")
@@ -208,149 +208,6 @@ struct CommandEncoder: ~Copyable {
       output.append(UInt8(ascii: " "))
       try set(numbers)
     }
-  }
-
-  // MARK: Commands
-
-  private mutating func encodeID(_ fields: [IDField]?) throws(EncodingError) {
-    output.append("ID ")
-    guard let fields else { return output.append("NIL") }
-    output.append(UInt8(ascii: "("))
-    for (index, field) in fields.enumerated() {
-      if index > 0 { output.append(UInt8(ascii: " ")) }
-      try string(field.name)
-      output.append(UInt8(ascii: " "))
-      try nstring(field.value)
-    }
-    output.append(UInt8(ascii: ")"))
-  }
-
-  private mutating func encodeLogin(_ user: String, _ password: Secret) throws(EncodingError) {
-    output.append("LOGIN ")
-    try string(user)
-    output.append(UInt8(ascii: " "))
-    // Before the password, so that no copy of it is left behind if the buffer grows.
-    output.markSecret()
-    try password.withBytes { bytes throws(EncodingError) in try string(bytes) }
-    output.markSecret()
-  }
-
-  private mutating func encodeAuthenticate(_ exchange: SASLExchange) throws(EncodingError) {
-    output.append("AUTHENTICATE ")
-    try atom(exchange.mechanism)
-    guard hasSASLIR, let response = exchange.initialResponse else { return }
-    output.append(UInt8(ascii: " "))
-    output.appendBase64(response, emptyAs: "=")
-  }
-
-  private mutating func encodeAppend(_ request: AppendRequest) throws(EncodingError) {
-    output.append("APPEND ")
-    try mailbox(request.mailbox)
-    output.append(UInt8(ascii: " "))
-    if !request.flags.isEmpty {
-      try flags(request.flags)
-      output.append(UInt8(ascii: " "))
-    }
-    if let date = request.date {
-      output.append(UInt8(ascii: "\""))
-      output.append(date.description)
-      output.append("\" ")
-    }
-    literalHeader(request.byteCount)
-  }
-
-  private mutating func encodeFetch(
-    _ messages: MessageReference, _ items: [FetchItem], _ changedSince: ModSeq?
-  ) throws(EncodingError) {
-    if items.isEmpty { throw EncodingError() }
-    try reference(messages, "FETCH")
-    output.append(" (")
-    for (index, item) in items.enumerated() {
-      if index > 0 { output.append(UInt8(ascii: " ")) }
-      try fetchItem(item)
-    }
-    output.append(UInt8(ascii: ")"))
-    if let changedSince {
-      output.append(" (CHANGEDSINCE ")
-      output.append(decimal: changedSince.rawValue)
-      output.append(UInt8(ascii: ")"))
-    }
-  }
-
-  private mutating func fetchItem(_ item: FetchItem) throws(EncodingError) {
-    switch item {
-    case .uid: output.append("UID")
-    case .flags: output.append("FLAGS")
-    case .internalDate: output.append("INTERNALDATE")
-    case .rfc822Size: output.append("RFC822.SIZE")
-    case .modSeq: output.append("MODSEQ")
-    case .envelope: output.append("ENVELOPE")
-    case .bodyStructure: output.append("BODYSTRUCTURE")
-    case .body: output.append("BODY")
-    case .rfc822: output.append("RFC822")
-    case .rfc822Header: output.append("RFC822.HEADER")
-    case .rfc822Text: output.append("RFC822.TEXT")
-    case .section(let section, let peek, let partial):
-      output.append(peek ? "BODY.PEEK[" : "BODY[")
-      try self.section(section)
-      output.append(UInt8(ascii: "]"))
-      if let partial {
-        if partial.count == 0 { throw EncodingError() }
-        output.append(UInt8(ascii: "<"))
-        output.append(decimal: partial.offset)
-        output.append(UInt8(ascii: "."))
-        output.append(decimal: partial.count)
-        output.append(UInt8(ascii: ">"))
-      }
-    }
-  }
-
-  private mutating func section(_ section: Section) throws(EncodingError) {
-    for (index, number) in section.part.enumerated() {
-      if number == 0 { throw EncodingError() }
-      if index > 0 { output.append(UInt8(ascii: ".")) }
-      output.append(decimal: number)
-    }
-    if !section.part.isEmpty, section.kind != .full { output.append(UInt8(ascii: ".")) }
-    switch section.kind {
-    case .full: break
-    case .header: output.append("HEADER")
-    case .text: output.append("TEXT")
-    case .mime:
-      // RFC 9051, section 6.4.5.1: MIME must be prefixed by a part number.
-      if section.part.isEmpty { throw EncodingError() }
-      output.append("MIME")
-    case .headerFields(let names): try fieldNames("HEADER.FIELDS (", names)
-    case .headerFieldsNot(let names): try fieldNames("HEADER.FIELDS.NOT (", names)
-    }
-  }
-
-  private mutating func fieldNames(_ word: StaticString, _ names: [String]) throws(EncodingError) {
-    if names.isEmpty { throw EncodingError() }
-    output.append(word)
-    for (index, name) in names.enumerated() {
-      if index > 0 { output.append(UInt8(ascii: " ")) }
-      try atom(name)
-    }
-    output.append(UInt8(ascii: ")"))
-  }
-
-  private mutating func encodeStore(
-    _ messages: MessageReference, _ operation: StoreOperation, _ unchangedSince: ModSeq?
-  ) throws(EncodingError) {
-    try reference(messages, "STORE")
-    if let unchangedSince {
-      output.append(" (UNCHANGEDSINCE ")
-      output.append(decimal: unchangedSince.rawValue)
-      output.append(UInt8(ascii: ")"))
-    }
-    switch operation.action {
-    case .replace: output.append(" FLAGS")
-    case .add: output.append(" +FLAGS")
-    case .remove: output.append(" -FLAGS")
-    }
-    output.append(operation.isSilent ? ".SILENT " : " ")
-    try flags(operation.flags)
   }
 }
 

@@ -79,3 +79,13 @@ public struct MyRights: Hashable, Sendable {
     self.rights = rights
   }
 }
+
+/// What SETACL does with the rights of a user or group (RFC 4314, section 3.1).
+public enum AccessRightsChange: Hashable, Sendable {
+  /// These become the only ones.
+  case replace(AccessRights)
+  /// These are added.
+  case add(AccessRights)
+  /// These are removed.
+  case remove(AccessRights)
+}

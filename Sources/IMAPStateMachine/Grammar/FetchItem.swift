@@ -24,6 +24,29 @@ public enum FetchItem: Hashable, Sendable {
   case rfc822Header
   /// The body, setting `\Seen` (RFC 3501).
   case rfc822Text
+  /// `BINARY[part]` or `BINARY.PEEK[part]`: a part without its transfer encoding (RFC 3516; RFC 9051).
+  case binary([UInt32], peek: Bool = true, partial: PartialRange? = nil)
+  /// `BINARY.SIZE[part]`: how many bytes that has.
+  case binarySize([UInt32])
+  /// The first words of the text. A `lazy` server answers NIL where it would have to work for it (RFC 8970).
+  case preview(lazy: Bool = false)
+  /// When the message was put into the mailbox (RFC 8514).
+  case saveDate
+  /// What the message is called in every mailbox (RFC 8474).
+  case emailID
+  /// What its thread is called (RFC 8474).
+  case threadID
+  /// X-GM-MSGID of Gmail.
+  case gmailMessageID
+  /// X-GM-THRID of Gmail.
+  case gmailThreadID
+  /// X-GM-LABELS of Gmail.
+  case gmailLabels
+  /// Annotations of the message; entries may have wildcards (RFC 5257, section 4.3).
+  case annotations(entries: [[UInt8]], attributes: [[UInt8]])
+  /// An item without a case of its own, as on the wire: a word, possibly with a section in brackets and a list in
+  /// parentheses behind it.
+  case other(String)
 }
 
 /// One data item of a FETCH response.

@@ -45,3 +45,41 @@ public struct FetchedURL: Hashable, Sendable {
     self.content = content
   }
 }
+
+/// One URL that GENURLAUTH makes usable by others (RFC 4467, section 7).
+public struct URLAuthRequest: Hashable, Sendable {
+  /// The URL up to and including `;URLAUTH=` and the access.
+  public var url: [UInt8]
+  /// How it is protected: `INTERNAL` or another.
+  public var mechanism: String
+
+  /// A request.
+  public init(_ url: String, mechanism: String = "INTERNAL") {
+    self.url = Array(url.utf8)
+    self.mechanism = asciiUppercased(mechanism)
+  }
+}
+
+/// One URL of URLFETCH (RFC 4467, section 7; RFC 5524, section 3).
+public struct URLFetchRequest: Hashable, Sendable {
+  /// An item of the extended form.
+  public enum Item: String, Hashable, Sendable, CaseIterable {
+    /// The data with its transfer encoding.
+    case body = "BODY"
+    /// The part's structure.
+    case structure = "BODYPARTSTRUCTURE"
+    /// The data without its transfer encoding.
+    case binary = "BINARY"
+  }
+
+  /// The URL.
+  public var url: [UInt8]
+  /// What is asked for; nil is the simple form.
+  public var items: [Item]?
+
+  /// A request.
+  public init(_ url: String, _ items: [Item]? = nil) {
+    self.url = Array(url.utf8)
+    self.items = items
+  }
+}

@@ -73,24 +73,37 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
 
   /// The ranges, in the order given.
   public var ranges: [Range]
+  /// Whether this is `$`: what the last search with SAVE found (RFC 5182), which only the server knows. There are no
+  /// ranges then, and nothing is counted or contained.
+  public let isSavedResult: Bool
 
   /// A set of `ranges`.
-  public init(ranges: [Range]) { self.ranges = ranges }
+  public init(ranges: [Range]) {
+    self.ranges = ranges
+    isSavedResult = false
+  }
+
+  private init(savedResult: Void) {
+    ranges = []
+    isSavedResult = true
+  }
 
   /// One number.
-  public init(_ number: Number) { ranges = [Range(number.rawValue, number.rawValue)] }
+  public init(_ number: Number) { self.init(ranges: [Range(number.rawValue, number.rawValue)]) }
 
   /// The numbers of `range`.
   public init(_ range: ClosedRange<Number>) {
-    ranges = [Range(range.lowerBound.rawValue, range.upperBound.rawValue)]
+    self.init(ranges: [Range(range.lowerBound.rawValue, range.upperBound.rawValue)])
   }
 
   /// The numbers from `range`'s start to the largest in use (`n:*`). It holds the largest one even if `n` is above it.
-  public init(_ range: PartialRangeFrom<Number>) { ranges = [Range(MessageBound(range.lowerBound.rawValue), .star)] }
+  public init(_ range: PartialRangeFrom<Number>) {
+    self.init(ranges: [Range(MessageBound(range.lowerBound.rawValue), .star)])
+  }
 
   /// The given numbers, neighbours joined to ranges; order and duplicates are not kept. Complexity: O(n log n).
   public init(_ numbers: some Sequence<Number>) {
-    ranges = []
+    var ranges: [Range] = []
     var start: UInt32?
     var end: UInt32 = 0
     for number in numbers.map(\.rawValue).sorted() {
@@ -103,6 +116,7 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
       }
     }
     if let start { ranges.append(Range(start, end)) }
+    self.init(ranges: ranges)
   }
 
   /// The given numbers, as ``init(_:)-(Sequence)`` takes them.
@@ -111,8 +125,11 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
   /// Every message (`1:*`).
   public static var all: Self { Self(ranges: [Range(MessageBound(1), .star)]) }
 
-  /// Whether there is no range at all. Such a set cannot be sent.
-  public var isEmpty: Bool { ranges.isEmpty }
+  /// `$`: what the last search with SAVE found (RFC 5182; RFC 9051, section 6.4.4.1).
+  public static var savedResult: Self { Self(savedResult: ()) }
+
+  /// Whether there is no range at all, and not `$`. Such a set cannot be sent.
+  public var isEmpty: Bool { ranges.isEmpty && !isSavedResult }
 
   /// How many numbers the ranges cover, `largest` standing for `*`; duplicates count twice. Complexity: O(ranges).
   public func count(largest: Number) -> UInt64 {
@@ -127,8 +144,8 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
     ranges.contains { $0.bounds(largest: largest.rawValue).contains(number.rawValue) }
   }
 
-  /// The numbers one by one, range by range, in ascending order inside each; at most `limit` of them, 4294967295 for `*`. For sets that came
-  /// from a peer choose the limit with care: four billion numbers fit into fourteen bytes.
+  /// The numbers one by one, range by range, in ascending order inside each; at most `limit` of them, 4294967295 for
+  /// `*`. For sets that came from a peer choose the limit with care: four billion numbers fit into fourteen bytes.
   public func numbers(limit: Int) -> [Number] {
     var result: [Number] = []
     for range in ranges {
@@ -142,7 +159,8 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
 
   /// As on the wire.
   public var description: String {
-    ranges.map { $0.first == $0.last ? "\($0.first)" : "\($0.first):\($0.last)" }.joined(separator: ",")
+    if isSavedResult { return "$" }
+    return ranges.map { $0.first == $0.last ? "\($0.first)" : "\($0.first):\($0.last)" }.joined(separator: ",")
   }
 }
 

@@ -61,3 +61,27 @@ public struct MessageAnnotation: Hashable, Sendable {
     self.attributes = attributes
   }
 }
+
+/// What GETMETADATA asks for besides the entries (RFC 5464, section 4.2).
+public struct MetadataOptions: Hashable, Sendable {
+  /// How far below an entry.
+  public enum Depth: String, Hashable, Sendable {
+    /// The entry alone.
+    case zero = "0"
+    /// One level below it, too.
+    case one = "1"
+    /// Everything below it, too.
+    case infinity = "infinity"
+  }
+
+  /// Longer values are left out.
+  public var maximumSize: UInt32?
+  /// How far below the entries.
+  public var depth: Depth?
+
+  /// Options; none by default.
+  public init(maximumSize: UInt32? = nil, depth: Depth? = nil) {
+    self.maximumSize = maximumSize
+    self.depth = depth
+  }
+}

@@ -42,3 +42,17 @@ public struct QuotaRoots: Hashable, Sendable {
     self.roots = roots
   }
 }
+
+/// A limit that SETQUOTA sets (RFC 9208, section 4.1.3).
+public struct QuotaLimit: Hashable, Sendable {
+  /// The resource in upper case: `STORAGE` (in units of 1,024 bytes), `MESSAGE` or another.
+  public var resource: String
+  /// How much there may be of it.
+  public var limit: UInt64
+
+  /// A limit.
+  public init(_ resource: String, _ limit: UInt64) {
+    self.resource = asciiUppercased(resource)
+    self.limit = limit
+  }
+}

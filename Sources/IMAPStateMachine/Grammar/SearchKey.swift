@@ -49,11 +49,71 @@ public indirect enum SearchKey: Hashable, Sendable {
   /// Date field on the day or later.
   case sentSince(SearchDate)
   /// Larger than this many bytes.
-  case larger(UInt32)
+  case larger(UInt64)
   /// Smaller than this many bytes.
-  case smaller(UInt32)
+  case smaller(UInt64)
   /// Changed since the modification sequence, or with it (RFC 7162, section 3.1.5).
-  case modSeq(ModSeq)
+  /// With `entry`, only changes of that flag count.
+  case modSeq(ModSeq, entry: ModSeqEntry? = nil)
+  /// Received more than this many seconds ago (RFC 5032).
+  case older(UInt32)
+  /// Received within this many seconds (RFC 5032).
+  case younger(UInt32)
+  /// Put into the mailbox before the day (RFC 8514).
+  case savedBefore(SearchDate)
+  /// Put into the mailbox on the day (RFC 8514).
+  case savedOn(SearchDate)
+  /// Put into the mailbox on the day or later (RFC 8514).
+  case savedSince(SearchDate)
+  /// The mailbox keeps when messages were put into it (RFC 8514).
+  case saveDateSupported
+  /// By what the message is called in every mailbox (RFC 8474, section 6).
+  case emailID(String)
+  /// By what its thread is called (RFC 8474, section 6).
+  case threadID(String)
+  /// The key matches, or nearly (RFC 6203, section 3).
+  case fuzzy(SearchKey)
+  /// The search that the server has under this name matches (RFC 5466, section 3.1).
+  case filter(String)
+  /// An annotation holds the text; nil is NIL. `attribute` is `value`, `value.priv` or `value.shared`, and `entry` may
+  /// have wildcards (RFC 5257, section 4.7).
+  case annotation(entry: [UInt8], attribute: [UInt8], value: [UInt8]?)
+  /// The UID is above this one (RFC 9738, section 3.2).
+  case uidAfter(UID)
+  /// The UID is below this one (RFC 9738, section 3.2).
+  case uidBefore(UID)
+  /// By a query in the language of Gmail's web pages (X-GM-RAW).
+  case gmailRaw(String)
+  /// By X-GM-MSGID.
+  case gmailMessageID(UInt64)
+  /// By X-GM-THRID.
+  case gmailThreadID(UInt64)
+  /// The message has the label (X-GM-LABELS).
+  case gmailLabel(GmailLabel)
+}
+
+/// What a search for modification sequences is about (RFC 7162, section 3.1.5).
+public struct ModSeqEntry: Hashable, Sendable {
+  /// Whose value counts.
+  public enum Scope: String, Hashable, Sendable {
+    /// The user's own.
+    case `private` = "priv"
+    /// The one that all share.
+    case shared = "shared"
+    /// Either.
+    case all = "all"
+  }
+
+  /// The entry, for example `/flags/\draft`.
+  public var name: String
+  /// Whose value counts.
+  public var scope: Scope
+
+  /// An entry.
+  public init(_ name: String, _ scope: Scope = .all) {
+    self.name = name
+    self.scope = scope
+  }
 }
 
 /// What a SEARCH response holds (RFC 3501, section 7.2.5; RFC 7162, section 3.1.5).

@@ -1,8 +1,44 @@
-/// Commands about the connection and about mailboxes.
+/// Commands about the connection, and those without a grammar of their own.
 extension CommandReader {
+  /// The command, if it is one of these.
+  @_lifetime(self: copy self)
+  mutating func sessionCommand(_ head: CommandHead) throws(ParseError) -> Command? {
+    switch head.name {
+    case .capability: return .capability
+    case .noop: return .noop
+    case .logout: return .logout
+    case .id: return try identification()
+    case .language: return .language(try words())
+    case .startTLS: return .startTLS
+    case .login: return try login()
+    case .authenticate: return try authenticate()
+    case .unauthenticate: return .unauthenticate
+    case .proxyAuth:
+      try space()
+      return .proxyAuth(user: try text())
+    case .compress:
+      try space()
+      let algorithm = try atom()
+      if !matches(algorithm, "DEFLATE") { throw ParseError(.invalidValue, offset: algorithm.lowerBound) }
+      return .compress
+    case .enable: return try enable()
+    case .comparator: return .comparator(try words())
+    case .namespace: return .namespace
+    case .idle: return .idle
+    case .notify: return .notify(try notify())
+    case .applePushService: return .applePushService(try applePush())
+    case .other:
+      let word = cursor.bytes.extracting(head.uidWord ?? head.nameRange).lossyString()
+      var arguments: [CommandArgument] = []
+      while try nextArgument() { arguments.append(try argument()) }
+      return .other(GenericCommand(head.uidWord == nil ? word : "UID \(word)", arguments))
+    default: return nil
+    }
+  }
+
   /// ` NIL`, or ` (` name value … `)` (RFC 2971, section 3.1).
   @_lifetime(self: copy self)
-  mutating func identification() throws(ParseError) -> Command {
+  private mutating func identification() throws(ParseError) -> Command {
     try space()
     if cursor.eatNIL() { return .id(nil) }
     try cursor.expect(0x28)
@@ -25,7 +61,7 @@ extension CommandReader {
 
   /// The password goes from the line to its ``Secret``; the one array between them is overwritten.
   @_lifetime(self: copy self)
-  mutating func login() throws(ParseError) -> Command {
+  private mutating func login() throws(ParseError) -> Command {
     try space()
     let user = try text()
     try space()
@@ -37,7 +73,7 @@ extension CommandReader {
 
   /// The mechanism and, where the client sent one, the initial response: `=` is an empty one (RFC 4959, section 3).
   @_lifetime(self: copy self)
-  mutating func authenticate() throws(ParseError) -> Command {
+  private mutating func authenticate() throws(ParseError) -> Command {
     try space()
     let mechanism = try atom()
     var exchange = SASLExchange(mechanism: cursor.bytes.extracting(mechanism).lossyString())
@@ -58,93 +94,124 @@ extension CommandReader {
   }
 
   @_lifetime(self: copy self)
-  mutating func enable() throws(ParseError) -> Command {
+  private mutating func enable() throws(ParseError) -> Command {
     var capabilities: [Capability] = []
-    repeat {
-      try space()
-      let word = try atom()
-      capabilities.append(Capability(cursor.bytes.extracting(word).lossyString()))
-      // Spaces before the line's end are no argument.
-      var rest = cursor.index
-      while rest < cursor.bytes.count, cursor.bytes[rest] == 0x20 { rest += 1 }
-      if rest == cursor.bytes.count || cursor.bytes[rest] == 0x0d || cursor.bytes[rest] == 0x0a { break }
-    } while true
+    try space()
+    repeat { capabilities.append(Capability(try word())) } while try nextArgument()
     return .enable(capabilities)
   }
 
-  /// A pattern: as a mailbox, with `%` and `*` in the bare form too.
+  /// Astrings to the line's end, possibly none.
   @_lifetime(self: copy self)
-  mutating func listPattern() throws(ParseError) -> MailboxName {
-    if cursor.peek == 0x22 || cursor.isAtLiteral { return try mailbox() }
-    let start = cursor.index
-    while true {
-      cursor.index = cursor.bytes.firstNot(.astring, from: cursor.index)
-      if !cursor.eat(0x25), !cursor.eat(0x2a) { break }
-    }
-    if cursor.index == start { throw cursor.unexpected }
-    return MailboxName(wire: cursor.bytes.extracting(start..<cursor.index).copy(), encoding: mailboxEncoding)
+  private mutating func words() throws(ParseError) -> [String] {
+    var words: [String] = []
+    while try nextArgument() { words.append(try text()) }
+    return words
   }
 
+  /// Pairs of a name and a value in any order, each once.
   @_lifetime(self: copy self)
-  mutating func status() throws(ParseError) -> Command {
+  private mutating func applePush() throws(ParseError) -> ApplePushRequest {
+    var request = ApplePushRequest(version: 0, accountID: "", deviceToken: "", subtopic: "", mailboxes: [])
+    var found = 0
+    while try nextArgument() {
+      let name = try atom()
+      try space()
+      if matches(name, "aps-version") {
+        // Devices send it as a string, too.
+        let start = cursor.index
+        guard let version = UInt32(try text()), version > 0 else { throw ParseError(.invalidValue, offset: start) }
+        request.version = version
+      } else if matches(name, "aps-account-id") {
+        request.accountID = try text()
+      } else if matches(name, "aps-device-token") {
+        request.deviceToken = try text()
+      } else if matches(name, "aps-subtopic") {
+        request.subtopic = try text()
+      } else if matches(name, "mailboxes") {
+        request.mailboxes = try mailboxes()
+      } else {
+        throw ParseError(.invalidValue, offset: name.lowerBound)
+      }
+      found += 1
+    }
+    if found != 5 || request.version == 0 || request.mailboxes.isEmpty { throw cursor.unexpected }
+    return request
+  }
+
+  // MARK: NOTIFY
+
+  @_lifetime(self: copy self)
+  private mutating func notify() throws(ParseError) -> NotifyRequest {
     try space()
-    let name = try mailbox()
+    let kind = try atom()
+    if matches(kind, "NONE") { return .none }
+    if !matches(kind, "SET") { throw ParseError(.invalidValue, offset: kind.lowerBound) }
     try space()
-    try cursor.expect(0x28)
-    var items: [StatusItem] = []
-    cursor.skipSpaces()
+    let asksForStatus = takeWord("STATUS")
+    if asksForStatus { try space() }
+    var groups: [NotifyGroup] = []
     repeat {
-      let word = try atom()
-      let text = asciiUppercased(cursor.bytes.extracting(word).lossyString())
-      guard let item = StatusItem(rawValue: text) else { throw ParseError(.invalidValue, offset: word.lowerBound) }
-      // A client may repeat itself; the answer does not.
-      if !items.contains(item) { items.append(item) }
-      if cursor.peek != 0x29 { try space() }
+      try openList()
+      let filter = try filter()
+      try space()
+      groups.append(NotifyGroup(filter, try events()))
+      cursor.skipSpaces()
+      try cursor.expect(0x29)
+    } while try nextArgument()
+    return .set(status: asksForStatus, groups)
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func events() throws(ParseError) -> [NotifyEvent] {
+    if takeWord("NONE") { return [] }
+    try openList()
+    var events: [NotifyEvent] = []
+    repeat {
+      events.append(try event())
+      try separator()
     } while !cursor.eat(0x29)
-    return .status(name, items)
+    return events
   }
 
-  /// The mailbox of SELECT or EXAMINE. Of the parameters only `(CONDSTORE)` is known (RFC 7162, section 3.1.8).
   @_lifetime(self: copy self)
-  mutating func selectArguments() throws(ParseError) -> (MailboxName, condStore: Bool) {
-    try space()
-    let name = try mailbox()
-    cursor.skipSpaces()
-    if !cursor.eat(0x28) { return (name, condStore: false) }
+  private mutating func event() throws(ParseError) -> NotifyEvent {
     let word = try atom()
-    if !matches(word, "CONDSTORE") { throw ParseError(.invalidValue, offset: word.lowerBound) }
-    try cursor.expect(0x29)
-    return (name, condStore: true)
+    if matches(word, "MessageNew") {
+      let end = cursor.index
+      cursor.skipSpaces()
+      if cursor.peek == 0x28 { return .messageNew(try fetchList()) }
+      cursor.index = end
+      return .messageNew()
+    }
+    if matches(word, "MessageExpunge") { return .messageExpunge }
+    if matches(word, "FlagChange") { return .flagChange }
+    if matches(word, "AnnotationChange") { return .annotationChange }
+    if matches(word, "MailboxName") { return .mailboxName }
+    if matches(word, "SubscriptionChange") { return .subscriptionChange }
+    if matches(word, "MailboxMetadataChange") { return .mailboxMetadataChange }
+    if matches(word, "ServerMetadataChange") { return .serverMetadataChange }
+    return .other(cursor.bytes.extracting(word).lossyString())
   }
 
-  /// The arguments of APPEND up to and including the header of the message's literal (RFC 9051, section 6.3.12).
+  /// Which mailboxes NOTIFY and ESEARCH are about.
   @_lifetime(self: copy self)
-  mutating func append() throws(ParseError) -> (request: AppendRequest, header: LiteralHeader) {
-    try space()
-    let name = try mailbox()
-    try space()
-    var request = AppendRequest(mailbox: name, byteCount: 0)
-    if cursor.peek == 0x28 {
-      request.flags = try flagList()
-      try space()
-    }
-    if cursor.peek == 0x22 {
-      let token = try quoted()
-      request.date = try dateTime(token)
-      try space()
-    }
-    if !cursor.isAtLiteral { throw cursor.unexpected }
-    let header = try cursor.literalHeader()
-    request.byteCount = header.byteCount
-    return (request, header)
+  mutating func filter() throws(ParseError) -> MailboxFilter {
+    let word = try atom()
+    if matches(word, "selected") { return .selected }
+    if matches(word, "selected-delayed") { return .selectedDelayed }
+    if matches(word, "inboxes") { return .inboxes }
+    if matches(word, "personal") { return .personal }
+    if matches(word, "subscribed") { return .subscribed }
+    if matches(word, "subtree") { return .subtree(try filterNames()) }
+    if matches(word, "subtree-one") { return .subtreeOne(try filterNames()) }
+    if matches(word, "mailboxes") { return .mailboxes(try filterNames()) }
+    throw ParseError(.invalidValue, offset: word.lowerBound)
   }
 
-  /// Whether the literal whose header ends at the line's end is the mailbox name of an APPEND, not its message.
-  static func isMailboxOfAppend(_ line: Span<UInt8>, _ parser: CommandParser) -> Bool {
-    var reader = CommandReader(line, parser)
-    guard let head = try? reader.head(), head.name == .append else { return false }
-    reader.cursor.skipSpaces()
-    guard reader.cursor.isAtLiteral, (try? reader.cursor.literalHeader()) != nil else { return false }
-    return reader.cursor.isAtEnd
+  @_lifetime(self: copy self)
+  private mutating func filterNames() throws(ParseError) -> [MailboxName] {
+    try space()
+    return cursor.peek == 0x28 ? try mailboxes() : [try mailbox()]
   }
 }

@@ -8,21 +8,28 @@ public struct CommandParser: Sendable, Hashable {
   public var limits: ParserLimits
   /// How mailbox names hold characters outside ASCII: UTF-8 once the client enabled it (RFC 6855, RFC 9051).
   public var mailboxEncoding: MailboxName.Encoding
+  /// Whether commands that the parser does not know are taken as ``Command/other(_:)`` and not refused.
+  public var takesUnknownCommands: Bool
 
   /// A parser.
-  public init(limits: ParserLimits = .server, mailboxEncoding: MailboxName.Encoding = .modifiedUTF7) {
+  public init(
+    limits: ParserLimits = .server, mailboxEncoding: MailboxName.Encoding = .modifiedUTF7,
+    takesUnknownCommands: Bool = false
+  ) {
     self.limits = limits
     self.mailboxEncoding = mailboxEncoding
+    self.takesUnknownCommands = takesUnknownCommands
   }
 
-  /// The tag and the command that `line` holds. Of an APPEND the line ends behind the header of the message's literal;
-  /// its bytes and the line end behind them are not part of `line`.
+  /// The tag and the command that `line` holds. Of an APPEND the line ends behind the header of the first message's
+  /// literal; its bytes and what stands behind them are not part of `line`. One that has no bytes of its own, but URLs
+  /// only (RFC 4469), is a line like any other.
   ///
   /// Throws ``ParseError`` with an offset from the start of `line`.
   public func parse(_ line: Span<UInt8>) throws(ParseError) -> (tag: String, command: Command) {
     var reader = CommandReader(line, self)
     let head = try reader.head()
-    let command = try reader.arguments(of: head.name)
+    let command = try reader.arguments(of: head)
     return (line.extracting(head.tag).lossyString(), command)
   }
 }
@@ -34,6 +41,8 @@ struct CommandHead {
   /// Where the name lies, `UID` and the word behind it included.
   var nameRange: Range<Int>
   var name: CommandName
+  /// The word behind `UID`, where that is what the name starts with.
+  var uidWord: Range<Int>?
 }
 
 /// Walks over one command.
@@ -41,10 +50,12 @@ struct CommandReader: ~Escapable {
   var cursor: Cursor
   let limits: ParserLimits
   let mailboxEncoding: MailboxName.Encoding
+  let takesUnknownCommands: Bool
 
   @_lifetime(copy line)
   init(_ line: Span<UInt8>, _ parser: CommandParser) {
     cursor = Cursor(line)
+    takesUnknownCommands = parser.takesUnknownCommands
     limits = parser.limits
     mailboxEncoding = parser.mailboxEncoding
   }
@@ -78,71 +89,42 @@ struct CommandReader: ~Escapable {
     let word = try cursor.run(of: .atom)
     var end = word.upperBound
     var found = CommandName(cursor.bytes.extracting(word))
+    var uidWord: Range<Int>?
     if found == nil, cursor.bytes.extracting(word).equalsIgnoringCase("UID") {
       try space()
       let second = try cursor.run(of: .atom)
       end = second.upperBound
+      uidWord = second
       found = CommandName(uid: cursor.bytes.extracting(second))
     }
+    if found == nil, takesUnknownCommands { found = .other }
     guard let found else { throw ParseError(.unknownCommand, offset: start) }
-    return CommandHead(tag: tag, nameRange: start..<end, name: found)
+    return CommandHead(tag: tag, nameRange: start..<end, name: found, uidWord: uidWord)
   }
 
   /// The rest of the command, to the end of the line.
   @_lifetime(self: copy self)
-  mutating func arguments(of name: CommandName) throws(ParseError) -> Command {
-    let command: Command
-    switch name {
-    case .capability: command = .capability
-    case .noop: command = .noop
-    case .logout: command = .logout
-    case .startTLS: command = .startTLS
-    case .namespace: command = .namespace
-    case .idle: command = .idle
-    case .close: command = .close
-    case .unselect: command = .unselect
-    case .expunge: command = .expunge
-    case .id: command = try identification()
-    case .login: command = try login()
-    case .authenticate: command = try authenticate()
-    case .enable: command = try enable()
-    case .list:
-      try space()
-      let reference = try mailbox()
-      try space()
-      command = .list(reference: reference, pattern: try listPattern())
-    case .status: command = try status()
-    case .create:
-      try space()
-      command = .create(try mailbox())
-    case .delete:
-      try space()
-      command = .delete(try mailbox())
-    case .select:
-      let (name, condStore) = try selectArguments()
-      command = .select(name, condStore: condStore)
-    case .examine:
-      let (name, condStore) = try selectArguments()
-      command = .examine(name, condStore: condStore)
-    case .append:
+  mutating func arguments(of head: CommandHead) throws(ParseError) -> Command {
+    if head.name.isAppend {
+      var request = try appendStart(head.name)
+      var isInCatenate = false
       // The literal's header has the line's end in it.
-      let request = try append().request
-      if !cursor.isAtEnd { throw cursor.unexpected }
+      if try appendStep(&request, &isInCatenate) != nil {
+        if !cursor.isAtEnd { throw cursor.unexpected }
+      } else {
+        try endOfLine()
+      }
       return .append(request)
-    case .uidExpunge:
-      try space()
-      command = .uidExpunge(try messageSet())
-    case .search, .uidSearch: command = try search(uid: name == .uidSearch)
-    case .fetch, .uidFetch: command = try fetch(uid: name == .uidFetch)
-    case .store, .uidStore: command = try store(uid: name == .uidStore)
-    case .copy, .uidCopy:
-      let messages = try messageReference(uid: name == .uidCopy)
-      try space()
-      command = .copy(messages, try mailbox())
-    case .move, .uidMove:
-      let messages = try messageReference(uid: name == .uidMove)
-      try space()
-      command = .move(messages, try mailbox())
+    }
+    let command: Command
+    if let found = try sessionCommand(head) {
+      command = found
+    } else if let found = try mailboxCommand(head.name) {
+      command = found
+    } else if let found = try accessCommand(head.name) {
+      command = found
+    } else {
+      command = try messageCommand(head.name)
     }
     try endOfLine()
     return command
@@ -229,7 +211,7 @@ struct CommandReader: ~Escapable {
 
   /// A number above zero that fits 32 bits, or `*`.
   @_lifetime(self: copy self)
-  private mutating func messageNumber() throws(ParseError) -> MessageBound {
+  mutating func messageNumber() throws(ParseError) -> MessageBound {
     if cursor.eat(0x2a) { return .star }
     let start = cursor.index
     let number = try cursor.number32()
@@ -240,6 +222,8 @@ struct CommandReader: ~Escapable {
   /// A sequence-set (RFC 9051, section 9). Each range costs its client two bytes of the line, which bounds their number.
   @_lifetime(self: copy self)
   mutating func messageSet<Number: MessageNumber>() throws(ParseError) -> MessageSet<Number> {
+    // RFC 9051, section 9: seq-last-command stands for a whole set.
+    if cursor.eat(0x24) { return .savedResult }
     var ranges: [MessageSet<Number>.Range] = []
     repeat {
       let first = try messageNumber()
@@ -285,5 +269,98 @@ struct CommandReader: ~Escapable {
       if cursor.peek != 0x29 { try space() }
     }
     return flags
+  }
+
+  // MARK: Arguments
+
+  /// Whether another argument follows; steps over the spaces before it, of which there must be one.
+  @_lifetime(self: copy self)
+  mutating func nextArgument() throws(ParseError) -> Bool {
+    let start = cursor.index
+    cursor.skipSpaces()
+    if cursor.isAtLineEnd { return false }
+    if cursor.index == start { throw cursor.unexpected }
+    return true
+  }
+
+  /// Between two values of a list: at least one space, or nothing before the closing parenthesis.
+  @_lifetime(self: copy self)
+  mutating func separator() throws(ParseError) {
+    if cursor.peek != 0x29 { try space() }
+  }
+
+  /// Opens a list.
+  @_lifetime(self: copy self)
+  mutating func openList() throws(ParseError) {
+    try cursor.expect(0x28)
+    cursor.skipSpaces()
+  }
+
+  /// An astring's bytes.
+  @_lifetime(self: copy self)
+  mutating func bytes() throws(ParseError) -> [UInt8] {
+    let token = try astring()
+    return cursor.view(token).copy()
+  }
+
+  /// The bytes of one astring, or of several in parentheses, as names of entries come: wildcards may be in bare ones.
+  @_lifetime(self: copy self)
+  mutating func oneOrMore() throws(ParseError) -> [[UInt8]] {
+    if cursor.peek != 0x28 { return [try pattern()] }
+    try openList()
+    var values: [[UInt8]] = []
+    repeat {
+      values.append(try pattern())
+      try separator()
+    } while !cursor.eat(0x29)
+    return values
+  }
+
+  /// NIL as nil, or a string of any kind (RFC 5464, section 5: value).
+  @_lifetime(self: copy self)
+  mutating func value() throws(ParseError) -> [UInt8]? {
+    if cursor.eatNIL() { return nil }
+    let token = try string()
+    return cursor.view(token).copy()
+  }
+
+  /// An atom as text.
+  @_lifetime(self: copy self)
+  mutating func word() throws(ParseError) -> String {
+    let range = try atom()
+    return cursor.bytes.extracting(range).lossyString()
+  }
+
+  /// A number above zero that fits 32 bits.
+  @_lifetime(self: copy self)
+  mutating func nonZero() throws(ParseError) -> UInt32 {
+    let start = cursor.index
+    let number = try cursor.number32()
+    if number == 0 { throw ParseError(.invalidValue, offset: start) }
+    return number
+  }
+
+  /// A number of 63 bits.
+  @_lifetime(self: copy self)
+  mutating func number63() throws(ParseError) -> UInt64 { try modSeq().rawValue }
+
+  /// Names in parentheses.
+  @_lifetime(self: copy self)
+  mutating func mailboxes() throws(ParseError) -> [MailboxName] {
+    try openList()
+    var names: [MailboxName] = []
+    repeat {
+      names.append(try mailbox())
+      try separator()
+    } while !cursor.eat(0x29)
+    return names
+  }
+
+  /// The error for nesting that goes too deep.
+  @_lifetime(self: copy self)
+  mutating func checkDepth(_ depth: Int) throws(ParseError) {
+    if depth < limits.nesting { return }
+    let limit = LimitExceeded(limit: .nesting, value: UInt64(max(limits.nesting, 0)), offset: cursor.index)
+    throw ParseError(.limit(limit), offset: cursor.index)
   }
 }

@@ -2,27 +2,46 @@
 public struct FlagListView: ~Escapable {
   private let bytes: Span<UInt8>
   private var index = 0
+  /// Whether nothing but flags and spaces is between the parentheses.
+  private let isPlain: Bool
 
   /// Reads `(flag flag ...)`; parentheses, quotes around a flag and runs of spaces are stepped over. NIL is no flags.
   @_lifetime(copy bytes)
   init(_ bytes: Span<UInt8>) {
     self.bytes = bytes
+    isPlain = false
     var cursor = Cursor(bytes)
     cursor.skipSpaces()
     if cursor.eatNIL() { index = cursor.index }
   }
 
-  /// Reads what starts with a parenthesis.
-  @_lifetime(copy list)
+  /// Reads the list behind the parenthesis at `start`, at whose end `bytes` end: the first byte that
+  /// ``Span/firstNotFlag(from:)`` finds.
+  @_lifetime(copy bytes)
   @inline(__always)
-  init(list: Span<UInt8>) {
-    bytes = list
-    index = 1
+  init(_ bytes: Span<UInt8>, plainAt start: Int) {
+    self.bytes = bytes
+    isPlain = true
+    index = start &+ 1
   }
 
   /// The next flag as on the wire, or nil behind the last. Complexity: O(length of the flag).
   @_lifetime(copy self)
   public mutating func next() -> ByteView? {
+    if isPlain {
+      while index &+ 1 < bytes.count {
+        let start = index
+        let end = bytes.firstSpaceOrParenthesis(from: start)
+        index = end &+ 1
+        if end > start { return ByteView(bytes.extracting(start..<end)) }
+      }
+      return nil
+    }
+    return nextOfAnyForm()
+  }
+
+  @_lifetime(copy self)
+  private mutating func nextOfAnyForm() -> ByteView? {
     while index < bytes.count {
       if ByteClass(of: bytes[index]).contains(.token) {
         let start = index

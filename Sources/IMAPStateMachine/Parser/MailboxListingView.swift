@@ -30,6 +30,35 @@ public struct MailboxListingView: ~Escapable {
     self.isXList = isXList
   }
 
+  /// Reads `* LIST (attributes) "delimiter" name` and its line end as servers nearly always send it; nil for any other form.
+  @_lifetime(copy line)
+  init?(quick line: Span<UInt8>, _ encoding: MailboxName.Encoding) {
+    let close = line.firstNotFlag(from: 8)
+    // ` "/" `
+    let word = line.paddedWord(at: close &+ 1)
+    let character = UInt8(truncatingIfNeeded: word &>> 16)
+    guard close < line.count, line[close] == UInt8(ascii: ")"), word & 0xff_ff00_ffff == 0x20_2200_2220,
+      character != 0x22, character != 0x5c
+    else { return nil }
+    let start = close &+ 6
+    var scanner = Scanner(line, at: start)
+    if scanner.peek == 0x22 {
+      let token = scanner.quoted()
+      if token.isFailed { return nil }
+      name = StringView(line, token)
+    } else {
+      scanner.index = line.firstNotToken(from: start)
+      if scanner.index == start || line[start] == UInt8(ascii: "{") || line[start] == UInt8(ascii: "~") { return nil }
+      name = StringView(line, PackedToken(start..<scanner.index))
+    }
+    guard scanner.eat(0x0d), scanner.eat(0x0a), scanner.index == line.count else { return nil }
+    attributes = FlagListView(line.extracting(0...close), plainAt: 7)
+    delimiter = character
+    extended = ListExtensionView(Cursor(line, at: line.count))
+    self.encoding = encoding
+    isXList = false
+  }
+
   /// An owned copy.
   public func copy() -> MailboxListing {
     var listing = MailboxListing(

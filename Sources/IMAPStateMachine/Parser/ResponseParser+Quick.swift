@@ -7,6 +7,8 @@ extension ResponseParser {
       /// Not of a form that is read here.
       case other
       case fetchBegin, exists, recent, expunge
+      /// LIST or LSUB without literals, whole.
+      case list
       case fetchEnd
       case uid, flags, size, modSeq, date, envelope, bodyStructure, body
       case section
@@ -27,6 +29,7 @@ extension ResponseParser {
     if scanned != 0 || bytes.count < 12 { return item }
     let first = bytes.paddedWord(at: 0)
     guard first & 0xffff == 0x202a else { return item }
+    if first == keyword("* LIST (") || first == keyword("* LSUB (") { return quickListing(bytes) }
     var index = 2
     let (number, count) = leadingDigits(bytes.paddedWord(at: index))
     if count == 0 || count == 8 { return item }
@@ -60,6 +63,21 @@ extension ResponseParser {
     if item.length > limits.line { return QuickItem() }
     responsePosition = offset
     item.number = UInt64(number)
+    return item
+  }
+
+  private mutating func quickListing(_ bytes: Span<UInt8>) -> QuickItem {
+    var item = QuickItem()
+    let end = bytes.firstLF(from: 8)
+    scanned = end
+    // Behind a brace or a space a literal may follow.
+    guard end < bytes.count, end < limits.line, bytes[end &- 1] == 0x0d, bytes[end &- 2] != UInt8(ascii: "}"),
+      bytes[end &- 2] != 0x20
+    else { return item }
+    scanned = 0
+    responsePosition = offset
+    item.kind = .list
+    item.length = end &+ 1
     return item
   }
 
@@ -184,9 +202,15 @@ extension ResponseParser {
       return .fetchEnd
     case .uid: return .fetchAttribute(.uid(UID(rawValue: UInt32(truncatingIfNeeded: item.number))))
     case .flags:
-      return .fetchAttribute(.flags(FlagListView(list: input.reportedBytes.extracting(item.start..<item.length))))
+      return .fetchAttribute(.flags(FlagListView(input.reportedBytes, plainAt: item.start)))
     case .size: return .fetchAttribute(.rfc822Size(item.number))
     case .modSeq: return .fetchAttribute(.modSeq(ModSeq(rawValue: item.number)))
+    case .list:
+      let line = input.reportedBytes
+      guard let listing = MailboxListingView(quick: line, mailboxEncoding) else {
+        return Self.response(line, mailboxEncoding, nesting: limits.nesting, offset: offset)
+      }
+      return .untagged(line[3] == UInt8(ascii: "I") ? .list(listing) : .lsub(listing))
     case .date, .section: return quickRareEvent(&input, item)
     case .bodyStructure, .body:
       let value = input.reportedBytes.extracting(item.start..<item.length)

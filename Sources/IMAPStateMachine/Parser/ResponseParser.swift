@@ -139,7 +139,7 @@ public struct ResponseParser: ~Copyable {
   /// Marks `length` bytes as covered by the event about to be returned.
   @inline(__always)
   mutating func report(_ input: inout ReceiveBuffer, _ length: Int) {
-    input.report(length)
+    input.reportNext(length)
     reported = length
   }
 

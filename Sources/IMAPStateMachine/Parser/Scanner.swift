@@ -213,6 +213,9 @@ struct Scanner: ~Escapable {
         if quoted().isFailed { return false }
       case 0x20:
         index &+= 1
+      case UInt8(ascii: "N") where bytes.paddedWord(at: index) & 0xff_ffff == keyword("NIL"):
+        // What is glued to it is read as a token of its own, which changes nothing.
+        index &+= 3
       case UInt8(ascii: "{"):
         if literal().isFailed { return false }
       case UInt8(ascii: "~"):

@@ -13,7 +13,7 @@ extension ServerConnection {
     case cancelled(ServerCommandID)
     case idleDone(ServerCommandID)
     case malformed(tag: Range<Int>?, ParseError)
-    case upgrade(ServerCommandID)
+    case upgrade(Upgrade, ServerCommandID)
     case closed(CloseReason)
   }
 
@@ -27,12 +27,12 @@ extension ServerConnection {
       case .closing(let reason):
         state.closeReported()
         return .closed(reason)
-      case .upgradeReady(let id):
-        if failOnPlaintext(input) { continue }
+      case .upgradeReady(let id, let upgrade):
+        if upgrade == .tls, failOnPlaintext(input) { continue }
         state.upgradeReported()
-        return .upgrade(id)
-      case .upgrading:
-        if failOnPlaintext(input) { continue }
+        return .upgrade(upgrade, id)
+      case .upgrading(let upgrade):
+        if upgrade == .tls, failOnPlaintext(input) { continue }
         step = input.isClosed ? starved(input) : .paused
       case .reading:
         if isOutboundFull { return .paused }
@@ -78,24 +78,28 @@ extension ServerConnection {
   private mutating func readHeader(
     _ input: inout ReceiveBuffer, _ header: LiteralHeader, _ end: Int, _ now: MonotonicInstant
   ) -> Step? {
-    var isFirst = false
     if frame.name == nil {
-      isFirst = true
       switch head(input.readable.extracting(first: end)) {
       case .success(let head): frame.name = head.name
       case .failure(let error): return refuse(&input, header, end, error, now)
       }
     }
-    if frame.name == .append,
-      !(isFirst && CommandReader.isMailboxOfAppend(input.readable.extracting(first: end), parser))
+    if let name = frame.name, name.isAppend,
+      CommandReader.endsInMessage(input.readable.extracting(first: end), parser)
     {
       return offer(&input, header, end, now)
     }
+    guard let error = takeAlong(header, end) else { return nil }
+    return refuse(&input, header, end, error, now)
+  }
+
+  /// Reads a literal together with its line. Returns what is wrong where it is too large.
+  private mutating func takeAlong(_ header: LiteralHeader, _ end: Int) -> ParseError? {
     let limits = configuration.limits
     let room = UInt64(max(0, min(limits.bufferedLiteral, limits.line - end)))
     guard header.byteCount <= room else {
       let limit = LimitExceeded(limit: .bufferedLiteral, value: room, offset: end)
-      return refuse(&input, header, end, ParseError(.limit(limit), offset: end), now)
+      return ParseError(.limit(limit), offset: end)
     }
     frame.skipLiteral(to: end + Int(header.byteCount))
     if header.isSynchronizing { output.append("+ OK\r\n") }
@@ -107,6 +111,9 @@ extension ServerConnection {
   ) -> Step? {
     switch parse(input.readable.extracting(first: end)) {
     case .success(let (head, .append(request))):
+      if !configuration.takesSeveralLiterals, case .catenate? = request.messages.first?.data {
+        return refuse(&input, header, end, ParseError(.notAllowed, offset: head.nameRange.lowerBound), now)
+      }
       if header.byteCount > configuration.limits.literal {
         let limit = LimitExceeded(limit: .literal, value: configuration.limits.literal, offset: end)
         return refuse(&input, header, end, ParseError(.limit(limit), offset: end), now)
@@ -115,7 +122,9 @@ extension ServerConnection {
       consume(end, of: &input, now)
       remember(input.reportedBytes.extracting(head.tag))
       badCommands = 0
-      state.offered(ActiveCommand(id: id, name: .append), header)
+      appending = request
+      if case .catenate? = request.messages.last?.data { isInCatenate = true } else { isInCatenate = false }
+      state.offered(ActiveCommand(id: id, name: head.name), header)
       return .offered(id, request, header)
     case .success(let (head, _)):
       // Only an APPEND comes here.
@@ -182,13 +191,36 @@ extension ServerConnection {
     return .chunk(active.id, remaining: remaining - UInt64(count))
   }
 
-  /// RFC 9051, section 6.3.12: nothing but the line's end follows the message.
+  /// What stands behind a message: the line's end, or another message or part of one.
   private mutating func readLiteralTail(
     _ input: inout ReceiveBuffer, _ active: ActiveCommand, _ now: MonotonicInstant
   ) -> Step? {
     guard let end = line(input) else { return starved(input) }
-    let error = rest(of: input.readable.extracting(first: end))
-    let header = LiteralHeader.atEnd(of: input.readable, from: 0, to: end)
+    let header = LiteralHeader.atEnd(of: input.readable, from: frame.lineStart, to: end)
+    var error: ParseError?
+    switch tail(of: input.readable.extracting(first: end)) {
+    case .failure(let reason):
+      if configuration.takesSeveralLiterals, let header, reason.reason == .unexpectedEnd, reason.offset == end {
+        // The literal is a URL's: its bytes are part of the line.
+        error = takeAlong(header, end)
+        if error == nil { return nil }
+      } else {
+        error = reason
+      }
+    case .success(let (request, isInCatenate, next?)):
+      if configuration.takesSeveralLiterals, next.byteCount <= configuration.limits.literal {
+        appending = request
+        self.isInCatenate = isInCatenate
+        consume(end, of: &input, now)
+        state.offeredMore(next)
+        return .offered(active.id, request, next)
+      }
+      let limit = LimitExceeded(limit: .literal, value: configuration.limits.literal, offset: end)
+      let reason: ParseError.Reason = configuration.takesSeveralLiterals ? .limit(limit) : .notAllowed
+      error = ParseError(reason, offset: 0)
+    case .success(let (request, _, nil)): appending = request
+    }
+    error = error?.shifted(by: streamOffset)
     consume(end, of: &input, now)
     state.appended(header)
     failIfUncounted(header)
@@ -196,14 +228,21 @@ extension ServerConnection {
     return .literalEnd(active.id)
   }
 
-  /// What is wrong with the rest of an APPEND's line.
-  private func rest(of line: Span<UInt8>) -> ParseError? {
+  /// The request with what the rest of its line says.
+  private func tail(of line: Span<UInt8>) -> Result<(AppendRequest, Bool, LiteralHeader?), ParseError> {
+    guard var request = appending else { return .failure(ParseError(.notAllowed, offset: 0)) }
     var reader = CommandReader(line, parser)
+    var isInCatenate = isInCatenate
     do throws(ParseError) {
-      try reader.endOfLine()
-      return nil
+      if !configuration.takesSeveralLiterals, !reader.isAtUTF8End(of: request) {
+        try reader.endOfLine()
+        return .success((request, false, nil))
+      }
+      let header = try reader.appendContinuation(&request, &isInCatenate)
+      if header == nil { try reader.endOfLine() }
+      return .success((request, isInCatenate, header))
     } catch {
-      return error.shifted(by: streamOffset)
+      return .failure(error)
     }
   }
 
@@ -312,7 +351,7 @@ extension ServerConnection {
     do throws(ParseError) {
       let head = try reader.head()
       try checkAllowed(head)
-      return .success((head, try reader.arguments(of: head.name)))
+      return .success((head, try reader.arguments(of: head)))
     } catch {
       return .failure(error)
     }

@@ -28,6 +28,13 @@ public struct ServerConnection: ~Copyable {
     public var maximumBadCommands = 20
     /// Whether TLS is below the connection from its start.
     public var isEncrypted = false
+    /// Whether APPEND may have several messages (MULTIAPPEND, RFC 3502) and parts (CATENATE, RFC 4469). Each is then a
+    /// ``ServerEvent/literalOffered(_:_:_:)`` of its own, with the whole request as far as it came, and
+    /// ``ServerConnection/appendRequest`` holds all of it at the end. Without, such a command is answered with BAD.
+    public var takesSeveralLiterals = false
+    /// Whether commands and FETCH items that have no type of their own are handed out as ``Command/other(_:)`` and
+    /// ``FetchItem/other(_:)``, as a proxy wants them. Without, they are answered with BAD.
+    public var passesUnknownCommands = false
 
     /// The defaults.
     public init() {}
@@ -57,6 +64,10 @@ public struct ServerConnection: ~Copyable {
   var parser: CommandParser
   var output = SendBuffer()
   var frame = CommandFrame()
+  /// The APPEND whose messages arrive, as far as it was read.
+  var appending: AppendRequest?
+  /// Whether the parts of its last message go on.
+  var isInCatenate = false
   /// The tag of the command that the handler has.
   var tag: [UInt8] = []
   /// Bytes of the stream before the first unread one.
@@ -73,7 +84,8 @@ public struct ServerConnection: ~Copyable {
   public init(_ configuration: Configuration = .init(), now: MonotonicInstant) {
     self.configuration = configuration
     isEncrypted = configuration.isEncrypted
-    parser = CommandParser(limits: configuration.limits)
+    parser = CommandParser(
+      limits: configuration.limits.countable, takesUnknownCommands: configuration.passesUnknownCommands)
     loginDeadline = now.advanced(by: configuration.loginTimeout)
     lastActivity = now
   }
@@ -121,7 +133,7 @@ public struct ServerConnection: ~Copyable {
     case .malformed(nil, let error): return .malformed(tag: nil, error)
     case .malformed(let tag?, let error):
       return .malformed(tag: ByteView(input.reportedBytes.extracting(tag)), error)
-    case .upgrade(let id): return .upgrade(.tls, id)
+    case .upgrade(let upgrade, let id): return .upgrade(upgrade, id)
     case .closed(let reason): return .closed(reason)
     }
   }
@@ -136,9 +148,9 @@ public struct ServerConnection: ~Copyable {
 
   /// The layer of ``ServerEvent/upgrade(_:_:)`` is up: the bytes that follow come through it.
   public mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) {
-    guard case .upgrading = state else { return }
+    guard case .upgrading(upgrade) = state else { return }
     lastActivity = now
-    isEncrypted = true
+    if upgrade == .tls { isEncrypted = true }
     state.upgraded()
   }
 
@@ -213,8 +225,8 @@ public struct ServerConnection: ~Copyable {
   }
 
   /// Completes the command `id` with OK, NO or BAD. OK moves the connection on by what the command was: LOGIN,
-  /// AUTHENTICATE, SELECT, EXAMINE, CLOSE, UNSELECT; LOGOUT ends it (with a BYE where ``respond(_:)`` sent none), STARTTLS
-  /// leads to ``ServerEvent/upgrade(_:_:)``. NO to SELECT or EXAMINE leaves no mailbox selected.
+  /// AUTHENTICATE, SELECT, EXAMINE, CLOSE, UNSELECT, UNAUTHENTICATE; LOGOUT ends it (with a BYE where ``respond(_:)`` sent none), STARTTLS and
+  /// COMPRESS lead to ``ServerEvent/upgrade(_:_:)``. NO to SELECT or EXAMINE leaves no mailbox selected.
   ///
   /// Call ``next(_:now:)`` afterwards: more commands may be waiting in the buffer.
   public mutating func complete(_ id: ServerCommandID, _ status: Status) throws(ConnectionError) {
@@ -226,6 +238,9 @@ public struct ServerConnection: ~Copyable {
     answer(status)
     wasActive = true
     access = active.name.access(after: status.condition, from: access)
+    // RFC 8437, section 4.1: what ENABLE switched on is off again.
+    if active.name == .unauthenticate, status.condition == .ok { parser.mailboxEncoding = .modifiedUTF7 }
+    appending = nil
     state.completed(status.condition)
   }
 
@@ -249,6 +264,7 @@ public struct ServerConnection: ~Copyable {
     guard status.condition == .no || status.condition == .bad else { throw misuse(.unencodable) }
     answer(status)
     wasActive = true
+    appending = nil
     state.rejected()
   }
 
@@ -282,6 +298,10 @@ public struct ServerConnection: ~Copyable {
   public var outbound: Span<UInt8> {
     @_lifetime(borrow self) get { output.bytes }
   }
+
+  /// The APPEND or REPLACE that is being handled, as far as it was read: at ``ServerEvent/literalEnd(_:)`` all of it,
+  /// the URLs behind the last literal included. Nil while there is none.
+  public var appendRequest: AppendRequest? { appending }
 
   /// How many bytes ``outbound`` has.
   public var outboundCount: Int { output.count }

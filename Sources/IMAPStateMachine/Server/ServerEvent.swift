@@ -15,7 +15,7 @@ public enum ServerEvent: ~Escapable {
   /// A whole command. Answer with ``ServerConnection/complete(_:_:)`` sooner or later, AUTHENTICATE possibly with
   /// ``ServerConnection/challenge(_:_:)`` and IDLE with ``ServerConnection/startIdle(_:)`` before that.
   case command(ServerCommandID, CommandView)
-  /// An APPEND: answer with ``ServerConnection/accept(_:)`` or ``ServerConnection/reject(_:with:)``.
+  /// An APPEND or REPLACE, or another literal of it: answer with ``ServerConnection/accept(_:)`` or ``ServerConnection/reject(_:with:)``.
   case literalOffered(ServerCommandID, AppendRequest, LiteralHeader)
   /// Some of the message's bytes, and how many are still to come.
   case literalChunk(ServerCommandID, Span<UInt8>, remaining: UInt64)
@@ -33,7 +33,7 @@ public enum ServerEvent: ~Escapable {
   /// A command that does not parse, is not known or not allowed in this state, or holds a literal that is too large. The
   /// machine has answered it with BAD already, tagged where `tag` is there. The offset counts from the stream's start.
   case malformed(tag: ByteView?, ParseError)
-  /// STARTTLS was completed with OK: send all outbound bytes, start the layer and call
+  /// STARTTLS or COMPRESS was completed with OK: send all outbound bytes, start the layer and call
   /// ``ServerConnection/upgraded(_:now:)``.
   case upgrade(Upgrade, ServerCommandID)
   /// The end: send the outbound bytes, then close the transport. Comes once.

@@ -21,10 +21,10 @@ enum ServerState {
   case swallowing(UInt64)
   /// The rest of a refused command is to come.
   case swallowingLine
-  /// STARTTLS is completed and the upgrade not yet reported.
-  case upgradeReady(ServerCommandID)
+  /// STARTTLS or COMPRESS is completed and the upgrade not yet reported.
+  case upgradeReady(ServerCommandID, Upgrade)
   /// The layer below is being made.
-  case upgrading
+  case upgrading(Upgrade)
   /// The reason is not yet reported.
   case closing(CloseReason)
   /// Reported.
@@ -74,14 +74,19 @@ extension CommandName {
   /// RFC 9051, section 6: which commands are valid in which state.
   func isAllowed(in access: ServerAccess, encrypted: Bool) -> Bool {
     switch self {
-    case .capability, .noop, .logout, .id: true
+    case .capability, .noop, .logout, .id, .language, .other: true
     case .startTLS: access == .notAuthenticated && !encrypted
     case .login, .authenticate: access == .notAuthenticated
     // RFC 5161, section 3.1: a server need not check that no mailbox was selected before ENABLE.
-    case .enable, .namespace, .list, .status, .create, .delete, .select, .examine, .append, .idle:
+    case .unauthenticate, .proxyAuth, .compress, .enable, .comparator, .namespace, .idle, .notify, .applePushService,
+      .list, .lsub, .xlist, .status, .create, .delete, .rename, .subscribe, .unsubscribe, .select, .examine, .append,
+      .setACL, .deleteACL, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .setQuota, .getMetadata,
+      .setMetadata, .getAnnotation, .setAnnotation, .generateURLAuth, .fetchURLs, .resetKey, .multiSearch:
       access != .notAuthenticated
-    case .close, .unselect, .expunge, .search, .fetch, .store, .copy, .move, .uidExpunge, .uidSearch, .uidFetch,
-      .uidStore, .uidCopy, .uidMove:
+    case .close, .unselect, .check, .expunge, .search, .sort, .thread, .cancelUpdate, .uidBatches, .fetch, .store,
+      .copy,
+      .move, .replace, .uidExpunge, .uidSearch, .uidSort, .uidThread, .uidFetch, .uidStore, .uidCopy, .uidMove,
+      .uidReplace:
       access == .selected
     }
   }
@@ -95,6 +100,7 @@ extension CommandName {
     // did not get that far.
     case (.select, .no), (.examine, .no): .authenticated
     case (.close, .ok), (.unselect, .ok): .authenticated
+    case (.unauthenticate, .ok): .notAuthenticated
     default: access
     }
   }
@@ -170,6 +176,11 @@ extension ServerState {
     if case .literal(let active, remaining: 0) = self { self = .literalTail(active) }
   }
 
+  /// Behind the message comes another, or another part of it.
+  mutating func offeredMore(_ header: LiteralHeader) {
+    if case .literalTail(let active) = self { self = .offered(active, header) }
+  }
+
   /// The line's end behind the message arrived. `header` is that of a further literal where the line was not at its end.
   mutating func appended(_ header: LiteralHeader?) {
     guard case .literalTail(var active) = self else { return }
@@ -210,7 +221,8 @@ extension ServerState {
       return
     }
     switch (active.name, condition) {
-    case (.startTLS, .ok): self = .upgradeReady(active.id)
+    case (.startTLS, .ok): self = .upgradeReady(active.id, .tls)
+    case (.compress, .ok): self = .upgradeReady(active.id, .deflate)
     case (.logout, .ok): self = .closing(.logout)
     default: self = .reading
     }
@@ -229,7 +241,7 @@ extension ServerState {
 
   /// The upgrade was reported.
   mutating func upgradeReported() {
-    if case .upgradeReady = self { self = .upgrading }
+    if case .upgradeReady(_, let upgrade) = self { self = .upgrading(upgrade) }
   }
 
   /// The layer below is there.

@@ -26,4 +26,7 @@ public enum CloseReason: Sendable, Hashable {
 public enum Upgrade: Sendable, Hashable {
   /// TLS, after STARTTLS (RFC 9051, section 6.2.1).
   case tls
+  /// DEFLATE, after COMPRESS (RFC 4978). What the buffer holds unread then is compressed already: take it out by
+  /// ``ReceiveBuffer/takeUnread()`` and put it back inflated.
+  case deflate
 }

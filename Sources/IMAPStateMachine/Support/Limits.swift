@@ -12,6 +12,8 @@ public struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible 
     case nesting
     /// Data items in one FETCH response.
     case fetchItems = "FETCH items"
+    /// Messages in one APPEND, or parts in one message of it.
+    case appendParts = "parts of APPEND"
     /// Commands waiting in the machine.
     case queuedCommands = "queued commands"
     /// Bytes waiting to be sent.
@@ -51,6 +53,9 @@ public struct ParserLimits: Sendable, Hashable {
   public var nesting: Int = 64
   /// Data items in one FETCH response. Fetching 100 sections at once is already rare.
   public var fetchItems: Int = 1024
+  /// Messages in one APPEND (RFC 3502), and parts in one message of it (RFC 4469). A draft with a hundred attachments has
+  /// four parts for each.
+  public var appendParts: Int = 1024
 
   /// The defaults.
   public init() {}
@@ -63,6 +68,7 @@ public struct ParserLimits: Sendable, Hashable {
     limits.bufferedLiteral = min(max(bufferedLiteral, 0), Int(Int32.max / 4))
     limits.nesting = min(max(nesting, 0), 256)
     limits.fetchItems = max(fetchItems, 0)
+    limits.appendParts = max(appendParts, 0)
     return limits
   }
 

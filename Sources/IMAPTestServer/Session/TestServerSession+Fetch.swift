@@ -4,9 +4,13 @@ import IMAPStateMachine
 extension TestServerSession {
   func fetch(
     _ id: ServerCommandID, _ view: SelectedView, _ reference: MessageReference, _ items: [FetchItem],
-    _ changedSince: ModSeq?
+    _ modifiers: FetchModifiers
   ) {
     var items = items
+    let changedSince = modifiers.changedSince
+    if modifiers.vanished { return refuse(id, "QRESYNC") }
+    if modifiers.partial != nil { return refuse(id, "PARTIAL") }
+    if !items.allSatisfy(\.isOffered) { return refuse(id, "One of the items") }
     if changedSince != nil || items.contains(.modSeq) {
       if !core.offers(.condStore) { return refuse(id, "CONDSTORE") }
       usesCondStore = true
@@ -107,6 +111,10 @@ extension TestServerSession {
     case .rfc822: return Self.write(.rfc822, content.section(.full), nil, of: content, to: &writer)
     case .rfc822Header: return Self.write(.rfc822Header, content.section(.header), nil, of: content, to: &writer)
     case .rfc822Text: return Self.write(.rfc822Text, content.section(.text), nil, of: content, to: &writer)
+    // Refused before.
+    case .binary, .binarySize, .preview, .saveDate, .emailID, .threadID, .gmailMessageID, .gmailThreadID, .gmailLabels,
+      .annotations, .other:
+      break
     }
     return 0
   }
@@ -127,6 +135,18 @@ extension TestServerSession {
 }
 
 extension FetchItem {
+  /// Whether the server has the item.
+  var isOffered: Bool {
+    switch self {
+    case .uid, .flags, .internalDate, .rfc822Size, .modSeq, .envelope, .bodyStructure, .body, .section, .rfc822,
+      .rfc822Header, .rfc822Text:
+      true
+    case .binary, .binarySize, .preview, .saveDate, .emailID, .threadID, .gmailMessageID, .gmailThreadID, .gmailLabels,
+      .annotations, .other:
+      false
+    }
+  }
+
   /// Whether fetching the item sets `\Seen`.
   var setsSeen: Bool {
     switch self {

@@ -6,18 +6,31 @@ extension TestServerSession {
   func run(_ id: ServerCommandID, _ command: Command, _ account: MailAccount) {
     switch command {
     case .namespace: namespace(id)
-    case .list(let reference, let pattern): list(id, account.list(reference: reference, pattern: pattern))
+    case .list(let request):
+      guard !request.isExtended, let pattern = request.patterns.first else { return refuse(id, "LIST-EXTENDED") }
+      list(id, "LIST", account.list(reference: request.reference, pattern: pattern)) { .list($0) }
+    case .lsub(let reference, let pattern):
+      list(id, "LSUB", account.subscribed(reference: reference, pattern: pattern)) { .lsub($0) }
     case .status(let name, let items): status(id, account, name, items)
-    case .create(let name):
+    case .create(let name, let uses):
+      if !uses.isEmpty { return refuse(id, "CREATE-SPECIAL-USE") }
       attempt(id, "CREATE completed") { () throws(StoreError) in try account.create(name) }
     case .delete(let name):
       attempt(id, "DELETE completed") { () throws(StoreError) in try account.delete(name) }
-    case .select(let name, let condStore): select(id, account, name, readOnly: false, condStore)
-    case .examine(let name, let condStore): select(id, account, name, readOnly: true, condStore)
+    case .rename(let name, let newName):
+      attempt(id, "RENAME completed") { () throws(StoreError) in try account.rename(name, to: newName) }
+    case .subscribe(let name):
+      attempt(id, "SUBSCRIBE completed") { () throws(StoreError) in try account.subscribe(name) }
+    case .unsubscribe(let name):
+      account.unsubscribe(name)
+      finish(id, Status(.ok, "UNSUBSCRIBE completed"))
+    case .select(let name, let parameters): select(id, account, name, readOnly: false, parameters)
+    case .examine(let name, let parameters): select(id, account, name, readOnly: true, parameters)
     case .idle: if core.offers(.idle) { idle(id) } else { refuse(id, "IDLE") }
-    default:
+    case .close, .unselect, .check, .expunge, .uidExpunge, .search, .fetch, .store, .copy, .move:
       guard let view else { return finish(id, Status(.bad, "Select a mailbox first")) }
       run(id, command, account, view)
+    default: refuse(id, "The command")
     }
   }
 
@@ -29,6 +42,10 @@ extension TestServerSession {
       perform { machine throws(ConnectionError) in try machine.reject(id, with: status) }
     }
     if header.isBinary { return reject(Status(.bad, "BINARY is not offered")) }
+    if request.replacing != nil { return reject(Status(.bad, "REPLACE is not offered")) }
+    if request.messages.contains(where: { !$0.annotations.isEmpty }) {
+      return reject(Status(.bad, "ANNOTATE is not offered"))
+    }
     guard let mailbox = account?.mailbox(request.mailbox) else {
       return reject(Status(.no, code: .tryCreate, StoreError.nonexistent.text))
     }
@@ -95,17 +112,19 @@ extension TestServerSession {
     finish(id, Status(.ok, "NAMESPACE completed"), sending: [.namespace(Namespaces(personal: [own]))])
   }
 
-  private func list(_ id: ServerCommandID, _ listings: [MailboxListing]) {
+  private func list(
+    _ id: ServerCommandID, _ name: String, _ listings: [MailboxListing], _ make: @escaping (MailboxListing) -> Response
+  ) {
     var next = 0
     start(
       Job(
         step: { machine throws(ConnectionError) in
           if next >= listings.count { return false }
-          try machine.respond(.list(listings[next]))
+          try machine.respond(make(listings[next]))
           next += 1
           return true
         },
-        finish: { [weak self] in self?.finish(id, Status(.ok, "LIST completed")) }))
+        finish: { [weak self] in self?.finish(id, Status(.ok, "\(name) completed")) }))
   }
 
   private func status(_ id: ServerCommandID, _ account: MailAccount, _ name: MailboxName, _ items: [StatusItem]) {
@@ -123,9 +142,11 @@ extension TestServerSession {
   }
 
   private func select(
-    _ id: ServerCommandID, _ account: MailAccount, _ name: MailboxName, readOnly: Bool, _ condStore: Bool
+    _ id: ServerCommandID, _ account: MailAccount, _ name: MailboxName, readOnly: Bool, _ parameters: SelectParameters
   ) {
-    if condStore {
+    if parameters.qResync != nil { return refuse(id, "QRESYNC") }
+    if parameters.annotate { return refuse(id, "ANNOTATE") }
+    if parameters.condStore {
       if !core.offers(.condStore) { return refuse(id, "CONDSTORE") }
       usesCondStore = true
     }

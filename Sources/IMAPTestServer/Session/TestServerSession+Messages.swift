@@ -17,13 +17,15 @@ extension TestServerSession {
     case .uidExpunge(let set):
       if !core.offers(.uidPlus) { return refuse(id, "UIDPLUS") }
       expunge(id, view, .uids(set))
-    case .search(let key, let uid, let charset): search(id, view, key, uid, charset)
-    case .fetch(let reference, let items, let changedSince): fetch(id, view, reference, items, changedSince)
+    case .search(let key, let uid, let charset, nil): search(id, view, key, uid, charset)
+    case .search: refuse(id, "ESEARCH")
+    case .fetch(let reference, let items, let modifiers): fetch(id, view, reference, items, modifiers)
     case .store(let reference, let operation, let unchangedSince):
       store(id, view, reference, operation, unchangedSince)
     case .copy(let reference, let target): copy(id, account, view, reference, target)
     case .move(let reference, let target): move(id, account, view, reference, target)
-    default: finish(id, Status(.bad, "Not known"))
+    case .check: finish(id, Status(.ok, "CHECK completed"))
+    default: refuse(id, "The command")
     }
   }
 

@@ -118,8 +118,8 @@ final class TestServerSession {
 
   /// Completes a command that the store refused.
   func finish(_ id: ServerCommandID, _ error: StoreError, expunges: Bool = true) {
-    // A number that no message has is the client's mistake.
-    let condition: Status.Condition = error == .invalidSequence ? .bad : .no
+    // A number that no message has is the client's mistake, and so is what was not announced.
+    let condition: Status.Condition = error == .invalidSequence || error == .notOffered ? .bad : .no
     finish(id, Status(condition, code: error.code, error.text), expunges: expunges)
   }
 

@@ -80,6 +80,7 @@ final class MailAccount {
   static let delimiter = UInt8(ascii: "/")
 
   private var mailboxes: [[UInt8]: Mailbox] = [:]
+  private var subscriptions: Set<[UInt8]> = []
   private var listing: [(name: [UInt8], attributes: [Flag])]?
   private let limits: StoreLimits
   private let uidValidities: UIDValidities
@@ -132,6 +133,47 @@ final class MailAccount {
     guard let mailbox = mailboxes.removeValue(forKey: key) else { throw .nonexistent }
     listing = nil
     mailbox.removeAll()
+  }
+
+  /// Gives a mailbox another name, and those below it (RFC 9051, section 6.3.6). INBOX keeps its own.
+  func rename(_ name: MailboxName, to newName: MailboxName) throws(StoreError) {
+    let (old, new) = (Self.key(name), Self.key(newName))
+    if old == Self.inbox { throw .inbox }
+    guard isValid(new) else { throw .invalidName }
+    if mailboxes[old] == nil { throw .nonexistent }
+    // A mailbox below itself would be nowhere.
+    if new.starts(with: old + [Self.delimiter]) { throw .invalidName }
+    let moved = mailboxes.keys.filter { $0 == old || $0.starts(with: old + [Self.delimiter]) }
+    for key in moved {
+      let target = new + key.dropFirst(old.count)
+      if mailboxes[target] != nil { throw .alreadyExists }
+      if !isValid(target) { throw .invalidName }
+    }
+    for key in moved { mailboxes[new + key.dropFirst(old.count)] = mailboxes.removeValue(forKey: key) }
+    listing = nil
+  }
+
+  /// Adds a name to those that LSUB shows. It need not be a mailbox's.
+  func subscribe(_ name: MailboxName) throws(StoreError) {
+    let key = Self.key(name)
+    guard isValid(key) else { throw .invalidName }
+    if subscriptions.count >= limits.mailboxes { throw .overQuota }
+    subscriptions.insert(key)
+  }
+
+  /// Takes a name from those that LSUB shows.
+  func unsubscribe(_ name: MailboxName) { subscriptions.remove(Self.key(name)) }
+
+  /// The subscribed names that match, in order (RFC 3501, section 6.3.9).
+  func subscribed(reference: MailboxName, pattern: MailboxName) -> [MailboxListing] {
+    let text = reference.bytes + pattern.bytes
+    // No name is longer than that, and a wildcard a byte is more than enough.
+    if text.count > 2 * limits.nameBytes { return [] }
+    let wanted = ListPattern(text, delimiter: Self.delimiter)
+    let delimiter = Character(Unicode.Scalar(Self.delimiter))
+    return subscriptions.filter { wanted.matches($0, ignoringCase: $0 == Self.inbox) }
+      .sorted { $0.lexicographicallyPrecedes($1) }
+      .map { MailboxListing(attributes: [], delimiter: delimiter, name: MailboxName(wire: $0)) }
   }
 
   /// The mailboxes whose names match, in order, and the levels above them (`\Noselect`). An empty `pattern` asks for the

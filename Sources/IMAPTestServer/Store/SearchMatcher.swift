@@ -58,6 +58,8 @@ indirect enum SearchMatcher {
     case .noFlag(let flag): self = .not(Self.flag(flag, in: view))
     case .new: self = .and([.recent, .not(.flag(.seen))])
     case .old: self = .not(.recent)
+    case .uid(let set) where set.isSavedResult: throw .notOffered
+    case .sequence(let set) where set.isSavedResult: throw .notOffered
     case .uid(let set): self = .uids(NumberRanges(set, largest: view.largestUID))
     case .sequence(let set): self = .numbers(NumberRanges(set, largest: UInt32(clamping: view.count)))
     case .bcc(let text): self = .header(Array("Bcc".utf8), SearchText(text))
@@ -74,9 +76,14 @@ indirect enum SearchMatcher {
     case .sentBefore(let date): self = .sent(.before(date.order))
     case .sentOn(let date): self = .sent(.on(date.order))
     case .sentSince(let date): self = .sent(.since(date.order))
-    case .larger(let size): self = .larger(Int(size))
-    case .smaller(let size): self = .smaller(Int(size))
-    case .modSeq(let value): self = .modSeq(value.rawValue)
+    case .larger(let size): self = .larger(Int(clamping: size))
+    case .smaller(let size): self = .smaller(Int(clamping: size))
+    // RFC 7162, section 3.1.5: a server with one modification sequence a message ignores the entry.
+    case .modSeq(let value, _): self = .modSeq(value.rawValue)
+    case .older, .younger, .savedBefore, .savedOn, .savedSince, .saveDateSupported, .emailID, .threadID, .fuzzy,
+      .filter,
+      .annotation, .uidAfter, .uidBefore, .gmailRaw, .gmailMessageID, .gmailThreadID, .gmailLabel:
+      throw .notOffered
     }
   }
 

@@ -109,6 +109,8 @@ final class SelectedView {
   /// passed over (RFC 9051, section 6.4.9).
   func select(_ reference: MessageReference) throws(StoreError) -> Selection {
     switch reference {
+    case .uids(let set) where set.isSavedResult: throw .notOffered
+    case .sequence(let set) where set.isSavedResult: throw .notOffered
     case .uids(let set): return select(NumberRanges(set, largest: largestUID))
     case .sequence(let set):
       let numbers = NumberRanges(set, largest: UInt32(clamping: count))

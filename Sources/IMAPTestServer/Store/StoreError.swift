@@ -8,7 +8,7 @@ enum StoreError: Error, Hashable {
   case alreadyExists
   /// The name cannot be that of a mailbox.
   case invalidName
-  /// INBOX cannot be deleted.
+  /// INBOX cannot be deleted or renamed.
   case inbox
   /// The account holds too many bytes, messages or mailboxes.
   case overQuota
@@ -18,6 +18,8 @@ enum StoreError: Error, Hashable {
   case invalidSequence
   /// A search with too many keys inside one another.
   case tooComplex
+  /// A search key, or `$`, that the server does not offer.
+  case notOffered
 
   /// The response code that tells a client (RFC 5530).
   var code: ResponseCode? {
@@ -27,7 +29,7 @@ enum StoreError: Error, Hashable {
     case .invalidName, .inbox: .cannot
     case .overQuota: .atom("OVERQUOTA")
     case .limit, .tooComplex: .atom("LIMIT")
-    case .invalidSequence: nil
+    case .invalidSequence, .notOffered: nil
     }
   }
 
@@ -37,11 +39,12 @@ enum StoreError: Error, Hashable {
     case .nonexistent: "Mailbox does not exist"
     case .alreadyExists: "Mailbox exists already"
     case .invalidName: "Not a name for a mailbox"
-    case .inbox: "INBOX cannot be deleted"
+    case .inbox: "INBOX cannot be deleted or renamed"
     case .overQuota: "Account is full"
     case .limit: "Mailbox cannot take more"
     case .invalidSequence: "No message has this sequence number"
     case .tooComplex: "Search is too deeply nested"
+    case .notOffered: "Not offered"
     }
   }
 }

@@ -51,7 +51,7 @@ enum SearchCriteria {
     let text = words.map { quoted($0) }.joined(separator: " ")
     let line = Array("A UID SEARCH \(text)\r\n".utf8)
     do throws(ParseError) {
-      if case .search(let key, _, _) = try CommandParser().parse(line.span).command { return key }
+      if case .search(let key, _, _, nil) = try CommandParser().parse(line.span).command { return key }
     } catch {
       throw Failure(.usage, "these search criteria are none: \(words.joined(separator: " ")) (\(error))")
     }

@@ -12,7 +12,7 @@ extension Pair {
     case .noop: try server.respond(.exists(3))
     case .logout: try server.respond(.status(Status(.bye, "see you")))
     case .id: try server.respond(.id([IDField("name", "pair"), IDField("version", nil)]))
-    case .startTLS, .create, .delete, .close, .unselect: break
+    case .startTLS, .compress, .create, .delete, .close, .unselect: break
     case .login: status = Status(.ok, code: .capability([.imap4rev1]), "in")
     case .authenticate(let exchange):
       if exchange.initialResponse == nil {
@@ -22,14 +22,16 @@ extension Pair {
     case .enable(let list): try server.respond(.enabled(list))
     case .namespace:
       try server.respond(.namespace(Namespaces(personal: [.init(prefix: "", delimiter: "/")])))
-    case .list(_, let pattern):
-      try server.respond(.list(MailboxListing(attributes: ["\\HasNoChildren"], delimiter: "/", name: pattern)))
+    case .list(let request):
+      for pattern in request.patterns {
+        try server.respond(.list(MailboxListing(attributes: ["\\HasNoChildren"], delimiter: "/", name: pattern)))
+      }
     case .status(let name, let items):
       var values = MailboxStatus(mailbox: name)
       for item in items { values[item] = 3 }
       try server.respond(.mailboxStatus(values))
     case .select, .examine: status = try select(command)
-    case .append: return try server.accept(id)
+    case .append(let request): if request.hasLiterals { return try server.accept(id) }
     case .idle: return try startIdle(id)
     case .expunge, .uidExpunge: try server.respond(.expunge(1))
     case .search: try server.respond(.search(SearchResult(numbers: [1, 2, 3])))
@@ -41,8 +43,17 @@ extension Pair {
     case .move:
       try server.respond(.status(Status(.ok, code: .copyUID(validity: 9, source: [1], destination: [5]), "moved")))
       try server.respond(.expunge(1))
+    default: break
     }
     try server.complete(id, status)
+  }
+
+  /// A server that takes all that there is.
+  static var liberal: ServerConnection.Configuration {
+    var configuration = ServerConnection.Configuration()
+    configuration.takesSeveralLiterals = true
+    configuration.passesUnknownCommands = true
+    return configuration
   }
 
   private func select(_ command: Command) throws(ConnectionError) -> Status {
@@ -73,7 +84,18 @@ extension Pair {
       case .rfc822: writer.section(.rfc822, bytes: message.span)
       case .rfc822Header: writer.section(.rfc822Header, bytes: message.span)
       case .rfc822Text: writer.section(.rfc822Text, bytes: message.span)
+      default: break
       }
+    }
+  }
+}
+
+extension AppendRequest {
+  /// Whether any bytes are streamed for it.
+  var hasLiterals: Bool {
+    messages.contains { message in
+      guard case .catenate(let parts) = message.data else { return true }
+      return parts.contains { if case .text = $0 { true } else { false } }
     }
   }
 }

@@ -53,6 +53,8 @@ final class Pair {
   private(set) var serverClosed: [CloseReason] = []
   /// An IDLE that the server runs.
   private(set) var idling: ServerCommandID?
+  /// The last APPEND.
+  private var appending: ServerCommandID?
   /// Everything that the client and the server sent, as it left them.
   private(set) var sentByClient: [UInt8] = []
   private(set) var sentByServer: [UInt8] = []
@@ -70,8 +72,10 @@ final class Pair {
   }
 
   /// A pair whose client knows these capabilities and is logged in.
-  convenience init(capabilities: [Capability], selecting: Bool = false) throws {
-    self.init(greeting: Status(.preauth, code: .capability(capabilities), "hi"))
+  convenience init(
+    capabilities: [Capability], selecting: Bool = false, server: ServerConnection.Configuration = .init()
+  ) throws {
+    self.init(server: server, greeting: Status(.preauth, code: .capability(capabilities), "hi"))
     settle()
     if selecting {
       _ = try enqueue(.select(.inbox))
@@ -204,7 +208,7 @@ final class Pair {
         }
       case .readyForLiteral(let id, let count):
         clientLog.append("ready \(id) \(count)")
-        try writeMessage(id)
+        try writeMessage(id, Int(clamping: count))
       case .idling(let id): clientLog.append("idling \(id)")
       case .upgrade(let upgrade, let id):
         clientLog.append("upgrade \(upgrade) \(id)")
@@ -226,11 +230,14 @@ final class Pair {
     }
   }
 
-  private func writeMessage(_ id: CommandID) throws(ConnectionError) {
-    while let rest = messages[id], !rest.isEmpty {
-      let piece = Array(rest.prefix(writeSize))
+  /// Writes what belongs into one literal, which still lacks `byteCount` bytes.
+  private func writeMessage(_ id: CommandID, _ byteCount: Int) throws(ConnectionError) {
+    var left = byteCount
+    while left > 0, let rest = messages[id], !rest.isEmpty {
+      let piece = Array(rest.prefix(min(left, writeSize)))
       let count = try client.write(id, literal: piece.span, now: now)
       messages[id] = rest.dropFirst(count)
+      left -= count
       if count < piece.count { return }
     }
   }
@@ -267,12 +274,15 @@ final class Pair {
         commands.append(command)
         try handle(id, command)
       case .literalOffered(let id, let request, _):
+        if appending == id { commands.removeLast() }
+        appending = id
         commands.append(.append(request))
         uploads.append([])
         try handle(id, .append(request))
       case .literalChunk(_, let bytes, _):
         uploads[uploads.count - 1] += bytes.copy()
       case .literalEnd(let id):
+        if let request = server.appendRequest { commands[commands.count - 1] = .append(request) }
         let uids = UIDSet(UID(rawValue: UInt32(uploads.count)))
         try server.complete(id, Status(.ok, code: .appendUID(validity: 7, uids: uids), "appended"))
       case .literalAborted(let id, let error):
