@@ -14,45 +14,13 @@ extension ResponseEncoder {
       self.code(code, into: &output)
       output.append("] ")
     }
-    var isFirst = status.code == nil
-    for byte in trimmed(Array(status.text.utf8)) {
-      // A text that starts with `[` would be read as a response code.
-      output.append(isLineBreaking(byte) ? 0x20 : isFirst && byte == 0x5b ? 0x28 : byte)
-      isFirst = false
+    // Blanks at its ends are a part of the text, but behind them `[` would still be read as a response code.
+    var mayStartCode = status.code == nil
+    for byte in status.text.utf8 {
+      let fit = isLineBreaking(byte) ? 0x20 : byte
+      output.append(mayStartCode && fit == 0x5b ? 0x28 : fit)
+      if fit != 0x20 { mayStartCode = false }
     }
-  }
-
-  /// Text for people without what is blank at its ends: nobody would read it, and a line that ends in spaces looks wrong.
-  func trimmed(_ text: [UInt8]) -> ArraySlice<UInt8> {
-    let isBlank: (UInt8) -> Bool = { $0 == 0x20 || isLineBreaking($0) }
-    return text.drop(while: isBlank).dropLast(text.reversed().prefix(while: isBlank).count)
-  }
-
-  /// What stands between the brackets. A question mark stands for line ends, and for brackets unless they match:
-  /// one too many would end the code early.
-  private func code(_ code: ResponseCode, into output: inout SendBuffer) {
-    let bytes: [UInt8]
-    if case .other(let name, let arguments) = code {
-      bytes = Array(name.utf8) + [0x20] + arguments
-    } else {
-      bytes = Array(code.description.utf8)
-    }
-    let isBalanced = Self.isBalanced(bytes)
-    for byte in bytes {
-      // Neither a space nor a parenthesis: those end names and words.
-      let isUnfit = isLineBreaking(byte) || (!isBalanced && (byte == 0x5b || byte == 0x5d))
-      output.append(isUnfit ? 0x3f : byte)
-    }
-  }
-
-  private static func isBalanced(_ bytes: [UInt8]) -> Bool {
-    var depth = 0
-    for byte in bytes {
-      if byte == 0x5b { depth += 1 }
-      if byte == 0x5d { depth -= 1 }
-      if depth < 0 { return false }
-    }
-    return depth == 0
   }
 
   /// An atom, or a tag.

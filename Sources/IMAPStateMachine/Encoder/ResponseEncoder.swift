@@ -49,7 +49,7 @@ public struct ResponseEncoder: Sendable, Hashable {
       self.status(status, into: &output)
     case .continuation(let text):
       output.append("+ ")
-      for byte in trimmed(text) { output.append(isLineBreaking(byte) ? 0x20 : byte) }
+      for byte in text { output.append(isLineBreaking(byte) ? 0x20 : byte) }
     case .capability(let list):
       output.append("* CAPABILITY")
       try words(list, into: &output)
