@@ -1,6 +1,7 @@
 import Foundation
-import FuzzBodies
 import Testing
+
+@testable import FuzzBodies
 
 /// The fuzz targets over their seeds and over every input that ever broke something, without a fuzzer.
 @Suite struct FuzzReplayTests {
@@ -31,6 +32,14 @@ import Testing
       let bytes = [UInt8](try Data(contentsOf: file))
       #expect(throws: Never.self, "\(name)") { try target.run(bytes) }
     }
+  }
+
+  /// Seeds again, one of the two results that a body compares being wrong on purpose. Not each seed shows it: where nothing
+  /// is parsed, nothing is compared.
+  @Test(arguments: FuzzTarget.allCases) func aWrongResultIsNoticed(_ target: FuzzTarget) throws {
+    let seeds = try Self.seeds(target)
+    let noticed = seeds.count { (try? target.run($0, withFault: true)) == nil }
+    #expect(noticed * 2 > seeds.count, "\(noticed) of \(seeds.count)")
   }
 
   /// 1,500 of each target: seeds cut, joined and damaged. Chance is no fuzzer, but it is always there.
