@@ -87,10 +87,26 @@ public struct FetchedURLView: ~Escapable {
   }
 }
 
+/// The structure of a part of URLFETCH, borrowed. It is read when it is copied.
+public struct FetchedStructureView: ~Escapable {
+  /// The value as on the wire, parentheses included.
+  public let raw: ByteView
+  private let nesting: Int
+
+  @_lifetime(copy value)
+  init(_ value: Span<UInt8>, nesting: Int) {
+    raw = ByteView(value)
+    self.nesting = nesting
+  }
+
+  /// An owned copy. Throws where the value makes no sense. Complexity: O(n).
+  public func copy() throws(ParseError) -> BodyStructure { try BodyStructure(raw.bytes, nesting: nesting) }
+}
+
 /// One part of the extended form of URLFETCH, borrowed.
 public enum FetchedURLPartView: ~Escapable {
   /// The part's structure.
-  case structure(BodyStructureView)
+  case structure(FetchedStructureView)
   /// The data with its transfer encoding.
   case body(StringView?)
   /// The data without its transfer encoding.
@@ -102,7 +118,7 @@ public enum FetchedURLPartView: ~Escapable {
   static func typed(_ name: ByteView, _ value: Span<UInt8>, nesting: Int) -> FetchedURLPartView {
     var cursor = Cursor(value)
     if name.equalsIgnoringCase("BODYPARTSTRUCTURE"), cursor.peek == UInt8(ascii: "(") {
-      return .structure(BodyStructureView(value, nesting: nesting))
+      return .structure(FetchedStructureView(value, nesting: nesting))
     }
     let isBinary = name.equalsIgnoringCase("BINARY")
     if isBinary || name.equalsIgnoringCase("BODY") {
