@@ -123,9 +123,11 @@ extension ResponseParser {
       item.kind = .size
     case keyword("INTERNAL"):
       guard scanner.bytes.paddedWord(at: start &+ 6) == keyword("ALDATE \"") else { return item }
-      scanner.index = start &+ 40
-      guard scanner.eat(0x22) else { return item }
       item.start = start &+ 13
+      scanner.index = item.start
+      // An earlier quote ends what is no date.
+      let date = scanner.quoted()
+      guard !date.isFailed, !date.hasEscapes, date.range.count == 26 else { return item }
       item.kind = .date
     case keyword("ENVELOPE"):
       scanner.index = start &+ 8
