@@ -26,12 +26,13 @@ extension ResponseEncoder {
   /// end the code early.
   private func code(_ code: ResponseCode, into output: inout SendBuffer) {
     let bytes: [UInt8]
-    if case .other(let name, let arguments) = code {
-      bytes = Array(name.utf8) + [0x20] + arguments
-    } else {
-      bytes = Array(code.description.utf8)
+    switch code {
+    case .other(let name, let arguments): bytes = Array(name.utf8) + [0x20] + arguments
+    case .invalid(let name, let arguments, _):
+      bytes = Array(name.utf8) + (arguments.isEmpty ? [] : [0x20] + arguments)
+    default: bytes = Array(code.description.utf8)
     }
-    let isBalanced = Self.isBalanced(bytes)
+    let isBalanced = Self.isBalanced(bytes) || Self.isFlagList(code, bytes)
     for byte in bytes {
       switch byte {
       case 0x5b where !isBalanced: output.append(0x28)
@@ -39,6 +40,12 @@ extension ResponseEncoder {
       default: output.append(isLineBreaking(byte) ? 0x20 : byte)
       }
     }
+  }
+
+  /// Whether the code is PERMANENTFLAGS, which ends behind its parenthesis whatever brackets the flags have.
+  private static func isFlagList(_ code: ResponseCode, _ bytes: [UInt8]) -> Bool {
+    guard case .permanentFlags = code else { return false }
+    return bytes.count { $0 == UInt8(ascii: "(") || $0 == UInt8(ascii: ")") } == 2
   }
 
   private static func isBalanced(_ bytes: [UInt8]) -> Bool {

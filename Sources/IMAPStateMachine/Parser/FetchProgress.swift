@@ -152,7 +152,12 @@ struct FetchProgress {
       return false
     }
     isBehindLiteral = false
-    guard cursor.skipToItem() else { return false }
+    guard cursor.skipToItem() else {
+      while cursor.peek == UInt8(ascii: ")") || cursor.peek == 0x20 { cursor.index += 1 }
+      // Nothing may be behind the response's end.
+      if !cursor.isAtLineEnd { throw cursor.unexpected }
+      return false
+    }
     items += 1
     if items > limits.fetchItems {
       throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
@@ -231,7 +236,7 @@ extension Cursor {
       case UInt8(ascii: "("): index &+= 1
       case UInt8(ascii: ")"):
         let start = index
-        while peek == UInt8(ascii: ")") || peek == 0x20 { index &+= 1 }
+        while peek == UInt8(ascii: ")") || peek == UInt8(ascii: "(") || peek == 0x20 { index &+= 1 }
         let next = index
         guard let token = try? FetchItemToken(&self), peek == 0x20, token.isKnown else {
           index = start

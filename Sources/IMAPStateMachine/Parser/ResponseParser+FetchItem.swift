@@ -107,9 +107,7 @@ extension ResponseParser {
   @_lifetime(copy cursor)
   private static func objectID(_ cursor: inout Cursor) throws(ParseError) -> StringView? {
     if cursor.eatNIL() { return nil }
-    let id = StatusItemView.objectID(cursor.bytes)
-    if id == nil { throw ParseError(.invalidValue, offset: 0) }
-    return id
+    return try StatusItemView.objectID(cursor.bytes)
   }
 
   /// A number that something is glued to is none.
