@@ -15,7 +15,7 @@ extension ResponseParser {
   @_lifetime(&input)
   mutating func fetchEvent(
     _ input: inout ReceiveBuffer, _ step: FetchProgress.Step
-  ) -> ResponseEvent {
+  ) throws(ParseError) -> ResponseEvent {
     progress.lineEnd -= step.length
     progress.isBehindLiteral = false
     progress.emptyLineEnd = 0
@@ -28,7 +28,7 @@ extension ResponseParser {
       return .fetchEnd
     case .item(let token, _):
       phase = .item
-      if token.isStructure { return structureEvent(&input, token) }
+      if token.isStructure { return try structureEvent(&input, token) }
       return .fetchAttribute(Self.attribute(input.reportedBytes, token, limits, offset: offset))
     case .literal(let token, let header, _):
       progress.lineEnd = 0
