@@ -33,14 +33,14 @@ public struct ReceiveBuffer: ~Copyable {
     @_lifetime(borrow self) get {
       // Safe: the range lies inside the allocation by the invariant, its bytes were all written, and the borrow of `self`
       // keeps every mutation away while the span lives.
-      let bytes = unsafe UnsafeRawBufferPointer(start: base.map { unsafe $0 + head + reported }, count: unread)
+      let bytes = unsafe UnsafeRawBufferPointer(start: base.map { unsafe $0 + (head &+ reported) }, count: unread)
       let span = unsafe Span<UInt8>(_unsafeBytes: bytes)
       return unsafe _overrideLifetime(span, borrowing: self)
     }
   }
 
   /// How many bytes ``readable`` has.
-  public var unread: Int { tail - head - reported }
+  public var unread: Int { tail &- head &- reported }
 
   /// Appends a copy of `bytes`. Complexity: O(`bytes.count`), amortised.
   public mutating func append(_ bytes: Span<UInt8>) {

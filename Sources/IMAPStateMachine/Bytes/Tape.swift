@@ -36,15 +36,13 @@ struct Tape: ~Copyable {
   }
 
   /// Appends `entry` `length` times.
+  /// Appends `entry` `length` times, at most 64.
   @inline(__always)
   mutating func append(_ entry: UInt64, times length: Int) {
-    if length > capacity &- count { grow(length) }
-    let end = count &+ min(length, capacity &- count)
-    while count < end {
-      // Safe: `end <= capacity`.
-      unsafe base.unsafelyUnwrapped[count] = entry
-      count &+= 1
-    }
+    if length > capacity &- count { grow(64) }
+    // Safe: `grow` makes room for 64 at least, and `length` is at most that.
+    unsafe (base.unsafelyUnwrapped + count).initialize(repeating: entry, count: length)
+    count &+= length
   }
 
   @inline(__always)
@@ -71,7 +69,7 @@ struct Tape: ~Copyable {
     }
   }
 
-  /// Makes room for `length` more entries. At the maximum it starts anew, as nobody reads what was written.
+  /// Makes room for `length` more entries, at most 64. At the maximum it starts anew, as nobody reads what was written.
   @inline(never)
   private mutating func grow(_ length: Int) {
     var wanted = max(count + length, capacity * 2, 256)
@@ -95,6 +93,7 @@ struct Tape: ~Copyable {
 
 extension Span where Element == UInt64 {
   /// The entry at `index`; 0 where there is none.
+  @inlinable
   @inline(__always)
   func entry(_ index: Int) -> UInt64 {
     if UInt(bitPattern: index) >= UInt(bitPattern: count) { return 0 }
@@ -102,14 +101,17 @@ extension Span where Element == UInt64 {
   }
 
   /// The string at `index`.
+  @inlinable
   @inline(__always)
   func token(_ index: Int) -> PackedToken { PackedToken(bits: entry(index)) }
 }
 
 /// Two positions in one entry.
+@usableFromInline
 struct TapeRange: BitwiseCopyable {
-  let bits: UInt64
+  @usableFromInline let bits: UInt64
 
+  @inlinable
   @inline(__always)
   init(bits: UInt64) { self.bits = bits }
 
@@ -118,8 +120,8 @@ struct TapeRange: BitwiseCopyable {
     bits = UInt64(UInt32(truncatingIfNeeded: start)) | UInt64(UInt32(truncatingIfNeeded: end)) &<< 32
   }
 
-  var start: Int { Int(UInt32(truncatingIfNeeded: bits)) }
-  var end: Int { Int(bits &>> 32) }
+  @inlinable var start: Int { Int(UInt32(truncatingIfNeeded: bits)) }
+  @inlinable var end: Int { Int(bits &>> 32) }
 
   /// The same as a range that cannot trap.
   var range: Range<Int> { start..<max(start, end) }

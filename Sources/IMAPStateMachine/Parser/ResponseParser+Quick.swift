@@ -86,36 +86,34 @@ extension ResponseParser {
   @inline(__always)
   mutating func quickItem(_ bytes: Span<UInt8>) -> QuickItem {
     var item = QuickItem()
-    var scanner = Scanner(bytes, at: 0, lineEnd: progress.lineEnd, limits)
-    if scanner.eat(UInt8(ascii: ")")) {
-      guard scanner.eat(0x0d), scanner.eat(0x0a), scanner.index == progress.lineEnd else { return item }
-      item.kind = .fetchEnd
-      item.length = scanner.index
-      return item
-    }
-    _ = scanner.eat(0x20)
-    if progress.items >= limits.fetchItems { return item }
-    let word = bytes.paddedWord(at: scanner.index)
+    let start = bytes.byte(at: 0) == 0x20 ? 1 : 0
+    let word = bytes.paddedWord(at: start)
     if word & 0xffff_ffff == keyword("UID ") {
-      scanner.index &+= 4
-      guard let number = scanner.number(), number != 0 else { return item }
+      let (number, count) = leadingDigits(bytes.paddedWord(at: start &+ 4))
+      if count == 0 || count == 8 || number == 0 { return item }
       item.number = UInt64(number)
+      item.length = start &+ 4 &+ count
       item.kind = .uid
     } else if word & 0xff_ffff_ffff_ffff == keyword("FLAGS (") {
-      item.start = scanner.index &+ 6
-      scanner.index = bytes.firstNotFlag(from: item.start &+ 1)
-      guard scanner.eat(UInt8(ascii: ")")) else { return item }
+      item.start = start &+ 6
+      let end = bytes.firstNotFlag(from: start &+ 7)
+      if bytes.byte(at: end) != UInt8(ascii: ")") { return item }
+      item.length = end &+ 1
       item.kind = .flags
+    } else if word & 0xff_ffff == keyword(")\r\n") {
+      item.length = start &+ 3
+      if item.length == progress.lineEnd { item.kind = .fetchEnd }
+      return item
     } else {
-      return quickLongItem(&scanner, word)
+      return quickLongItem(bytes, start, word)
     }
-    return finished(item, scanner)
+    return finished(item, bytes, lineEnd: progress.lineEnd)
   }
 
   /// The items whose names are longer.
-  private mutating func quickLongItem(_ scanner: inout Scanner, _ word: UInt64) -> QuickItem {
+  private mutating func quickLongItem(_ bytes: Span<UInt8>, _ start: Int, _ word: UInt64) -> QuickItem {
     var item = QuickItem()
-    let start = scanner.index
+    var scanner = Scanner(bytes, at: start, lineEnd: progress.lineEnd, limits)
     switch word {
     case keyword("RFC822.S"):
       guard scanner.bytes.paddedWord(at: start &+ 4) == keyword("22.SIZE ") else { return item }
@@ -125,9 +123,11 @@ extension ResponseParser {
       item.kind = .size
     case keyword("INTERNAL"):
       guard scanner.bytes.paddedWord(at: start &+ 6) == keyword("ALDATE \"") else { return item }
-      scanner.index = start &+ 40
-      guard scanner.eat(0x22) else { return item }
       item.start = start &+ 13
+      scanner.index = item.start
+      // An earlier quote ends what is no date.
+      let date = scanner.quoted()
+      guard !date.isFailed, !date.hasEscapes, date.range.count == 26 else { return item }
       item.kind = .date
     case keyword("ENVELOPE"):
       scanner.index = start &+ 8
@@ -167,7 +167,7 @@ extension ResponseParser {
     let close = scanner.index
     guard scanner.eat(UInt8(ascii: "]")), scanner.eat(0x20), scanner.eat(UInt8(ascii: "{")),
       let count = scanner.number(), scanner.eat(UInt8(ascii: "}")), scanner.eat(0x0d), scanner.eat(0x0a),
-      scanner.index == progress.lineEnd, UInt64(count) <= limits.literal
+      scanner.index == progress.lineEnd, UInt64(count) <= limits.literal, progress.items < limits.fetchItems
     else { return item }
     item.kind = .section
     item.length = scanner.index
@@ -178,17 +178,23 @@ extension ResponseParser {
     return item
   }
 
-  /// Takes note of an item that ended where it should; other where something is glued to it.
+  /// Takes note of an item that ended where it should; other where something is glued to it, or a bound was passed.
   @inline(__always)
-  mutating func finished(_ item: QuickItem, _ scanner: borrowing Scanner) -> QuickItem {
-    guard scanner.peek == 0x20 || scanner.peek == UInt8(ascii: ")"), scanner.end <= longestQuickLine else {
+  private mutating func finished(_ item: QuickItem, _ bytes: Span<UInt8>, lineEnd: Int) -> QuickItem {
+    let next = bytes.byte(at: item.length)
+    guard next == 0x20 || next == UInt8(ascii: ")"), lineEnd <= longestQuickLine, progress.items < limits.fetchItems
+    else {
       return QuickItem()
     }
+    progress.items &+= 1
+    progress.lineEnd = lineEnd &- item.length
+    return item
+  }
+
+  mutating func finished(_ item: QuickItem, _ scanner: borrowing Scanner) -> QuickItem {
     var item = item
     item.length = scanner.index
-    progress.items &+= 1
-    progress.lineEnd = scanner.end &- scanner.index
-    return item
+    return finished(item, scanner.bytes, lineEnd: scanner.end)
   }
 
   /// The event for what the quick look found.

@@ -1,13 +1,15 @@
 /// Where a string's content lies, in eight bytes. Positions are below 2^31: ``ParserLimits/countable`` bounds every value.
+@usableFromInline
 struct PackedToken: BitwiseCopyable {
   /// The start in the lower half; the end in the upper one, whose highest bit says whether there are escapes.
-  let bits: UInt64
+  @usableFromInline let bits: UInt64
 
   /// NIL, or a field that is not there.
   static var missing: PackedToken { PackedToken(bits: 0xffff_ffff) }
   /// What ``Scanner`` returns where it gives up.
   static var failed: PackedToken { PackedToken(bits: 0x1_ffff_ffff) }
 
+  @inlinable
   @inline(__always)
   init(bits: UInt64) { self.bits = bits }
 
@@ -28,11 +30,11 @@ struct PackedToken: BitwiseCopyable {
     }
   }
 
-  var isMissing: Bool { UInt32(truncatingIfNeeded: bits) == .max }
+  @inlinable var isMissing: Bool { UInt32(truncatingIfNeeded: bits) == .max }
   var isFailed: Bool { bits == 0x1_ffff_ffff }
-  var hasEscapes: Bool { bits &>> 63 != 0 }
-  var lowerBound: Int { Int(UInt32(truncatingIfNeeded: bits)) }
-  var upperBound: Int { Int(bits &>> 32 & 0x7fff_ffff) }
+  @inlinable var hasEscapes: Bool { bits &>> 63 != 0 }
+  @inlinable var lowerBound: Int { Int(UInt32(truncatingIfNeeded: bits)) }
+  @inlinable var upperBound: Int { Int(bits &>> 32 & 0x7fff_ffff) }
   var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
   var isEmpty: Bool { lowerBound == upperBound }
 
@@ -45,6 +47,7 @@ struct PackedToken: BitwiseCopyable {
 extension StringView {
   /// The content of `token`; nil where it is missing.
   @_lifetime(copy bytes)
+  @inlinable
   @inline(__always)
   static func optional(_ bytes: Span<UInt8>, _ token: PackedToken) -> StringView? {
     if token.isMissing { return nil }
@@ -89,7 +92,7 @@ struct Scanner: ~Escapable {
   }
 
   @inline(__always)
-  var peek: UInt8 { index < end ? bytes[index] : 0 }
+  var peek: UInt8 { bytes.byte(at: index) }
 
   /// Steps over `byte` if it is next.
   @inline(__always)
@@ -126,7 +129,8 @@ struct Scanner: ~Escapable {
   @inline(__always)
   @_lifetime(self: copy self)
   mutating func eatNIL() -> Bool {
-    if bytes.paddedWord(at: index) & 0xff_ffff != keyword("NIL") { return false }
+    // Behind NIL there always is another byte.
+    if bytes.quad(at: index) & 0xff_ffff != UInt32(truncatingIfNeeded: keyword("NIL")) { return false }
     index &+= 3
     return true
   }
@@ -136,14 +140,21 @@ struct Scanner: ~Escapable {
   @_lifetime(self: copy self)
   mutating func quoted() -> PackedToken {
     let start = index &+ 1
-    var close = bytes.firstQuoteOrBackslash(from: start, to: end)
-    let next = close &+ 1
-    if next < end, bytes[close] == 0x22, bytes[next] == 0x20 || bytes[next] == 0x29 {
-      index = next
+    let close = bytes.firstQuoteOrBackslash(from: start, to: end)
+    let pair = bytes.pair(at: close)
+    if close < end, pair == 0x2022 || pair == 0x2922 {
+      index = close &+ 1
       return PackedToken(start, close, hasEscapes: false)
     }
+    return rareQuoted(start, close)
+  }
+
+  /// A string with a backslash, or a quote inside it.
+  @inline(never)
+  @_lifetime(self: copy self)
+  private mutating func rareQuoted(_ start: Int, _ special: Int) -> PackedToken {
     var hasEscapes = false
-    close = closingQuote(from: close, &hasEscapes)
+    let close = closingQuote(from: special, &hasEscapes)
     if close >= end { return .failed }
     index = close &+ 1
     return PackedToken(start, close, hasEscapes: hasEscapes)
@@ -185,17 +196,20 @@ struct Scanner: ~Escapable {
     return PackedToken(start, index, hasEscapes: false)
   }
 
-  /// Writes `count` strings or NILs, a single space between two. False for any other form.
+  /// Writes `count` strings or NILs, at most 64, a single space between two. False for any other form.
   @_lifetime(self: copy self)
   mutating func nstrings(_ count: Int, _ tape: inout Tape) -> Bool {
-    var left = count
-    while true {
+    var place = tape.count
+    tape.append(PackedToken.missing.bits, times: count)
+    let last = place &+ count &- 1
+    while place < last {
       let token = nstring()
-      if token.isFailed { return false }
-      tape.append(token.bits)
-      left &-= 1
-      if left <= 0 { return true }
-      guard eat(0x20) else { return false }
+      guard !token.isFailed, eat(0x20) else { return false }
+      tape[place] = token.bits
+      place &+= 1
     }
+    let token = nstring()
+    tape[last] = token.bits
+    return !token.isFailed
   }
 }
