@@ -306,10 +306,12 @@ import Testing
     #expect(log(kept, unsolicited: wire(kept).count - 1).hasSuffix(passes(wire(kept).count - 1, at: wire(kept).count)))
   }
 
-  /// A FETCH response that never ends is stopped inside, whether it makes sense or not.
+  /// A FETCH response has a bounded number of items; damage is stopped inside.
   @Test func aResponseWithoutEndIsBounded() {
-    let items = String(repeating: "BODY[] {3}\nabc ", count: 100)
-    #expect(log("* 1 FETCH (" + items, unsolicited: 500).contains(passes(500, at: 634)))
+    let items = String(repeating: "BODY[] {3}\nabc ", count: 2000)
+    #expect(log("* 1 FETCH (" + items, unsolicited: 500).contains("limit of 1024 for FETCH items passed"))
+    let whole = "* 1 FETCH (UID 1 UID 2 UID 3)\n"
+    #expect(log(whole, unsolicited: 30).hasSuffix("fetch end\n" + passes(30, at: 31)))
     let damage = "* 1 FETCH (UID 1 BODY[HEADER {3}\nabc" + String(repeating: " x {3}\nabc", count: 100)
     #expect(log(damage, unsolicited: 500).contains("limit of 500 for bytes without a tagged response"))
   }

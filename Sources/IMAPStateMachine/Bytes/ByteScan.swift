@@ -141,14 +141,14 @@ extension Span where Element == UInt8 {
     while index &+ 16 <= count {
       let vector = vector(at: index)
       let hit =
-        ((vector .== lanes(0x5d)) .| (vector .== lanes(0x22)) .| (vector .== lanes(0x7b)) .| (vector .== lanes(0x0a)))
-        .first
+        ((vector .== lanes(0x5d)) .| (vector .== lanes(0x22)) .| (vector .== lanes(0x7b)) .| (vector .== lanes(0x0a))
+        .| (vector .== lanes(0x0d))).first
       if hit < 16 { return index &+ hit }
       index &+= 16
     }
     while index < count {
       switch self[index] {
-      case 0x5d, 0x22, 0x7b, 0x0a: return index
+      case 0x5d, 0x22, 0x7b, 0x0a, 0x0d: return index
       default: index &+= 1
       }
     }

@@ -122,7 +122,6 @@ public struct ResponseParser: ~Copyable {
         if case .tagged = event { allowance = offset &+ length &+ Int(limits.unsolicitedBytes) }
         return event
       case .fetch:
-        if offset > allowance { throw tooMuchUnsolicited() }
         // What nearly always is behind a section.
         if progress.isBehindLiteral, progress.lineEnd == 0, progress.scanned == 0,
           input.readable.paddedWord(at: 0) & 0xff_ffff == keyword(")\r\n")
