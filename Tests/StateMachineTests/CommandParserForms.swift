@@ -21,7 +21,7 @@ extension CommandParserTests {
       .authenticate(SASLExchange(mechanism: "PLAIN", initialResponse: Secret([0, 0x61, 0, 0x62])))),
     Form("AUTHENTICATE EXTERNAL =", .authenticate(SASLExchange(mechanism: "EXTERNAL", initialResponse: Secret([])))),
     Form("ENABLE CONDSTORE utf8=accept", .enable([.condStore, .utf8Accept])),
-    Form("NAMESPACE", .namespace),
+    Form("NAMESPACE", .namespace), Form("getjmapaccess", .getJMAPAccess),
     Form("IDLE", .idle),
     Form("CLOSE", .close),
     Form("UNSELECT", .unselect),

@@ -246,7 +246,7 @@ extension CommandWireTests {
             entry: Array("/comment".utf8),
             attributes: [.init(name: Array("value.priv".utf8), value: Array("My new comment".utf8))])
         ]), "STORE 1 ANNOTATION (\"/comment\" (\"value.priv\" \"My new comment\"))"),
-    Form(.uidBatches(size: 2000), "UIDBATCHES 2000"),
+    Form(.getJMAPAccess, "GETJMAPACCESS"), Form(.uidBatches(size: 2000), "UIDBATCHES 2000"),
     Form(.uidBatches(size: 2000, batches: 11...20), "UIDBATCHES 2000 11:20"),
     Form(.cancelUpdate(tags: ["B01", "A\"2"]), "CANCELUPDATE \"B01\" \"A\\\"2\""),
   ]

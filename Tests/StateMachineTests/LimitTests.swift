@@ -424,4 +424,27 @@ import Testing
       #expect(error == .limit(LimitExceeded(limit: .queuedCommands, value: 0, offset: 0)))
     }
   }
+
+  /// 18 positions for each part and for the end, four for the begin: 58,253 parts meet 1,048,576.
+  @Test func structuresOfTooManyPartsEndEverything() throws {
+    let part = "(\"A\" \"B\" NIL NIL NIL \"7BIT\" 1)"
+    for (count, isRead) in [(58_253, true), (58_254, false)] {
+      let text = "* 1 FETCH (BODYSTRUCTURE (\(String(repeating: part, count: count)) \"MIXED\"))\r\n"
+      var input = ReceiveBuffer()
+      input.append(Array(text.utf8).span)
+      var parser = ResponseParser()
+      _ = try parser.next(&input)
+      if isRead {
+        guard case .fetchAttribute(.bodyStructure(let body)) = try parser.next(&input) else {
+          Issue.record("no structure")
+          continue
+        }
+        #expect(body.fields.childCount == count)
+      } else {
+        let error = #expect(throws: ParseError.self) { _ = try parser.next(&input) }
+        let limit = LimitExceeded(limit: .structure, value: 1 << 20, offset: 25)
+        #expect(error?.reason == .limit(limit) && error?.offset == 25)
+      }
+    }
+  }
 }

@@ -32,13 +32,15 @@ extension QuirkTests {
     Fixture(
       name: "items in parentheses of their own",
       input:
-        "* 1 FETCH (UID 1 (ENVELOPE (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL)) BODYSTRUCTURE (\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1) (FLAGS (\\Seen)))\n",
+        "* 1 FETCH (UID 1 (ENVELOPE (NIL \"s\" NIL NIL NIL NIL NIL NIL NIL NIL)) BODYSTRUCTURE (\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1) (FLAGS (\\Seen)) (UID 2 MODSEQ (3)))\n",
       log: """
         fetch 1
           uid 1
           envelope NIL "s" [] [] [] [] [] [] NIL NIL
           bodystructure {"TEXT"/"PLAIN" () NIL NIL "7BIT" 1 lines=1 NIL -}
           flags \\Seen
+          uid 2
+          modseq 3
         fetch end
         """),
     Fixture(
@@ -106,6 +108,7 @@ extension QuirkTests {
         fetch end
         fetch 2
           uid 6
+        malformed ") FLAGS\\r\\n" unexpected byte 0x46 at byte 72
         fetch end
         fetch 3
           literal BODY[] 1
@@ -143,7 +146,7 @@ extension QuirkTests {
     Fixture(
       name: "several lines, duplicates and nothing",
       input: "* SEARCH 3 3 1\n* SEARCH 2\n* SEARCH \n* SEARCH\n* SEARCH 1 x 2\n",
-      log: "search 3 3 1\nsearch 2\nsearch \nsearch \nsearch 1 2"),
+      log: "search 3 3 1\nsearch 2\nsearch \nsearch \nsearch 1 2 invalid(\"\" \"x\" unexpected byte 0x78 at byte 0)"),
   ]
 
   private static func envelope(_ name: String, _ value: String, _ log: String) -> Fixture {

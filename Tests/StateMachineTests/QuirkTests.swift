@@ -182,10 +182,26 @@ import Testing
       log: "status OK [COPYUID 432432 42:69 1202:1229] \"\"\nexpunge 22\ntagged A1 OK [COPYUID 9 1 2] \"Done\""),
     Fixture(
       name: "brackets inside a code",
-      input: "* OK [PERMANENTFLAGS (\\Seen [css3-page] \\*)] Limited\n* OK [PERMANENTFLAGS (\\Seen *)] x\n",
-      log:
-        "status OK [PERMANENTFLAGS (\\Seen [css3-page] \\*)] \"Limited\"\nstatus OK [PERMANENTFLAGS (\\Seen \\*)] \"x\""
-    ),
+      input:
+        "* OK [PERMANENTFLAGS (\\Seen [css3-page] \\*)] Limited\n* OK [PERMANENTFLAGS (\\Seen *)] x\n* OK [permanentflags (a]b [c) ] y\n",
+      log: """
+        status OK [PERMANENTFLAGS (\\Seen [css3-page] \\*)] "Limited"
+        status OK [PERMANENTFLAGS (\\Seen \\*)] "x"
+        status OK [PERMANENTFLAGS (a]b [c)] "y"
+        """),
+    Fixture(
+      name: "spaces inside the brackets of a code",
+      input: "* OK [ CAPABILITY  IMAP4rev1 ] a\n* OK [UIDNEXT  5 ] b\n* OK [ ALERT ] c\n",
+      log: "status OK [CAPABILITY IMAP4REV1] \"a\"\nstatus OK [UIDNEXT 5] \"b\"\nstatus OK [ALERT] \"c\""),
+    Fixture(
+      name: "codes whose arguments make no sense",
+      input: "* OK [UIDNEXT abc] a\n* OK [COPYUID 55 () ()] b\n* OK [MODIFIED] c\n* 1 EXISTS\n",
+      log: """
+        status OK [UIDNEXT abc] "a"
+        status OK [COPYUID 55 () ()] "b"
+        status OK [MODIFIED] "c"
+        exists 1
+        """),
     Fixture(
       name: "codes of no standard",
       input:
@@ -288,7 +304,9 @@ import Testing
     text.utf8.map { $0 < 0x80 ? String(UnicodeScalar($0)) : "\\x" + String($0, radix: 16) }.joined()
   }
 
-  @Test(arguments: framing + codes + mailboxes + fetch + searches) func isReadAtEverySplit(_ fixture: Fixture) {
+  @Test(arguments: framing + codes + mailboxes + fetch + searches + damage + meanings) func isReadAtEverySplit(
+    _ fixture: Fixture
+  ) {
     check(wire(fixture.input), fixture.log)
   }
 
@@ -305,7 +323,7 @@ import Testing
   }
 
   /// What a client reads a server can write, and it is read as the same again.
-  @Test(arguments: framing + codes + mailboxes + fetch + searches + envelopes + structures)
+  @Test(arguments: framing + codes + mailboxes + fetch + searches + envelopes + structures + damage + meanings)
   func whatIsReadCanBeWritten(_ fixture: Fixture) throws { try writeAgain(fixture) }
 
   @Test(

@@ -14,6 +14,14 @@ import Testing
     }
   }
 
+  /// A code that is known, with arguments that it does not have.
+  private static func invalid(_ name: String, _ arguments: String, _ reason: ParseError.Reason, at offset: Int) -> Form
+  {
+    Form(
+      arguments.isEmpty ? name : "\(name) \(arguments)",
+      .invalid(name: name, arguments: Array(arguments.utf8), reason: ParseError(reason, offset: offset)))
+  }
+
   static let forms: [Form] = [
     Form("UNAVAILABLE", .unavailable), Form("AUTHENTICATIONFAILED", .authenticationFailed),
     Form("AUTHORIZATIONFAILED", .authorizationFailed), Form("EXPIRED", .expired),
@@ -52,7 +60,17 @@ import Testing
     Form("PERMANENTFLAGS (\\Seen [css3-page] \\*)", .permanentFlags(["\\Seen", "[css3-page]", .anyKeyword])),
     Form("X-FOO a (b) [c] \"d\"", .other(name: "X-FOO", arguments: Array("a (b) [c] \"d\"".utf8))),
     Form("METADATA HUGE 5", .other(name: "METADATA", arguments: Array("HUGE 5".utf8))),
-    Form("MAXCONVERTPARTS 2 x", .other(name: "MAXCONVERTPARTS", arguments: Array("2 x".utf8))),
+    invalid("MAXCONVERTPARTS", "2 x", .unexpectedByte(0x20), at: 1),
+    invalid("UIDNEXT", "abc", .unexpectedByte(0x61), at: 0), invalid("UNSEEN", "3 4", .unexpectedByte(0x20), at: 1),
+    invalid("APPENDUID", "38505 x", .unexpectedByte(0x78), at: 6),
+    invalid("APPENDUID", "38505 3955 x", .unexpectedByte(0x20), at: 10),
+    invalid("COPYUID", "1 2", .unexpectedEnd, at: 3), invalid("MODIFIED", "1,,2", .unexpectedByte(0x2c), at: 2),
+    invalid("HIGHESTMODSEQ", "(5)", .unexpectedByte(0x28), at: 0), invalid("UIDVALIDITY", "", .unexpectedEnd, at: 0),
+    invalid("PERMANENTFLAGS", "", .unexpectedEnd, at: 0), invalid("BADURL", "", .unexpectedEnd, at: 0),
+    invalid("MAILBOXID", "(a b)", .unexpectedByte(0x62), at: 3),
+    invalid("INPROGRESS", "(\"A1\" x NIL)", .unexpectedByte(0x78), at: 6),
+    invalid("METADATA", "LONGENTRIES x", .unexpectedByte(0x78), at: 12),
+    invalid("BADCHARSET", "(utf-8) x", .unexpectedByte(0x78), at: 8),
     Form("NIL", .atom("NIL")),
   ]
 

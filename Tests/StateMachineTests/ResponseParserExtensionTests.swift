@@ -25,7 +25,26 @@ import Testing
         esearch tag=b mailbox=folder 1 uidvalidity=7 uid all=4001
         esearch tag=A01 uid partial=-1:-100/200:250,252 partial=1:500/NIL
         esearch tag=B01 uid addto=0@32768:32769;3@5 removefrom=1@2733
-        esearch tag=C all=1,5,10 relevancy=[4, 99, 42] X-NEW?"(a (b))" MIN?"x"
+        esearch tag=C all=1,5,10 relevancy=[4, 99, 42] X-NEW?"(a (b))" invalid("MIN" "x" unexpected byte 0x78 at byte 0)
+        """),
+    Fixture(
+      name: "JMAP, batches of UIDs, annotations of mailboxes",
+      input:
+        "* JMAPACCESS \"https://example.com/.s/[jmap]\"\n* jmapaccess https://x/y\n* JMAPACCESS\n* JMAPACCESS a b\n"
+        + "* UIDBATCHES (TAG \"A143\") 215295:99695,99696:20000,7\n* UIDBATCHES (TAG \"A1\")\n* uidbatches 5:1 \n* UIDBATCHES (X 1)\n"
+        + "* ANNOTATION \"INBOX\" \"/comment\" (\"value.shared\" \"x\" \"value.priv\" NIL)\n* ANNOTATION \"\" /motd ()\n* ANNOTATION INBOX /a (b)\n",
+      log: """
+        jmapaccess "https://example.com/.s/[jmap]"
+        jmapaccess "https://x/y"
+        malformed "* JMAPACCESS\\r\\n" unexpected end of line at byte 84
+        malformed "* JMAPACCESS a b\\r\\n" unexpected byte 0x62 at byte 101
+        uidbatches tag=A143 215295:99695,99696:20000,7
+        uidbatches tag=A1 \n\
+        uidbatches tag=NIL 5:1
+        malformed "* UIDBATCHES (X 1)\\r\\n" invalid value at byte 216
+        annotation INBOX "/comment" "value.shared"="x" "value.priv"=NIL
+        annotation  "/motd"
+        malformed "* ANNOTATION INBOX /a (b)\\r\\n" unexpected byte 0x62 at byte 342
         """),
     Fixture(
       name: "vanished",
@@ -110,7 +129,7 @@ import Testing
       input:
         "* NAMESPACE ((\"\" \"/\" \"X-PARAM\" (\"FLAG1\" \"FLAG2\")(\"b\")) ) NIL ((\"Other/\" \"/\" \"TRANSLATION\" (\"Andere/\")))\n* NAMESPACE ((\"INBOX.\" \".\"))\n",
       log: """
-        namespace (|/|"X-PARAM"="FLAG1","FLAG2") () (Other/|/|"TRANSLATION"="Andere/")
+        namespace (|/|"X-PARAM"="FLAG1","FLAG2") () (Other/|/|"TRANSLATION"="Andere/") invalid("PERSONAL" "('b')" unexpected byte 0x28 at byte 0)
         namespace (INBOX.|.) () ()
         """),
     Fixture(
@@ -202,7 +221,7 @@ import Testing
         fetch 3
           preview "a(\\r\\n"
           invalid "SAVEDATE" "x" unexpected byte 0x78 at byte 222
-          invalid "EMAILID" "()" invalid value at byte 232
+          invalid "EMAILID" "()" unexpected byte 0x29 at byte 233
           threadid T1
           uid 5
         fetch end

@@ -207,6 +207,7 @@ import Testing
         fetch end
         fetch 2
           uid 1
+        malformed " )) junk\\r\\n" unexpected byte 0x6a at byte 135
         fetch end
         fetch 3
         malformed "FLAGS 'open)\\r\\n" unterminated string at byte 159

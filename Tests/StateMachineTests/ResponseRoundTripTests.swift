@@ -64,10 +64,11 @@ import Testing
     }
     #expect(
       coverage.responses.sorted() == [
-        "acl", "authorizedURLs", "capability", "comparator", "continuation", "enabled", "exists", "expunge",
-        "extendedSearch", "fetch", "fetchedURLs", "flags", "id", "language", "list", "listRights", "lsub",
+        "acl", "annotation", "authorizedURLs", "capability", "comparator", "continuation", "enabled", "exists",
+        "expunge",
+        "extendedSearch", "fetch", "fetchedURLs", "flags", "id", "jmapAccess", "language", "list", "listRights", "lsub",
         "mailboxStatus", "metadata", "myRights", "namespace", "quota", "quotaRoots", "recent", "search", "sort",
-        "status", "tagged", "thread", "uidFetch", "unknown", "vanished",
+        "status", "tagged", "thread", "uidBatches", "uidFetch", "unknown", "vanished",
       ])
     #expect(
       coverage.attributes.sorted() == [

@@ -195,7 +195,7 @@ import Testing
       holds(!view.copy().name.description.isEmpty || view.name.raw.isEmpty || !view.name.copy().isEmpty)
     case .mailboxStatus(let view):
       var items = view
-      while let item = items.next() { holds(!item.name.isEmpty) }
+      while let item = items.next() { holds(!item.name.isEmpty || !item.raw.isEmpty) }
     case .search(let view):
       var numbers = view
       var count = 0

@@ -202,7 +202,7 @@ final class ClientSession: ClientChannelDelegate {
     case .expunge(let sequence): events?.yield(.expunged(sequence))
     // No command of this client asks for these.
     case .vanished, .sort, .thread, .extendedSearch, .acl, .listRights, .myRights, .quota, .quotaRoots, .metadata,
-      .language, .comparator, .authorizedURLs, .fetchedURLs:
+      .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:
       break
     }
   }

@@ -20,7 +20,8 @@ extension ClientState {
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
       // RFC 4978, section 3: a second layer is not possible.
       if isCompressed { return misuse(.wrongState) }
-    case .proxyAuth, .enable, .comparator, .namespace, .idle, .notify, .applePushService, .list, .lsub, .xlist, .status,
+    case .proxyAuth, .enable, .comparator, .namespace, .getJMAPAccess, .idle, .notify, .applePushService, .list, .lsub,
+      .xlist, .status,
       .create, .delete, .rename, .subscribe, .unsubscribe, .select, .examine, .setACL, .deleteACL, .getACL, .listRights,
       .myRights, .getQuota, .getQuotaRoot, .setQuota, .getMetadata, .setMetadata, .getAnnotation, .setAnnotation,
       .generateURLAuth, .fetchURLs, .resetKey, .multiSearch:

@@ -35,7 +35,7 @@ struct CommandTraits: OptionSet {
     // decides whether EXPUNGE may come at any time.
     case .language, .comparator, .notify:
       self = .barrier
-    case .capability, .id, .namespace, .noop, .check, .applePushService, .cancelUpdate:
+    case .capability, .id, .namespace, .getJMAPAccess, .noop, .check, .applePushService, .cancelUpdate:
       self = .mayExpunge
     case .list(let request):
       self = [.mayExpunge, .readsMailboxes]

@@ -21,6 +21,7 @@ extension CommandEncoder {
       try list(capabilities) { encoder, capability throws(EncodingError) in try encoder.atom(capability.rawValue) }
     case .comparator(let order): try words("COMPARATOR", order)
     case .namespace: output.append("NAMESPACE")
+    case .getJMAPAccess: output.append("GETJMAPACCESS")
     case .idle: output.append("IDLE")
     case .notify(let request): try encodeNotify(request)
     case .applePushService(let request): try encodeApplePush(request)

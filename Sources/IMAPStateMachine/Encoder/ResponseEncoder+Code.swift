@@ -4,7 +4,7 @@ extension ResponseEncoder {
   /// match (one too many would end the code early), and in a list of words what would end a word or the list.
   func code(_ code: ResponseCode, into output: inout SendBuffer) {
     let bytes = Self.bytes(of: code)
-    let isBalanced = Self.isBalanced(bytes)
+    let isBalanced = Self.isBalanced(bytes) || Self.isFlagList(code, bytes)
     for byte in bytes {
       let isUnfit = isLineBreaking(byte) || (!isBalanced && (byte == 0x5b || byte == 0x5d))
       output.append(isUnfit ? Self.questionMark : byte)
@@ -21,6 +21,7 @@ extension ResponseEncoder {
     case .urlMechanisms(let names): words("URLMECH", names.map(word))
     case .atom(let name): self.name(name)
     case .other(let name, let arguments): self.name(name) + [0x20] + arguments
+    case .invalid(let name, let arguments, _): self.name(name) + (arguments.isEmpty ? [] : [0x20] + arguments)
     default: Array(code.description.utf8)
     }
   }
@@ -48,6 +49,12 @@ extension ResponseEncoder {
       return bytes
     }
     return [0x22] + bytes.flatMap { $0 == 0x22 || $0 == 0x5c ? [0x5c, $0] : [$0] } + [0x22]
+  }
+
+  /// Whether the code is PERMANENTFLAGS, which ends behind its parenthesis whatever brackets the flags have.
+  private static func isFlagList(_ code: ResponseCode, _ bytes: [UInt8]) -> Bool {
+    guard case .permanentFlags = code else { return false }
+    return bytes.count { $0 == UInt8(ascii: "(") || $0 == UInt8(ascii: ")") } == 2
   }
 
   private static func isBalanced(_ bytes: [UInt8]) -> Bool {

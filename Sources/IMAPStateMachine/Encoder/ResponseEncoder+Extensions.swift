@@ -40,6 +40,36 @@ extension ResponseEncoder {
     output.append(uids.description)
   }
 
+  func uidBatches(_ value: UIDBatches, into output: inout SendBuffer) {
+    output.append("* UIDBATCHES")
+    if let tag = value.tag {
+      output.append(" (TAG ")
+      string(Array(tag.utf8), into: &output)
+      output.append(0x29)
+    }
+    if !value.batches.ranges.isEmpty { output.append(" \(value.batches)") }
+  }
+
+  func annotation(_ mailbox: MailboxName, _ annotation: MessageAnnotation, into output: inout SendBuffer) {
+    output.append("* ANNOTATION ")
+    self.mailbox(mailbox, into: &output)
+    output.append(0x20)
+    string(annotation.entry, into: &output)
+    output.append(0x20)
+    attributes(annotation.attributes, into: &output)
+  }
+
+  /// Attributes with their values, in parentheses.
+  private func attributes(_ list: [MessageAnnotation.Attribute], into output: inout SendBuffer) {
+    output.append(0x28)
+    joined(list, into: &output) {
+      astring($0.name, into: &$1)
+      $1.append(0x20)
+      nstring($0.value, into: &$1)
+    }
+    output.append(0x29)
+  }
+
   func search(_ result: SearchResult, into output: inout SendBuffer) {
     for number in result.numbers {
       output.append(0x20)
@@ -90,6 +120,7 @@ extension ResponseEncoder {
     }
     if result.isUID { output.append(" UID") }
     for item in result.items {
+      if case .invalid = item { continue }
       output.append(0x20)
       try searchItem(item, into: &output)
     }
@@ -117,6 +148,7 @@ extension ResponseEncoder {
       try atom(name, into: &output)
       output.append(0x20)
       try raw(value, into: &output)
+    case .invalid: throw unencodable
     }
   }
 
@@ -234,6 +266,7 @@ extension ResponseEncoder {
         output.append(0x20)
         nstring(data, into: &output)
       case .parts(let parts):
+        let parts = parts.filter { if case .invalid = $0 { false } else { true } }
         // Without parts there is nothing but NIL to say.
         if parts.isEmpty { output.append(" NIL") }
         for part in parts {
@@ -260,6 +293,7 @@ extension ResponseEncoder {
       try atom(name, into: &output)
       output.append(0x20)
       try raw(value, into: &output)
+    case .invalid: throw unencodable
     }
   }
 
@@ -278,13 +312,8 @@ extension ResponseEncoder {
     joined(list, into: &output) {
       astring($0.entry, into: &$1)
       if $0.attributes.isEmpty { return }
-      $1.append(" (")
-      joined($0.attributes, into: &$1) {
-        astring($0.name, into: &$1)
-        $1.append(0x20)
-        nstring($0.value, into: &$1)
-      }
-      $1.append(0x29)
+      $1.append(0x20)
+      attributes($0.attributes, into: &$1)
     }
     output.append(0x29)
   }

@@ -85,7 +85,7 @@ public struct ResponseEncoder: Sendable, Hashable {
     case .uidFetch(let uid, let attributes):
       try fetch(uid.rawValue, " UIDFETCH (", attributes, into: &output)
     case .vanished, .sort, .thread, .extendedSearch, .acl, .listRights, .myRights, .quota, .quotaRoots, .metadata,
-      .language, .comparator, .authorizedURLs, .fetchedURLs:
+      .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:
       try extensionLine(response, into: &output)
     case .unknown(let bytes): return try rawLine(bytes, into: &output)
     case .malformed:
@@ -112,6 +112,11 @@ public struct ResponseEncoder: Sendable, Hashable {
     case .comparator(let comparator): self.comparator(comparator, into: &output)
     case .authorizedURLs(let urls): authorizedURLs(urls, into: &output)
     case .fetchedURLs(let urls): try fetchedURLs(urls, into: &output)
+    case .jmapAccess(let url):
+      output.append("* JMAPACCESS ")
+      string(url, into: &output)
+    case .uidBatches(let batches): uidBatches(batches, into: &output)
+    case .annotation(let mailbox, let annotation): self.annotation(mailbox, annotation, into: &output)
     default: throw unencodable
     }
   }

@@ -36,6 +36,8 @@ public enum Command: Hashable, Sendable {
   case comparator([String])
   /// NAMESPACE (RFC 2342).
   case namespace
+  /// GETJMAPACCESS: where the same mail is to be had by JMAP (RFC 9698).
+  case getJMAPAccess
   /// IDLE (RFC 2177).
   case idle
   /// NOTIFY: which events the server tells by itself (RFC 5465).

@@ -43,8 +43,10 @@ public struct ExtendedSearchResult: Hashable, Sendable {
     case removeFrom([Update])
     /// A score from 1 to 100 for each message of `ALL`, in its order (RFC 6203, section 4).
     case relevancy([UInt32])
-    /// An item that the parser does not know, or cannot interpret, as on the wire.
+    /// An item that the parser does not know, as on the wire.
     case unknown(name: String, value: [UInt8])
+    /// An item that it knows and cannot interpret. The other items stand. It is not sent.
+    case invalid(InvalidItem)
   }
 
   /// Messages that came or left.

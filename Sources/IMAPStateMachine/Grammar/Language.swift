@@ -30,8 +30,10 @@ public struct FetchedURL: Hashable, Sendable {
     case body([UInt8]?)
     /// The data without its transfer encoding (BINARY).
     case binary([UInt8]?)
-    /// An item that the parser does not know, or cannot interpret, as on the wire.
+    /// An item that the parser does not know, as on the wire.
     case unknown(name: String, value: [UInt8])
+    /// An item that it knows and cannot interpret. The other items stand. It is not sent.
+    case invalid(InvalidItem)
   }
 
   /// The URL.

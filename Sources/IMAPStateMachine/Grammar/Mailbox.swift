@@ -28,6 +28,9 @@ public struct MailboxListing: Hashable, Sendable {
   public var oldName: MailboxName?
   /// Other extended data.
   public var extended: [RawItem] = []
+  /// Extended data that could not be interpreted; under the name `DELIMITER` the delimiter that is more than one character.
+  /// They are not sent.
+  public var invalid: [InvalidItem] = []
 
   /// A listing.
   public init(attributes: [Flag], delimiter: Character?, name: MailboxName) {
@@ -99,6 +102,8 @@ public struct MailboxStatus: Hashable, Sendable {
   public var mailboxID: String?
   /// Items that ``StatusItem`` does not name.
   public var others: [RawItem] = []
+  /// Items that could not be interpreted. They are not sent.
+  public var invalid: [InvalidItem] = []
 
   /// A status without items.
   public init(mailbox: MailboxName) { self.mailbox = mailbox }
@@ -177,6 +182,9 @@ public struct Namespaces: Hashable, Sendable {
   public var otherUsers: [Namespace]
   /// Mailboxes that are shared.
   public var shared: [Namespace]
+  /// Namespaces, and parts of them, that could not be interpreted, under the name of their kind: `PERSONAL`, `OTHER` or `SHARED`. They are not
+  /// sent.
+  public var invalid: [InvalidItem] = []
 
   /// Namespaces of each kind; empty stands for NIL.
   public init(personal: [Namespace] = [], otherUsers: [Namespace] = [], shared: [Namespace] = []) {

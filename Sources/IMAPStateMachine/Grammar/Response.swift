@@ -63,6 +63,12 @@ public enum Response: Hashable, Sendable {
   case authorizedURLs([[UInt8]])
   /// URLFETCH (RFC 4467, RFC 5524).
   case fetchedURLs([FetchedURL])
+  /// JMAPACCESS: the URL of the JMAP session (RFC 9698).
+  case jmapAccess([UInt8])
+  /// UIDBATCHES: the UIDs of each batch from the highest to the lowest (draft UIDBATCHES).
+  case uidBatches(UIDBatches)
+  /// ANNOTATION of the ANNOTATEMORE drafts, which came before METADATA.
+  case annotation(mailbox: MailboxName, MessageAnnotation)
   /// A well-framed line that the parser does not know, with its literals.
   case unknown([UInt8])
   /// A line that starts like a known response and does not parse.

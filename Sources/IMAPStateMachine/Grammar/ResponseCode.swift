@@ -66,6 +66,9 @@ public enum ResponseCode: Hashable, Sendable, CustomStringConvertible {
   case atom(String)
   /// A code with arguments that the parser does not know, as on the wire.
   case other(name: String, arguments: [UInt8])
+  /// A code that it knows, with arguments that it cannot interpret, or without those that the code needs. The offset in
+  /// `reason` counts from the first byte of `arguments`.
+  case invalid(name: String, arguments: [UInt8], reason: ParseError)
 
   /// RFC 5530: the credentials are wrong.
   public static let authenticationFailed = ResponseCode.atom("AUTHENTICATIONFAILED")
@@ -159,7 +162,8 @@ public enum ResponseCode: Hashable, Sendable, CustomStringConvertible {
     case .undefinedFilter(let name): "UNDEFINED-FILTER \(name)"
     case .messageLimit(let count, let last): "MESSAGELIMIT \(count)\(last.map { " \($0)" } ?? "")"
     case .atom(let name): name
-    case .other(let name, let arguments): "\(name) \(arguments.span.lossyString())"
+    case .other(let name, let arguments), .invalid(let name, let arguments, _):
+      arguments.isEmpty ? name : "\(name) \(arguments.span.lossyString())"
     }
   }
 

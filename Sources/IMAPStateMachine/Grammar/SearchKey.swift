@@ -122,6 +122,8 @@ public struct SearchResult: Hashable, Sendable {
   public var numbers: [UInt32]
   /// The highest modification sequence of the found messages, where one was asked for.
   public var modSeq: ModSeq?
+  /// What else was among the numbers. It is not sent.
+  public var invalid: [InvalidItem] = []
 
   /// A result.
   public init(numbers: [UInt32] = [], modSeq: ModSeq? = nil) {

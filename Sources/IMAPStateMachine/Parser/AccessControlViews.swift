@@ -13,17 +13,24 @@ public struct AccessControlListView: ~Escapable {
     mailbox = StringView(bytes, try cursor.astring())
     self.encoding = encoding
     entries = cursor
+    var check = self
+    while check.next() != nil {}
+    try check.entries.expectListEnd()
   }
 
   /// The next entry, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> AccessControlEntryView? {
     entries.skipSpaces()
-    guard let identifier = try? entries.astring() else { return nil }
-    entries.skipSpaces()
-    guard let rights = try? entries.astring() else { return nil }
-    return AccessControlEntryView(
-      StringView(entries.bytes, identifier), StringView(entries.bytes, rights))
+    let start = entries.index
+    if let identifier = try? entries.astring() {
+      entries.skipSpaces()
+      if let rights = try? entries.astring() {
+        return AccessControlEntryView(StringView(entries.bytes, identifier), StringView(entries.bytes, rights))
+      }
+    }
+    entries.index = start
+    return nil
   }
 
   /// An owned copy.
@@ -77,6 +84,7 @@ public struct ListRightsView: ~Escapable {
     required = StringView(bytes, try cursor.astring())
     optional = StringListView(cursor.rest)
     self.encoding = encoding
+    do throws(ParseError) { try optional.expectEnd() } catch { throw error.shifted(by: cursor.index) }
   }
 
   /// An owned copy.
@@ -104,6 +112,7 @@ public struct MyRightsView: ~Escapable {
     cursor.skipSpaces()
     rights = StringView(bytes, try cursor.astring())
     self.encoding = encoding
+    try cursor.expectListEnd()
   }
 
   /// An owned copy.

@@ -2,7 +2,7 @@
 enum CommandName: UInt8, Sendable {
   case capability, noop, logout, id, language
   case startTLS, login, authenticate
-  case unauthenticate, proxyAuth, compress, enable, comparator, namespace, idle, notify, applePushService
+  case unauthenticate, proxyAuth, compress, enable, comparator, namespace, getJMAPAccess, idle, notify, applePushService
   case list, lsub, xlist, status, create, delete, rename, subscribe, unsubscribe, select, examine, append
   case setACL, deleteACL, getACL, listRights, myRights
   case getQuota, getQuotaRoot, setQuota, getMetadata, setMetadata, getAnnotation, setAnnotation
@@ -116,6 +116,7 @@ enum CommandName: UInt8, Sendable {
     case 13:
       if word.equalsIgnoringCase("GETANNOTATION") { return .getAnnotation }
       if word.equalsIgnoringCase("SETANNOTATION") { return .setAnnotation }
+      if word.equalsIgnoringCase("GETJMAPACCESS") { return .getJMAPAccess }
     case 14:
       if word.equalsIgnoringCase("UNAUTHENTICATE") { return .unauthenticate }
     case 17:

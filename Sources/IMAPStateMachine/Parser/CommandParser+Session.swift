@@ -24,6 +24,7 @@ extension CommandReader {
     case .enable: return try enable()
     case .comparator: return .comparator(try words())
     case .namespace: return .namespace
+    case .getJMAPAccess: return .getJMAPAccess
     case .idle: return .idle
     case .notify: return .notify(try notify())
     case .applePushService: return .applePushService(try applePush())

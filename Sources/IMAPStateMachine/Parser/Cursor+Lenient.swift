@@ -73,6 +73,27 @@ extension Cursor {
     return isAtLineEnd
   }
 
+  /// What is left of the line behind the last item of a list that could be read: nil where that is the list's end and
+  /// the line's, be the parenthesis there or not. Steps over it.
+  @_lifetime(self: copy self)
+  mutating func leftover() -> Range<Int>? {
+    skipSpaces()
+    if eat(UInt8(ascii: ")")) { skipSpaces() }
+    var end = bytes.count
+    while end > index, bytes[end - 1] == 0x0a || bytes[end - 1] == 0x0d || bytes[end - 1] == 0x20 { end -= 1 }
+    if index >= end { return nil }
+    defer { index = bytes.count }
+    return index..<end
+  }
+
+  /// Throws where anything is left behind the last item of a list: what is not understood must not go unseen.
+  @_lifetime(self: copy self)
+  mutating func expectListEnd() throws(ParseError) {
+    guard let rest = leftover() else { return }
+    index = rest.lowerBound
+    throw unexpected
+  }
+
   /// A number, or NIL as nil.
   @_lifetime(self: copy self)
   mutating func nquantity32() throws(ParseError) -> UInt32? {

@@ -38,8 +38,16 @@ public struct ExtendedSearchView: ~Escapable {
   @_lifetime(copy self)
   public mutating func next() -> ExtendedSearchItemView? {
     items.skipSpaces()
-    guard let name = try? items.run(of: .token), let value = try? items.value() else { return nil }
-    return ExtendedSearchItemView(items.bytes, name, value)
+    guard let name = try? items.run(of: .token) else {
+      guard let rest = items.leftover() else { return nil }
+      let error = ParseError(.unexpectedByte(items.bytes[rest.lowerBound]), offset: 0)
+      return .invalid(
+        name: ByteView(items.bytes.extracting(0..<0)), value: ByteView(items.bytes.extracting(rest)), error)
+    }
+    let behind = items.index
+    if let value = try? items.value() { return ExtendedSearchItemView(items.bytes, name, value) }
+    items.index = behind
+    return ExtendedSearchItemView(items.bytes, name, behind..<behind)
   }
 
   /// An owned copy.
@@ -108,42 +116,68 @@ public enum ExtendedSearchItemView: ~Escapable {
   case removeFrom(SearchUpdateListView)
   /// A score for each message of `ALL`.
   case relevancy(SearchView)
-  /// An item that the parser does not know, or cannot interpret.
+  /// An item that the parser does not know.
   case unknown(name: ByteView, value: ByteView)
+  /// An item that it knows and cannot interpret, or bytes that are no item: their name is empty. The offset of the error
+  /// counts from the value's first byte.
+  case invalid(name: ByteView, value: ByteView, ParseError)
 
   @_lifetime(copy bytes)
   init(_ bytes: Span<UInt8>, _ name: Range<Int>, _ value: Range<Int>) {
+    let word = ByteView(bytes.extracting(name))
+    let raw = ByteView(bytes.extracting(value))
     do throws(ParseError) {
-      self = try Self.typed(bytes, name, bytes.extracting(value))
+      if raw.isEmpty { throw ParseError(.unexpectedEnd, offset: 0) }
+      if let known = try Self.number(word, raw.bytes) {
+        self = known
+      } else if let known = try Self.list(word, raw.bytes) {
+        self = known
+      } else {
+        self = .unknown(name: word, value: raw)
+      }
     } catch {
-      self = .unknown(name: ByteView(bytes.extracting(name)), value: ByteView(bytes.extracting(value)))
+      self = .invalid(name: word, value: raw, error)
     }
   }
 
+  /// Items of one number or set.
   @_lifetime(copy value)
-  private static func typed(
-    _ bytes: Span<UInt8>, _ name: Range<Int>, _ value: Span<UInt8>
-  ) throws(ParseError) -> ExtendedSearchItemView {
+  private static func number(
+    _ name: borrowing ByteView, _ value: Span<UInt8>
+  ) throws(ParseError) -> ExtendedSearchItemView? {
     var cursor = Cursor(value)
-    switch bytes.foldedWord(name) {
-    case keyword("MIN"): return .min(try cursor.number32())
-    case keyword("MAX"): return .max(try cursor.number32())
-    case keyword("COUNT"): return .count(try cursor.quantity())
+    let item: ExtendedSearchItemView
+    switch name.bytes.foldedWord(0..<name.count) {
+    case keyword("MIN"): item = .min(try cursor.number32())
+    case keyword("MAX"): item = .max(try cursor.number32())
+    case keyword("COUNT"): item = .count(try cursor.quantity())
     case keyword("ALL"): return .all(try MessageSetView(value))
     case keyword("MODSEQ"):
-      _ = cursor.eat(UInt8(ascii: "("))
+      let isList = cursor.eat(UInt8(ascii: "("))
       cursor.skipSpaces()
-      return .modSeq(ModSeq(rawValue: try cursor.quantity()))
-    case keyword("PARTIAL"): return try partial(&cursor)
-    case keyword("ADDTO"): return .addTo(try SearchUpdateListView(value))
-    default: break
+      item = .modSeq(ModSeq(rawValue: try cursor.quantity()))
+      cursor.skipSpaces()
+      if isList { try cursor.expect(UInt8(ascii: ")")) }
+    default: return nil
     }
-    let word = bytes.extracting(name)
-    if word.equalsIgnoringCase("REMOVEFROM") { return .removeFrom(try SearchUpdateListView(value)) }
-    if word.equalsIgnoringCase("RELEVANCY"), cursor.eat(UInt8(ascii: "(")) {
-      return .relevancy(SearchView(cursor.rest))
-    }
-    throw ParseError(.invalidValue, offset: 0)
+    if !cursor.isAtEnd { throw cursor.unexpected }
+    return item
+  }
+
+  /// Items of several.
+  @_lifetime(copy value)
+  private static func list(
+    _ name: borrowing ByteView, _ value: Span<UInt8>
+  ) throws(ParseError) -> ExtendedSearchItemView? {
+    var cursor = Cursor(value)
+    if name.equalsIgnoringCase("PARTIAL") { return try partial(&cursor) }
+    if name.equalsIgnoringCase("ADDTO") { return .addTo(try SearchUpdateListView(value)) }
+    if name.equalsIgnoringCase("REMOVEFROM") { return .removeFrom(try SearchUpdateListView(value)) }
+    guard name.equalsIgnoringCase("RELEVANCY") else { return nil }
+    try cursor.expect(UInt8(ascii: "("))
+    let scores = SearchView(cursor.rest)
+    try scores.expectNumbers()
+    return .relevancy(scores)
   }
 
   /// `(window set)`.
@@ -157,9 +191,17 @@ public enum ExtendedSearchItemView: ~Escapable {
     if isFromEnd { try cursor.expect(UInt8(ascii: "-")) }
     let window = SearchWindow(first, try cursor.number32(), fromEnd: isFromEnd)
     cursor.skipSpaces()
-    if cursor.eatNIL() { return .partial(window, nil) }
-    let set = try cursor.run(of: .token)
-    return .partial(window, try MessageSetView(cursor.bytes.extracting(set)))
+    if cursor.eatNIL() {
+      try cursor.expectListEnd()
+      return .partial(window, nil)
+    }
+    let range = try cursor.run(of: .token)
+    try cursor.expectListEnd()
+    do throws(ParseError) {
+      return .partial(window, try MessageSetView(cursor.bytes.extracting(range)))
+    } catch {
+      throw error.shifted(by: range.lowerBound)
+    }
   }
 
   func copy(isUID: Bool) -> ExtendedSearchResult.Item {
@@ -179,6 +221,8 @@ public enum ExtendedSearchItemView: ~Escapable {
     case .relevancy(let scores): return .relevancy(scores.copy().numbers)
     case .unknown(let name, let value):
       return .unknown(name: asciiUppercased(name.lossyString()), value: value.copy())
+    case .invalid(let name, let value, let error):
+      return .invalid(InvalidItem(name: name.copy(), value: value.copy(), reason: error))
     }
   }
 }
@@ -192,18 +236,24 @@ public struct SearchUpdateListView: ~Escapable {
   init(_ bytes: Span<UInt8>) throws(ParseError) {
     cursor = Cursor(bytes)
     try cursor.expect(UInt8(ascii: "("))
+    var check = self
+    while check.next() != nil {}
+    try check.cursor.expectListEnd()
   }
 
   /// The next update, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> SearchUpdateView? {
     cursor.skipSpaces()
-    guard let position = try? cursor.number32() else { return nil }
-    cursor.skipSpaces()
-    guard let range = try? cursor.run(of: .token),
-      let set = try? MessageSetView(cursor.bytes.extracting(range))
-    else { return nil }
-    return SearchUpdateView(position: position, messages: set)
+    let start = cursor.index
+    if let position = try? cursor.number32() {
+      cursor.skipSpaces()
+      if let range = try? cursor.run(of: .token), let set = try? MessageSetView(cursor.bytes.extracting(range)) {
+        return SearchUpdateView(position: position, messages: set)
+      }
+    }
+    cursor.index = start
+    return nil
   }
 
   func copy(isUID: Bool) -> [ExtendedSearchResult.Update] {

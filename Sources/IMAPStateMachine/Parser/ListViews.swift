@@ -125,6 +125,9 @@ public struct CapabilityListView: ~Escapable {
 /// The numbers of a SEARCH line, borrowed. Iterate a copy.
 public struct SearchView: ~Escapable {
   private var cursor: Cursor
+  /// Whether anything was stepped over that is no number.
+  private var hasInvalid = false
+  private var foundModSeq: ModSeq?
 
   @_lifetime(copy bytes)
   init(_ bytes: Span<UInt8>) { cursor = Cursor(bytes) }
@@ -148,11 +151,18 @@ public struct SearchView: ~Escapable {
   private mutating func nextOfAnyForm() -> UInt32? {
     while true {
       cursor.skipSpaces()
+      if let number = cursor.wholeNumber() { return number }
+      // It should be behind the last number (RFC 7162, section 3.1.5).
+      if let value = cursor.modSeqInParentheses() {
+        foundModSeq = value
+        continue
+      }
       let start = cursor.index
-      if let number = try? cursor.number32() { return number }
-      cursor.index = start
-      // `(MODSEQ n)` ends the numbers (RFC 7162, section 3.1.5).
-      if cursor.peek == UInt8(ascii: "(") || (try? cursor.run(of: .token)) == nil { return nil }
+      if (try? cursor.value()) == nil {
+        cursor.index = start
+        return nil
+      }
+      hasInvalid = true
     }
   }
 
@@ -160,26 +170,74 @@ public struct SearchView: ~Escapable {
   public func copy() -> SearchResult {
     var result = SearchResult()
     // Numbers stand behind spaces.
-    result.numbers.reserveCapacity(min(cursor.rest.count(of: 0x20), 1 + cursor.rest.count / 2))
+    var first = self
+    if first.next() != nil { result.numbers.reserveCapacity(1 + cursor.rest.count(of: 0x20)) }
     var iterator = self
     while let number = iterator.next() { result.numbers.append(number) }
-    result.modSeq = iterator.modSeq()
+    result.modSeq = iterator.foundModSeq
+    if iterator.hasInvalid || !iterator.cursor.skipToLineEnd() { result.invalid = invalidItems() }
     return result
+  }
+
+  /// Throws where anything but numbers is before the parenthesis that closes their list.
+  func expectNumbers() throws(ParseError) {
+    var iterator = self
+    while iterator.next() != nil {}
+    if iterator.hasInvalid { throw ParseError(.invalidValue, offset: 0) }
+    try iterator.cursor.expectListEnd()
+  }
+
+  /// What is neither a number nor `(MODSEQ n)`.
+  private func invalidItems() -> [InvalidItem] {
+    var list: [InvalidItem] = []
+    var cursor = cursor
+    while !cursor.skipToLineEnd() {
+      if cursor.wholeNumber() != nil || cursor.modSeqInParentheses() != nil { continue }
+      let first = cursor.peek
+      guard let range = (try? cursor.value()) ?? cursor.leftover() else { break }
+      list.append(
+        InvalidItem(
+          value: cursor.bytes.extracting(range).copy(), reason: ParseError(.unexpectedByte(first), offset: 0)))
+    }
+    return list
   }
 
   /// The highest modification sequence of what was found (RFC 7162, section 3.1.5), which stands behind the last number.
   @_lifetime(self: copy self)
   public mutating func modSeq() -> ModSeq? {
     while next() != nil {}
-    guard cursor.eat(UInt8(ascii: "(")), let name = try? cursor.run(of: .token),
-      cursor.bytes.extracting(name).equalsIgnoringCase("MODSEQ")
-    else { return nil }
-    cursor.skipSpaces()
-    return (try? cursor.quantity()).map { ModSeq(rawValue: $0) }
+    return foundModSeq
   }
 }
 
 extension Cursor {
+  /// A number that nothing is glued to. Where there is none nothing is stepped over.
+  @_lifetime(self: copy self)
+  fileprivate mutating func wholeNumber() -> UInt32? {
+    let start = index
+    if let number = try? number32(), !ByteClass(of: peek).contains(.token) { return number }
+    index = start
+    return nil
+  }
+
+  /// `(MODSEQ n)`. Where there is none nothing is stepped over.
+  @_lifetime(self: copy self)
+  fileprivate mutating func modSeqInParentheses() -> ModSeq? {
+    let start = index
+    if eat(UInt8(ascii: "(")) {
+      skipSpaces()
+      if let name = try? run(of: .token), bytes.extracting(name).equalsIgnoringCase("MODSEQ") {
+        skipSpaces()
+        if let value = try? quantity() {
+          skipSpaces()
+          if eat(UInt8(ascii: ")")) { return ModSeq(rawValue: value) }
+        }
+      }
+    }
+    index = start
+    return nil
+  }
+
   /// Steps over one value: a string, a token, or a parenthesised list of values to any depth up to `nesting`.
   /// By iteration, so that no input can exhaust the stack.
   @_lifetime(self: copy self)

@@ -22,8 +22,7 @@ public struct MailboxListingView: ~Escapable {
     cursor.skipSpaces()
     let name = try cursor.listedName()
     self.attributes = FlagListView(bytes.extracting(attributes))
-    // An escaped delimiter is `"\\"`: its last byte is the character.
-    self.delimiter = delimiter.flatMap { $0.range.isEmpty ? nil : bytes[$0.range.upperBound - 1] }
+    self.delimiter = delimiter.flatMap { Cursor.delimiter(bytes, $0) }
     self.name = StringView(bytes, name)
     extended = ListExtensionView(cursor)
     self.encoding = encoding
@@ -59,12 +58,28 @@ public struct MailboxListingView: ~Escapable {
     isXList = false
   }
 
+  /// What stands for the delimiter and is more than one character.
+  public var invalidDelimiter: ByteView? {
+    @_lifetime(copy self) get {
+      if delimiter != nil { return nil }
+      var cursor = Cursor(extended.bytes)
+      guard (try? cursor.value()) != nil else { return nil }
+      cursor.skipSpaces()
+      guard let token = try? cursor.nastring(), !token.range.isEmpty else { return nil }
+      return ByteView(extended.bytes.extracting(token.range))
+    }
+  }
+
   /// An owned copy.
   public func copy() -> MailboxListing {
     var listing = MailboxListing(
       attributes: attributes.copy(), delimiter: delimiter.map { Character(Unicode.Scalar($0)) },
       name: MailboxName(wire: name.copy(), encoding: encoding))
     listing.isXList = isXList
+    if let raw = invalidDelimiter {
+      listing.invalid.append(
+        InvalidItem(name: Array("DELIMITER".utf8), value: raw.copy(), reason: ParseError(.invalidValue, offset: 0)))
+    }
     var iterator = extended
     while let item = iterator.next() {
       switch item {
@@ -72,6 +87,8 @@ public struct MailboxListingView: ~Escapable {
       case .oldName(let name): listing.oldName = MailboxName(wire: name.copy(), encoding: encoding)
       case .unknown(let name, let value):
         listing.extended.append(RawItem(name: name.lossyString(), value: value.copy()))
+      case .invalid(let name, let value, let error):
+        listing.invalid.append(InvalidItem(name: name.copy(), value: value.copy(), reason: error))
       }
     }
     return listing
@@ -87,20 +104,31 @@ public struct ListExtensionView: ~Escapable {
   init(_ cursor: Cursor) {
     self.cursor = cursor
     self.cursor.skipSpaces()
-    if !self.cursor.eat(UInt8(ascii: "(")) { self.cursor.index = cursor.bytes.count }
+    _ = self.cursor.eat(UInt8(ascii: "("))
   }
+
+  /// What the line is behind its name.
+  var bytes: Span<UInt8> { @_lifetime(copy self) get { cursor.bytes } }
 
   /// The next item, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> ListExtensionItemView? {
     cursor.skipSpaces()
-    guard let token = try? cursor.astring(), let range = try? cursor.value() else { return nil }
+    let start = cursor.index
+    guard let token = try? cursor.astring(), let range = try? cursor.value() else {
+      cursor.index = start
+      guard let rest = cursor.leftover() else { return nil }
+      let error = ParseError(.unexpectedByte(cursor.bytes[rest.lowerBound]), offset: 0)
+      return .invalid(
+        name: ByteView(cursor.bytes.extracting(0..<0)), value: ByteView(cursor.bytes.extracting(rest)), error)
+    }
     let name = StringView(cursor.bytes, token)
     let value = cursor.bytes.extracting(range)
     if name.raw.equalsIgnoringCase("CHILDINFO") { return .childInfo(FlagListView(value)) }
     if name.raw.equalsIgnoringCase("OLDNAME") {
       var names = StringListView(value)
       if let old = names.next() { return .oldName(old) }
+      return .invalid(name: name.raw, value: ByteView(value), ParseError(.invalidValue, offset: 0))
     }
     return .unknown(name: name, value: ByteView(value))
   }
@@ -114,9 +142,21 @@ public enum ListExtensionItemView: ~Escapable {
   case oldName(StringView)
   /// An item that the parser does not know.
   case unknown(name: StringView, value: ByteView)
+  /// An item that cannot be interpreted, or bytes that are no item: their name is empty. The offset of the error counts
+  /// from the value's first byte.
+  case invalid(name: ByteView, value: ByteView, ParseError)
 }
 
 extension Cursor {
+  /// The one character of a delimiter, which is escaped in `"\\"`; nil where it is none.
+  static func delimiter(_ bytes: Span<UInt8>, _ token: StringToken) -> UInt8? {
+    switch token.range.count {
+    case 1: bytes[token.range.lowerBound]
+    case 2 where token.hasEscapes: bytes[token.range.upperBound - 1]
+    default: nil
+    }
+  }
+
   /// A mailbox name at the end of a line, or before extended data. Exchange sends names with tabs and spaces unquoted:
   /// such a name is the rest of the line.
   @_lifetime(self: copy self)

@@ -10,7 +10,7 @@ public struct MailboxStatusView: ~Escapable {
   init(_ bytes: Span<UInt8>, _ encoding: MailboxName.Encoding) throws(ParseError) {
     var cursor = Cursor(bytes)
     cursor.skipSpaces()
-    let name = try cursor.astring()
+    let name = try cursor.statusName()
     cursor.skipSpaces()
     try cursor.expect(UInt8(ascii: "("))
     self.name = StringView(bytes, name)
@@ -18,12 +18,19 @@ public struct MailboxStatusView: ~Escapable {
     items = cursor
   }
 
-  /// The next item's name and value, or nil behind the last.
+  /// The next item's name and value, or nil behind the last. What has no value has an empty one, and what is no item has
+  /// an empty name.
   @_lifetime(copy self)
   public mutating func next() -> StatusItemView? {
     items.skipSpaces()
-    guard let name = try? items.run(of: .token), let value = try? items.value() else { return nil }
-    return StatusItemView(items.bytes, name, value)
+    guard let name = try? items.run(of: .token) else {
+      guard let rest = items.leftover() else { return nil }
+      return StatusItemView(items.bytes, rest.lowerBound..<rest.lowerBound, rest)
+    }
+    let behind = items.index
+    if let value = try? items.value() { return StatusItemView(items.bytes, name, value) }
+    items.index = behind
+    return StatusItemView(items.bytes, name, behind..<behind)
   }
 
   /// An owned copy.
@@ -32,8 +39,17 @@ public struct MailboxStatusView: ~Escapable {
     var iterator = self
     while let item = iterator.next() {
       let name = asciiUppercased(item.name.lossyString())
-      if let known = StatusItem(rawValue: name), item.fill(known, &status) { continue }
-      status.others.append(RawItem(name: name, value: item.raw.copy()))
+      do throws(ParseError) {
+        if let known = StatusItem(rawValue: name) {
+          try item.fill(known, &status)
+        } else if item.name.isEmpty || item.raw.isEmpty {
+          throw ParseError(item.raw.isEmpty ? .unexpectedEnd : .invalidValue, offset: 0)
+        } else {
+          status.others.append(RawItem(name: name, value: item.raw.copy()))
+        }
+      } catch {
+        status.invalid.append(InvalidItem(name: item.name.copy(), value: item.raw.copy(), reason: error))
+      }
     }
     return status
   }
@@ -58,26 +74,52 @@ public struct StatusItemView: ~Escapable {
   }
 
   /// The value of ``StatusItem/mailboxID``: servers send it with and without its parentheses.
-  public var objectID: StringView? { @_lifetime(copy self) get { Self.objectID(raw.bytes) } }
+  public var objectID: StringView? { @_lifetime(copy self) get { try? Self.objectID(raw.bytes) } }
 
+  /// `(id)`, or a bare id.
   @_lifetime(copy bytes)
-  static func objectID(_ bytes: Span<UInt8>) -> StringView? {
-    var list = StringListView(bytes)
-    return list.next()
+  static func objectID(_ bytes: Span<UInt8>) throws(ParseError) -> StringView {
+    var cursor = Cursor(bytes)
+    let isList = cursor.eat(UInt8(ascii: "("))
+    cursor.skipSpaces()
+    let id = try cursor.astring()
+    cursor.skipSpaces()
+    if isList { try cursor.expect(UInt8(ascii: ")")) }
+    if !cursor.isAtEnd { throw cursor.unexpected }
+    return cursor.view(id)
   }
 
-  /// Sets `item` of `status`. False where the value is none that the item has.
-  fileprivate func fill(_ item: StatusItem, _ status: inout MailboxStatus) -> Bool {
+  /// Sets `item` of `status`. Throws where the value is none that the item has.
+  fileprivate func fill(_ item: StatusItem, _ status: inout MailboxStatus) throws(ParseError) {
     if item == .mailboxID {
-      guard let id = objectID else { return false }
-      status.mailboxID = id.lossyString()
-    } else if let value {
-      status[item] = value
+      status.mailboxID = try Self.objectID(raw.bytes).lossyString()
     } else if item == .appendLimit, raw.equalsIgnoringCase("NIL") {
       status.appendLimit = AppendLimit.none
     } else {
-      return false
+      var cursor = Cursor(raw.bytes)
+      let number = try cursor.quantity()
+      if !cursor.isAtEnd { throw cursor.unexpected }
+      status[item] = number
     }
-    return true
+  }
+}
+
+extension Cursor {
+  /// A mailbox name before a parenthesis. Servers send names with spaces unquoted: such a name goes up to the last
+  /// parenthesis that opens.
+  @_lifetime(self: copy self)
+  fileprivate mutating func statusName() throws(ParseError) -> StringToken {
+    if peek == UInt8(ascii: "\"") || isAtLiteral { return try string() }
+    let word = try run(of: .token)
+    var probe = self
+    probe.skipSpaces()
+    if probe.peek == UInt8(ascii: "(") { return StringToken(range: word, hasEscapes: false) }
+    var end = bytes.count
+    while end > word.upperBound, bytes[end - 1] != UInt8(ascii: "(") { end -= 1 }
+    if end == word.upperBound { throw probe.unexpected }
+    index = end - 1
+    end -= 1
+    while bytes[end - 1] == 0x20 { end -= 1 }
+    return StringToken(range: word.lowerBound..<end, hasEscapes: false)
   }
 }

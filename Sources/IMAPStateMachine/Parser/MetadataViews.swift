@@ -17,6 +17,9 @@ public struct MetadataView: ~Escapable {
     hasValues = cursor.eat(UInt8(ascii: "("))
     self.encoding = encoding
     entries = cursor
+    var check = self
+    while check.next() != nil {}
+    try check.entries.expectListEnd()
   }
 
   /// The next entry, or nil behind the last.
@@ -81,13 +84,26 @@ public struct AnnotationListView: ~Escapable {
   init(_ bytes: Span<UInt8>) throws(ParseError) {
     cursor = Cursor(bytes)
     try cursor.expect(UInt8(ascii: "("))
+    var check = self
+    while let annotation = check.next() {
+      do throws(ParseError) {
+        try annotation.expectEnd()
+      } catch {
+        throw ParseError(.invalidValue, offset: 0)
+      }
+    }
+    try check.cursor.expectListEnd()
   }
 
   /// The next annotation, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> AnnotationView? {
     cursor.skipSpaces()
-    guard let entry = try? cursor.astring() else { return nil }
+    let start = cursor.index
+    guard let entry = try? cursor.astring() else {
+      cursor.index = start
+      return nil
+    }
     cursor.skipSpaces()
     var attributes = cursor.index..<cursor.index
     if cursor.peek == UInt8(ascii: "("), let value = try? cursor.value() { attributes = value }
@@ -120,6 +136,13 @@ public struct AnnotationView: ~Escapable {
   @_lifetime(copy self)
   public mutating func next() -> AttributeView? { attributes.attribute() }
 
+  /// Throws where anything but attributes is among the attributes.
+  func expectEnd() throws(ParseError) {
+    var iterator = self
+    while iterator.next() != nil {}
+    try iterator.attributes.expectListEnd()
+  }
+
   /// An owned copy.
   public func copy() -> MessageAnnotation {
     var annotation = MessageAnnotation(entry: entry.copy())
@@ -137,18 +160,26 @@ extension Cursor {
   @_lifetime(copy self)
   fileprivate mutating func attribute() -> AttributeView? {
     skipSpaces()
-    guard let name = try? astring() else { return nil }
-    skipSpaces()
-    let value: StringToken?
-    do throws(ParseError) { value = try nastring() } catch { return nil }
-    return AttributeView(bytes, name, value)
+    let start = index
+    do throws(ParseError) {
+      let name = try astring()
+      skipSpaces()
+      return AttributeView(bytes, name, try nastring())
+    } catch {
+      index = start
+      return nil
+    }
   }
 
   /// A name that has no value behind it.
   @_lifetime(copy self)
   fileprivate mutating func bareAttribute() -> AttributeView? {
     skipSpaces()
-    guard let name = try? astring() else { return nil }
+    let start = index
+    guard let name = try? astring() else {
+      index = start
+      return nil
+    }
     return AttributeView(bytes, name, nil)
   }
 }

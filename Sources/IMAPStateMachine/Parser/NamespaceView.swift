@@ -10,17 +10,27 @@ public struct IDView: ~Escapable {
     cursor.skipSpaces()
     isNil = cursor.eatNIL()
     if !isNil { try cursor.expect(UInt8(ascii: "(")) }
+    var check = self
+    while check.next() != nil {}
+    try check.cursor.expectListEnd()
   }
 
-  /// The next field, or nil behind the last. One server separates names and values by commas.
+  /// The next field, or nil behind the last. One server separates names and values by commas. A last name without its
+  /// value has none.
   @_lifetime(copy self)
   public mutating func next() -> AttributeView? {
     cursor.skipSeparators()
-    guard let name = try? cursor.listedString() else { return nil }
-    cursor.skipSeparators()
-    if cursor.eatNIL() { return AttributeView(cursor.bytes, name, nil) }
-    guard let value = try? cursor.listedString() else { return nil }
-    return AttributeView(cursor.bytes, name, value)
+    if isNil { return nil }
+    let start = cursor.index
+    do throws(ParseError) {
+      let name = try cursor.listedString()
+      cursor.skipSeparators()
+      if cursor.peek == UInt8(ascii: ")") || cursor.eatNIL() { return AttributeView(cursor.bytes, name, nil) }
+      return AttributeView(cursor.bytes, name, try cursor.listedString())
+    } catch {
+      cursor.index = start
+      return nil
+    }
   }
 
   /// The fields; nil where the server answers NIL.
@@ -81,15 +91,26 @@ public struct NamespaceView: ~Escapable {
     let personal = try cursor.value()
     let others = cursor.skipToLineEnd() ? 0..<0 : try cursor.value()
     let shared = cursor.skipToLineEnd() ? 0..<0 : try cursor.value()
+    if !cursor.skipToLineEnd() { throw cursor.unexpected }
     self.personal = NamespaceListView(bytes.extracting(personal))
     otherUsers = NamespaceListView(bytes.extracting(others))
     self.shared = NamespaceListView(bytes.extracting(shared))
+    for range in [personal, others, shared] {
+      do throws(ParseError) {
+        try NamespaceListView(bytes.extracting(range)).expectList()
+      } catch {
+        throw error.shifted(by: range.lowerBound)
+      }
+    }
   }
 
-  /// An owned copy. A namespace that does not parse is left out.
+  /// An owned copy. A namespace that does not parse is in ``Namespaces/invalid``.
   public func copy() -> Namespaces {
-    Namespaces(
-      personal: personal.copy(encoding), otherUsers: otherUsers.copy(encoding), shared: shared.copy(encoding))
+    var namespaces = Namespaces()
+    namespaces.personal = personal.copy(encoding, "PERSONAL", &namespaces.invalid)
+    namespaces.otherUsers = otherUsers.copy(encoding, "OTHER", &namespaces.invalid)
+    namespaces.shared = shared.copy(encoding, "SHARED", &namespaces.invalid)
+    return namespaces
   }
 }
 
@@ -100,23 +121,48 @@ public struct NamespaceListView: ~Escapable {
   @_lifetime(copy bytes)
   init(_ bytes: Span<UInt8>) {
     cursor = Cursor(bytes)
-    _ = cursor.eat(UInt8(ascii: "("))
+    if !cursor.eatNIL() { _ = cursor.eat(UInt8(ascii: "(")) }
   }
 
   /// The next namespace, or nil behind the last. One that does not parse is stepped over.
   @_lifetime(copy self)
   public mutating func next() -> NamespaceItemView? {
-    while true {
-      cursor.skipSpaces()
-      guard cursor.peek == UInt8(ascii: "("), let range = try? cursor.value() else { return nil }
+    while let range = nextRange() {
       if let item = try? NamespaceItemView(cursor.bytes.extracting(range)) { return item }
     }
+    return nil
   }
 
-  fileprivate func copy(_ encoding: MailboxName.Encoding) -> [Namespaces.Namespace] {
+  private mutating func nextRange() -> Range<Int>? {
+    cursor.skipSpaces()
+    guard cursor.peek == UInt8(ascii: "(") else { return nil }
+    return try? cursor.value()
+  }
+
+  /// Throws where anything but lists is in the list.
+  fileprivate func expectList() throws(ParseError) {
+    var list = self
+    while list.nextRange() != nil {}
+    try list.cursor.expectListEnd()
+  }
+
+  fileprivate func copy(
+    _ encoding: MailboxName.Encoding, _ kind: String, _ invalid: inout [InvalidItem]
+  ) -> [Namespaces.Namespace] {
     var list: [Namespaces.Namespace] = []
     var iterator = self
-    while let item = iterator.next() { list.append(item.copy(encoding)) }
+    while let range = iterator.nextRange() {
+      let bytes = cursor.bytes.extracting(range)
+      do throws(ParseError) {
+        let item = try NamespaceItemView(bytes)
+        list.append(item.copy(encoding))
+        guard let rest = item.leftover(), let first = rest.first else { continue }
+        let error = ParseError(.unexpectedByte(first), offset: 0)
+        invalid.append(InvalidItem(name: Array(kind.utf8), value: rest, reason: error))
+      } catch {
+        invalid.append(InvalidItem(name: Array(kind.utf8), value: bytes.copy(), reason: error))
+      }
+    }
     return list
   }
 }
@@ -139,15 +185,30 @@ public struct NamespaceItemView: ~Escapable {
     cursor.skipSpaces()
     let delimiter: StringToken? = try cursor.nastring()
     self.prefix = StringView(bytes, prefix)
-    self.delimiter = delimiter.flatMap { $0.range.isEmpty ? nil : bytes[$0.range.upperBound - 1] }
+    self.delimiter = delimiter.flatMap { Cursor.delimiter(bytes, $0) }
     extensions = cursor
+    if let delimiter, !delimiter.range.isEmpty, self.delimiter == nil {
+      throw ParseError(.invalidValue, offset: delimiter.range.lowerBound)
+    }
+  }
+
+  /// What is behind the last extension and should not be.
+  fileprivate func leftover() -> [UInt8]? {
+    var iterator = self
+    while iterator.next() != nil {}
+    // The last byte is the parenthesis that closes the namespace.
+    return iterator.extensions.leftover().map { extensions.bytes.extracting($0.dropLast()).copy() }
   }
 
   /// The next extension, or nil behind the last (RFC 2342, section 6).
   @_lifetime(copy self)
   public mutating func next() -> NamespaceExtensionView? {
     extensions.skipSpaces()
-    guard let name = try? extensions.astring(), let values = try? extensions.value() else { return nil }
+    let start = extensions.index
+    guard let name = try? extensions.astring(), let values = try? extensions.value() else {
+      extensions.index = start
+      return nil
+    }
     return NamespaceExtensionView(extensions.bytes, name, values)
   }
 

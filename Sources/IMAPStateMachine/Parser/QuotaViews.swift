@@ -15,18 +15,27 @@ public struct QuotaView: ~Escapable {
     try cursor.expect(UInt8(ascii: "("))
     self.root = StringView(bytes, root)
     resources = cursor
+    var check = self
+    while check.next() != nil {}
+    try check.resources.expectListEnd()
   }
 
   /// The next resource, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> QuotaResourceView? {
     resources.skipSpaces()
-    guard let name = try? resources.astring() else { return nil }
-    resources.skipSpaces()
-    guard let usage = try? resources.quantity() else { return nil }
-    resources.skipSpaces()
-    guard let limit = try? resources.quantity() else { return nil }
-    return QuotaResourceView(StringView(resources.bytes, name), usage, limit)
+    let start = resources.index
+    if let name = try? resources.astring() {
+      resources.skipSpaces()
+      if let usage = try? resources.quantity() {
+        resources.skipSpaces()
+        if let limit = try? resources.quantity() {
+          return QuotaResourceView(StringView(resources.bytes, name), usage, limit)
+        }
+      }
+    }
+    resources.index = start
+    return nil
   }
 
   /// An owned copy.
@@ -74,6 +83,7 @@ public struct QuotaRootsView: ~Escapable {
     mailbox = StringView(bytes, try cursor.astring())
     roots = StringListView(cursor.rest)
     self.encoding = encoding
+    do throws(ParseError) { try roots.expectEnd() } catch { throw error.shifted(by: cursor.index) }
   }
 
   /// An owned copy.

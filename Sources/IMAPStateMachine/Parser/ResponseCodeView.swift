@@ -7,19 +7,27 @@ public struct ResponseCodeView: ~Escapable {
 
   @_lifetime(copy bytes)
   init(_ bytes: Span<UInt8>) {
-    var end = 0
+    var start = 0
+    while start < bytes.count, bytes[start] == 0x20 { start += 1 }
+    var end = start
     while end < bytes.count, bytes[end] != 0x20 { end += 1 }
-    name = ByteView(bytes.extracting(0..<end))
+    name = ByteView(bytes.extracting(start..<end))
     while end < bytes.count, bytes[end] == 0x20 { end += 1 }
     var last = bytes.count
     while last > end, bytes[last - 1] == 0x20 { last -= 1 }
     arguments = ByteView(bytes.extracting(end..<last))
   }
 
-  /// The typed code. What does not parse as its name promises becomes ``ResponseCode/other(name:arguments:)``.
+  /// The typed code. What does not parse as its name promises becomes
+  /// ``ResponseCode/invalid(name:arguments:reason:)``.
   public func copy() -> ResponseCode {
-    if let code = try? arguments.isEmpty ? bare() : typed() { return code }
+    if arguments.isEmpty, let code = bare() { return code }
     let name = asciiUppercased(name.lossyString())
+    do throws(ParseError) {
+      if let code = try typed() { return code }
+    } catch {
+      return .invalid(name: name, arguments: arguments.copy(), reason: error)
+    }
     return arguments.isEmpty ? .atom(name) : .other(name: name, arguments: arguments.copy())
   }
 
@@ -41,19 +49,19 @@ public struct ResponseCodeView: ~Escapable {
     return nil
   }
 
-  /// A code with arguments.
+  /// A code with arguments; nil for one that is not known.
   private func typed() throws(ParseError) -> ResponseCode? {
-    if let code = try mailboxCode() { return code }
     var cursor = Cursor(arguments.bytes)
-    let code = try extensionCode(&cursor)
-    // What is left over would be lost: such a code stays as it is.
-    if code != nil, !cursor.isAtEnd { throw cursor.unexpected }
+    var found = try mailboxCode(&cursor)
+    if found == nil { found = try extensionCode(&cursor) }
+    guard let code = found else { return nil }
+    // What is left over would be lost.
+    if !cursor.isAtEnd { throw cursor.unexpected }
     return code
   }
 
   /// The codes of RFC 3501, RFC 4315 and RFC 7162.
-  private func mailboxCode() throws(ParseError) -> ResponseCode? {
-    var cursor = Cursor(arguments.bytes)
+  private func mailboxCode(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode? {
     switch name.bytes.foldedWord(0..<name.count) {
     case keyword("UIDNEXT"): return .uidNext(try cursor.quantity32())
     case keyword("UNSEEN"): return .unseen(try cursor.quantity32())
@@ -61,9 +69,13 @@ public struct ResponseCodeView: ~Escapable {
     case keyword("COPYUID"): return try copyUID(&cursor)
     default: break
     }
-    if name.equalsIgnoringCase("CAPABILITY") { return .capability(CapabilityListView(arguments.bytes).copy()) }
-    if name.equalsIgnoringCase("PERMANENTFLAGS") { return .permanentFlags(FlagListView(arguments.bytes).copy()) }
-    if name.equalsIgnoringCase("BADCHARSET") { return .badCharset(StringListView(arguments.bytes).strings()) }
+    if name.equalsIgnoringCase("CAPABILITY") { return .capability(CapabilityListView(try all(&cursor)).copy()) }
+    if name.equalsIgnoringCase("PERMANENTFLAGS") { return .permanentFlags(FlagListView(try all(&cursor)).copy()) }
+    if name.equalsIgnoringCase("BADCHARSET") {
+      let list = StringListView(try all(&cursor))
+      try list.expectEnd()
+      return .badCharset(list.strings())
+    }
     if name.equalsIgnoringCase("UIDVALIDITY") { return .uidValidity(try cursor.quantity32()) }
     if name.equalsIgnoringCase("HIGHESTMODSEQ") { return .highestModSeq(ModSeq(rawValue: try cursor.quantity())) }
     if name.equalsIgnoringCase("APPENDUID") {
@@ -87,12 +99,16 @@ public struct ResponseCodeView: ~Escapable {
   /// The codes of the other extensions.
   private func extensionCode(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode? {
     switch name.bytes.foldedWord(0..<name.count) {
-    case keyword("BADURL"): return .badURL(restOf(&cursor))
-    case keyword("REFERRAL"): return .referral(restOf(&cursor))
-    case keyword("BADEVENT"): return .badEvent(words(&cursor))
-    case keyword("URLMECH"): return .urlMechanisms(words(&cursor))
-    case keyword("METADATA"): return .metadata(try metadata(&cursor))
-    case keyword("ANNOTATE"): return .annotations(try annotate(&cursor))
+    case keyword("BADURL"): return .badURL(try all(&cursor).lossyString())
+    case keyword("REFERRAL"): return .referral(try all(&cursor).lossyString())
+    case keyword("BADEVENT"): return .badEvent(FlagListView(try all(&cursor)).strings())
+    case keyword("URLMECH"): return .urlMechanisms(FlagListView(try all(&cursor)).strings())
+    case keyword("METADATA"):
+      guard let code = try metadata(&cursor) else { return nil }
+      return .metadata(code)
+    case keyword("ANNOTATE"):
+      guard let code = try annotate(&cursor) else { return nil }
+      return .annotations(code)
     case keyword("NOUPDATE"):
       let tag = try cursor.astring()
       return .noUpdate(tag: cursor.view(tag).lossyString())
@@ -102,9 +118,9 @@ public struct ResponseCodeView: ~Escapable {
     if name.equalsIgnoringCase("INPROGRESS") { return try progress(&cursor) }
     if name.equalsIgnoringCase("MAXCONVERTMESSAGES") { return .maxConvertMessages(try cursor.quantity32()) }
     if name.equalsIgnoringCase("MAXCONVERTPARTS") { return .maxConvertParts(try cursor.quantity32()) }
-    if name.equalsIgnoringCase("UNDEFINED-FILTER") { return .undefinedFilter(restOf(&cursor)) }
+    if name.equalsIgnoringCase("UNDEFINED-FILTER") { return .undefinedFilter(try all(&cursor).lossyString()) }
     if name.equalsIgnoringCase("MAILBOXID") {
-      guard let id = StatusItemView.objectID(try cursor.bytes.extracting(cursor.value())) else { return nil }
+      let id = try StatusItemView.objectID(all(&cursor))
       return .mailboxID(id.lossyString())
     }
     if name.equalsIgnoringCase("MESSAGELIMIT") {
@@ -115,31 +131,29 @@ public struct ResponseCodeView: ~Escapable {
     return nil
   }
 
-  private func restOf(_ cursor: inout Cursor) -> String {
+  /// The arguments, of which there must be some.
+  @_lifetime(copy self)
+  private func all(_ cursor: inout Cursor) throws(ParseError) -> Span<UInt8> {
+    if cursor.isAtEnd { throw cursor.unexpected }
     cursor.index = cursor.bytes.count
-    return arguments.lossyString()
+    return arguments.bytes
   }
 
-  private func words(_ cursor: inout Cursor) -> [String] {
-    cursor.index = cursor.bytes.count
-    return FlagListView(arguments.bytes).strings()
-  }
-
-  private func metadata(_ cursor: inout Cursor) throws(ParseError) -> MetadataCode {
+  /// Nil for a word that is not known.
+  private func metadata(_ cursor: inout Cursor) throws(ParseError) -> MetadataCode? {
     let word = cursor.bytes.extracting(try cursor.run(of: .token))
     cursor.skipSpaces()
     if word.equalsIgnoringCase("LONGENTRIES") { return .longEntries(try cursor.quantity()) }
     if word.equalsIgnoringCase("MAXSIZE") { return .maxSize(try cursor.quantity()) }
     if word.equalsIgnoringCase("TOOMANY") { return .tooMany }
-    if word.equalsIgnoringCase("NOPRIVATE") { return .noPrivate }
-    throw ParseError(.invalidValue, offset: 0)
+    return word.equalsIgnoringCase("NOPRIVATE") ? .noPrivate : nil
   }
 
-  private func annotate(_ cursor: inout Cursor) throws(ParseError) -> AnnotationsCode {
+  /// Nil for a word that is not known.
+  private func annotate(_ cursor: inout Cursor) throws(ParseError) -> AnnotationsCode? {
     let word = cursor.bytes.extracting(try cursor.run(of: .token))
     if word.equalsIgnoringCase("TOOBIG") { return .tooBig }
-    if word.equalsIgnoringCase("TOOMANY") { return .tooMany }
-    throw ParseError(.invalidValue, offset: 0)
+    return word.equalsIgnoringCase("TOOMANY") ? .tooMany : nil
   }
 
   private func annotations(_ cursor: inout Cursor) throws(ParseError) -> AnnotationsCode {

@@ -90,6 +90,12 @@ public enum UntaggedView: ~Escapable {
   case authorizedURLs(StringListView)
   /// URLFETCH (RFC 4467, section 7; RFC 5524).
   case fetchedURLs(FetchedURLListView)
+  /// JMAPACCESS (RFC 9698): the URL.
+  case jmapAccess(StringView)
+  /// UIDBATCHES (draft UIDBATCHES).
+  case uidBatches(UIDBatchesView)
+  /// ANNOTATION of the ANNOTATEMORE drafts.
+  case annotation(MailboxAnnotationView)
 }
 
 /// One data item of a FETCH response, borrowed.

@@ -7,7 +7,8 @@ extension ResponseParser {
     do throws(ParseError) {
       switch line[0] {
       case UInt8(ascii: "*"): return try untagged(line, encoding, nesting)
-      case UInt8(ascii: "+"): return .continuation(ByteView(withoutLineEnd(line, from: line.count > 1 && line[1] == 0x20 ? 2 : 1)))
+      case UInt8(ascii: "+"):
+        return .continuation(ByteView(withoutLineEnd(line, from: line.count > 1 && line[1] == 0x20 ? 2 : 1)))
       // Office 365 sends a response code without the `* OK` before it.
       case UInt8(ascii: "["): return .untagged(.status(StatusView(.ok, withoutLineEnd(line, from: 0))))
       default: return try tagged(line)
@@ -77,7 +78,7 @@ extension ResponseParser {
     case keyword("QUOTA"): return .untagged(.quota(try QuotaView(rest)))
     case keyword("METADATA"): return .untagged(.metadata(try MetadataView(rest, encoding)))
     case keyword("LANGUAGE"): return .untagged(.language(FlagListView(rest)))
-    case keyword("URLFETCH"): return .untagged(.fetchedURLs(FetchedURLListView(rest, nesting: nesting)))
+    case keyword("URLFETCH"): return .untagged(.fetchedURLs(try FetchedURLListView(rest, nesting: nesting)))
     default: return try longNamed(line, name, rest, encoding)
     }
   }
@@ -93,7 +94,22 @@ extension ResponseParser {
     if word.equalsIgnoringCase("QUOTAROOT") { return .untagged(.quotaRoots(try QuotaRootsView(rest, encoding))) }
     if word.equalsIgnoringCase("LISTRIGHTS") { return .untagged(.listRights(try ListRightsView(rest, encoding))) }
     if word.equalsIgnoringCase("COMPARATOR") { return .untagged(.comparator(try ComparatorView(rest))) }
-    if word.equalsIgnoringCase("GENURLAUTH") { return .untagged(.authorizedURLs(StringListView(rest))) }
+    if word.equalsIgnoringCase("GENURLAUTH") {
+      let urls = StringListView(rest)
+      try urls.expectEnd()
+      return .untagged(.authorizedURLs(urls))
+    }
+    if word.equalsIgnoringCase("ANNOTATION") {
+      return .untagged(.annotation(try MailboxAnnotationView(rest, encoding)))
+    }
+    if word.equalsIgnoringCase("UIDBATCHES") { return .untagged(.uidBatches(try UIDBatchesView(rest))) }
+    if word.equalsIgnoringCase("JMAPACCESS") {
+      var cursor = Cursor(rest)
+      cursor.skipSpaces()
+      let url = try cursor.astring()
+      try cursor.expectListEnd()
+      return .untagged(.jmapAccess(StringView(rest, url)))
+    }
     return .unknown(ByteView(line))
   }
 

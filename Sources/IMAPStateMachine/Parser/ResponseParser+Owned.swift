@@ -105,6 +105,9 @@ extension UntaggedView {
     case .comparator(let view): .comparator(view.copy())
     case .authorizedURLs(let view): .authorizedURLs(view.copy())
     case .fetchedURLs(let view): .fetchedURLs(view.copy())
+    case .jmapAccess(let url): .jmapAccess(url.copy())
+    case .uidBatches(let view): .uidBatches(view.copy())
+    case .annotation(let view): view.copy()
     }
   }
 }

@@ -133,7 +133,7 @@ public struct ResponseParser: ~Copyable {
         }
         guard let step = try fetchStep(input.readable) else { return endOrMore(input) }
         report(&input, step.length)
-        return fetchEvent(&input, step)
+        return try fetchEvent(&input, step)
       case .literal:
         return literalEvent(&input)
       case .damaged:

@@ -61,12 +61,14 @@ public struct VanishedView: ~Escapable {
       cursor.skipSpaces()
     }
     let start = cursor.index
+    cursor.index = bytes.firstNot(.token, from: start)
     self.isEarlier = isEarlier
     do throws(ParseError) {
-      uids = try MessageSetView(bytes.extracting(start..<bytes.firstNot(.token, from: start)))
+      uids = try MessageSetView(bytes.extracting(start..<cursor.index))
     } catch {
       throw error.shifted(by: start)
     }
+    if !cursor.skipToLineEnd() { throw cursor.unexpected }
   }
 }
 
@@ -86,7 +88,11 @@ public struct StringListView: ~Escapable {
   @_lifetime(copy self)
   public mutating func next() -> StringView? {
     cursor.skipSpaces()
-    guard let token = try? cursor.astring() else { return nil }
+    let start = cursor.index
+    guard let token = try? cursor.astring() else {
+      cursor.index = start
+      return nil
+    }
     return StringView(cursor.bytes, token)
   }
 
@@ -96,6 +102,13 @@ public struct StringListView: ~Escapable {
     var iterator = self
     while iterator.next() != nil { count &+= 1 }
     return count
+  }
+
+  /// Throws where anything but strings is in the row.
+  func expectEnd() throws(ParseError) {
+    var iterator = self
+    while iterator.next() != nil {}
+    try iterator.cursor.expectListEnd()
   }
 
   /// Owned strings, in order. Complexity: O(n); one allocation for the list and one for each string.

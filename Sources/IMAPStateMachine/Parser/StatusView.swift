@@ -37,6 +37,7 @@ public struct StatusView: ~Escapable {
   /// Brackets nest: `[PERMANENTFLAGS (\Seen [x])]` is seen in the wild. Where they do not match, the first that closes
   /// ends the code.
   private static func closingBracket(_ bytes: Span<UInt8>, from start: Int) -> Int? {
+    if let end = flagsEnd(bytes, from: start) { return end }
     var depth = 0
     var first: Int?
     for index in start..<bytes.count {
@@ -48,5 +49,15 @@ public struct StatusView: ~Escapable {
       }
     }
     return first
+  }
+
+  /// Where PERMANENTFLAGS ends: flags may have a bracket that nothing matches, and have no parentheses.
+  private static func flagsEnd(_ bytes: Span<UInt8>, from start: Int) -> Int? {
+    let code = bytes.extracting(droppingFirst: start + 1)
+    guard code.startsIgnoringCase("PERMANENTFLAGS (") else { return nil }
+    var index = start
+    while index < bytes.count, bytes[index] != UInt8(ascii: ")") { index += 1 }
+    repeat { index += 1 } while index < bytes.count && bytes[index] == 0x20
+    return index < bytes.count && bytes[index] == 0x5d ? index : nil
   }
 }

@@ -4,28 +4,36 @@ public struct FetchedURLListView: ~Escapable {
   private let nesting: Int
 
   @_lifetime(copy bytes)
-  init(_ bytes: Span<UInt8>, nesting: Int) {
+  init(_ bytes: Span<UInt8>, nesting: Int) throws(ParseError) {
     cursor = Cursor(bytes)
     self.nesting = nesting
+    var check = self
+    while check.next() != nil {}
+    try check.cursor.expectListEnd()
   }
 
   /// The next URL with what the server has for it, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> FetchedURLView? {
     cursor.skipSpaces()
-    guard let url = try? cursor.astring() else { return nil }
-    cursor.skipSpaces()
-    let start = cursor.index
-    if cursor.peek == UInt8(ascii: "(") {
-      while cursor.peek == UInt8(ascii: "(") {
-        guard (try? cursor.value()) != nil else { return nil }
-        cursor.skipSpaces()
+    let first = cursor.index
+    do throws(ParseError) {
+      let url = try cursor.astring()
+      cursor.skipSpaces()
+      let start = cursor.index
+      if cursor.peek == UInt8(ascii: "(") {
+        while cursor.peek == UInt8(ascii: "(") {
+          _ = try cursor.value()
+          cursor.skipSpaces()
+        }
+        return FetchedURLView(cursor.bytes, url, nil, start..<cursor.index, nesting: nesting)
       }
-      return FetchedURLView(cursor.bytes, url, nil, start..<cursor.index, nesting: nesting)
+      let data: StringToken? = try cursor.nastring()
+      return FetchedURLView(cursor.bytes, url, data, start..<start, nesting: nesting)
+    } catch {
+      cursor.index = first
+      return nil
     }
-    let data: StringToken?
-    do throws(ParseError) { data = try cursor.nastring() } catch { return nil }
-    return FetchedURLView(cursor.bytes, url, data, start..<start, nesting: nesting)
   }
 
   /// Owned URLs, in order.
@@ -62,10 +70,14 @@ public struct FetchedURLView: ~Escapable {
   public mutating func next() -> FetchedURLPartView? {
     parts.skipSpaces()
     guard let range = try? parts.value() else { return nil }
-    var inner = Cursor(parts.bytes.extracting(range))
-    guard inner.eat(UInt8(ascii: "(")) else { return nil }
+    let part = parts.bytes.extracting(range)
+    var inner = Cursor(part)
+    // Each part was seen to be in parentheses.
+    _ = inner.eat(UInt8(ascii: "("))
     inner.skipSpaces()
-    guard let name = try? inner.run(of: .token) else { return nil }
+    guard let name = try? inner.run(of: .token) else {
+      return .invalid(name: ByteView(part.extracting(0..<0)), value: ByteView(part), inner.unexpected)
+    }
     inner.skipSpaces()
     let word = ByteView(inner.bytes.extracting(name))
     let value = inner.bytes.extracting(inner.index..<max(inner.index, inner.bytes.count - 1))
@@ -111,34 +123,45 @@ public enum FetchedURLPartView: ~Escapable {
   case body(StringView?)
   /// The data without its transfer encoding.
   case binary(StringView?)
-  /// An item that the parser does not know, or cannot interpret.
+  /// An item that the parser does not know.
   case unknown(name: ByteView, value: ByteView)
+  /// An item that it knows and cannot interpret, or bytes that are no item: their name is empty. The offset of the error
+  /// counts from the value's first byte.
+  case invalid(name: ByteView, value: ByteView, ParseError)
 
   @_lifetime(copy name, copy value)
   static func typed(_ name: ByteView, _ value: Span<UInt8>, nesting: Int) -> FetchedURLPartView {
     var cursor = Cursor(value)
-    if name.equalsIgnoringCase("BODYPARTSTRUCTURE"), cursor.peek == UInt8(ascii: "(") {
-      return .structure(FetchedStructureView(value, nesting: nesting))
-    }
     let isBinary = name.equalsIgnoringCase("BINARY")
-    if isBinary || name.equalsIgnoringCase("BODY") {
-      if cursor.eatNIL() { return isBinary ? .binary(nil) : .body(nil) }
-      if let token = try? cursor.string() {
-        return isBinary ? .binary(StringView(value, token)) : .body(StringView(value, token))
+    do throws(ParseError) {
+      if name.equalsIgnoringCase("BODYPARTSTRUCTURE") {
+        if cursor.peek != UInt8(ascii: "(") { throw cursor.unexpected }
+        return .structure(FetchedStructureView(value, nesting: nesting))
       }
+      guard isBinary || name.equalsIgnoringCase("BODY") else { return .unknown(name: name, value: ByteView(value)) }
+      let token: StringToken? = try cursor.nstring()
+      try cursor.expectListEnd()
+      guard let token else { return isBinary ? .binary(nil) : .body(nil) }
+      return isBinary ? .binary(StringView(value, token)) : .body(StringView(value, token))
+    } catch {
+      return .invalid(name: name, value: ByteView(value), error)
     }
-    return .unknown(name: name, value: ByteView(value))
   }
 
   func copy() -> FetchedURL.Part {
     switch self {
     case .structure(let view):
-      if let structure = try? view.copy() { return .structure(structure) }
-      return .unknown(name: "BODYPARTSTRUCTURE", value: view.raw.copy())
+      do throws(ParseError) {
+        return .structure(try view.copy())
+      } catch {
+        return .invalid(InvalidItem(name: Array("BODYPARTSTRUCTURE".utf8), value: view.raw.copy(), reason: error))
+      }
     case .body(let view): return .body(Self.bytes(view))
     case .binary(let view): return .binary(Self.bytes(view))
     case .unknown(let name, let value):
       return .unknown(name: asciiUppercased(name.lossyString()), value: value.copy())
+    case .invalid(let name, let value, let error):
+      return .invalid(InvalidItem(name: name.copy(), value: value.copy(), reason: error))
     }
   }
 
@@ -164,6 +187,7 @@ public struct ComparatorView: ~Escapable {
     cursor.skipSpaces()
     active = StringView(bytes, try cursor.astring())
     matching = StringListView(cursor.rest)
+    do throws(ParseError) { try matching.expectEnd() } catch { throw error.shifted(by: cursor.index) }
   }
 
   /// An owned copy.

@@ -78,7 +78,8 @@ extension CommandName {
     case .startTLS: access == .notAuthenticated && !encrypted
     case .login, .authenticate: access == .notAuthenticated
     // RFC 5161, section 3.1: a server need not check that no mailbox was selected before ENABLE.
-    case .unauthenticate, .proxyAuth, .compress, .enable, .comparator, .namespace, .idle, .notify, .applePushService,
+    case .unauthenticate, .proxyAuth, .compress, .enable, .comparator, .namespace, .getJMAPAccess, .idle, .notify,
+      .applePushService,
       .list, .lsub, .xlist, .status, .create, .delete, .rename, .subscribe, .unsubscribe, .select, .examine, .append,
       .setACL, .deleteACL, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .setQuota, .getMetadata,
       .setMetadata, .getAnnotation, .setAnnotation, .generateURLAuth, .fetchURLs, .resetKey, .multiSearch:

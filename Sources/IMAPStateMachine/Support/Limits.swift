@@ -14,6 +14,9 @@ public struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible 
     case fetchItems = "FETCH items"
     /// Elements of one list.
     case listElements = "list elements"
+    /// Positions kept for one ENVELOPE or BODYSTRUCTURE: 18 for each of its parts, four for each address, two for each
+    /// parameter. Not configurable: 1,048,576, which is 8 MiB.
+    case structure = "parts of a structure"
     /// Bytes of responses since the last tagged one, streamed literals not counted.
     case unsolicitedBytes = "bytes without a tagged response"
     /// Messages in one APPEND, or parts in one message of it.

@@ -50,6 +50,11 @@ extension JSON {
       )
     case .authorizedURLs(let urls): ("GENURLAUTH", [("urls", .array(urls.map { .bytes($0) }))])
     case .fetchedURLs(let urls): ("URLFETCH", [("urls", .array(urls.map { url($0) }))])
+    case .jmapAccess(let url): ("JMAPACCESS", [("url", .bytes(url))])
+    case .uidBatches(let value):
+      ("UIDBATCHES", [("tag", .optional(value.tag)), ("batches", .string(value.batches.description))])
+    case .annotation(let name, let annotation):
+      ("ANNOTATION", [("mailbox", mailbox(name)), ("entries", annotations([annotation]))])
     default: ("", [])
     }
   }
@@ -87,6 +92,7 @@ extension JSON {
     case .removeFrom(let list): ("REMOVEFROM", updates(list))
     case .relevancy(let scores): ("RELEVANCY", .array(scores.map { .unsigned(UInt64($0)) }))
     case .unknown(let name, let value): (name, .bytes(value))
+    case .invalid(let item): invalid(item)
     }
   }
 
@@ -125,8 +131,12 @@ extension JSON {
     case .body(let data): ("BODY", .optional(data))
     case .binary(let data): ("BINARY", .optional(data))
     case .unknown(let name, let value): (name, .bytes(value))
+    case .invalid(let item): invalid(item)
     }
   }
+
+  /// Under which name ``MailboxListing/invalid`` has a delimiter.
+  static let delimiterName = Array("DELIMITER".utf8)
 
   /// Extended data of LIST, where there is some.
   static func listExtensions(_ listing: MailboxListing) -> [Member] {
@@ -134,9 +144,10 @@ extension JSON {
     if listing.isXList { members.append(("xlist", .bool(true))) }
     if !listing.childInfo.isEmpty { members.append(("childInfo", .array(listing.childInfo.map { .string($0) }))) }
     if let name = listing.oldName { members.append(("oldName", mailbox(name))) }
-    if !listing.extended.isEmpty {
-      members.append(("extended", distinct(listing.extended.map { (key: $0.name, value: .bytes($0.value)) })))
-    }
+    let extended: [Member] =
+      listing.extended.map { (key: $0.name, value: .bytes($0.value)) }
+      + listing.invalid.filter { $0.name != Self.delimiterName }.map { invalid($0) }
+    if !extended.isEmpty { members.append(("extended", distinct(extended))) }
     return members
   }
 

@@ -43,6 +43,8 @@ extension JSON {
     case .messageLimit(let count, let last):
       return named("MESSAGELIMIT", [("value", .unsigned(UInt64(count))), ("lastUID", .optional(last?.rawValue))])
     case .other(let name, let arguments): return named(name, [("arguments", .bytes(arguments))])
+    case .invalid(let name, let arguments, let reason):
+      return .object([("name", .string(name))] + invalid(arguments, reason))
     case .alert, .parse, .readOnly, .readWrite, .tryCreate, .uidNotSticky, .noModSeq, .closed, .atom:
       return named(code.description)
     }
@@ -83,9 +85,10 @@ extension JSON {
   static func capabilities(_ list: [Capability]) -> JSON { .array(list.map { .string($0.rawValue) }) }
 
   static func listing(_ listing: MailboxListing) -> [Member] {
-    [
+    let invalidDelimiter = listing.invalid.first { $0.name == delimiterName }.map { invalid($0).value }
+    return [
       ("attributes", flags(listing.attributes)),
-      ("delimiter", listing.delimiter.map { .string(String($0)) } ?? .null),
+      ("delimiter", invalidDelimiter ?? listing.delimiter.map { .string(String($0)) } ?? .null),
       ("mailbox", mailbox(listing.name)),
       ("mailboxRaw", .bytes(listing.name.bytes)),
     ] + listExtensions(listing)
@@ -97,7 +100,7 @@ extension JSON {
     }
     if status.appendLimit == AppendLimit.none { items.append(("APPENDLIMIT", .null)) }
     if let id = status.mailboxID { items.append(("MAILBOXID", .string(id))) }
-    items += status.others.map { (key: $0.name, value: .bytes($0.value)) }
+    items += status.others.map { (key: $0.name, value: .bytes($0.value)) } + status.invalid.map { invalid($0) }
     return [("mailbox", mailbox(status.mailbox)), ("items", distinct(items))]
   }
 
@@ -105,7 +108,14 @@ extension JSON {
     [
       ("ids", .array(result.numbers.map { .unsigned(UInt64($0)) })),
       ("modseq", result.modSeq.map { .unsigned($0.rawValue) } ?? .null),
-    ]
+    ] + (result.invalid.isEmpty ? [] : [("invalid", .array(result.invalid.map { invalid($0).value }))])
+  }
+
+  /// What could not be interpreted, under its name.
+  static func invalid(_ item: InvalidItem) -> Member { (upper(item.name), .object(invalid(item.value, item.reason))) }
+
+  private static func invalid(_ raw: [UInt8], _ reason: ParseError) -> [Member] {
+    [("invalid", .bytes(raw)), ("reason", .string(reason.description))]
   }
 
   static func id(_ fields: [IDField]?) -> JSON {
@@ -114,19 +124,21 @@ extension JSON {
   }
 
   static func namespaces(_ spaces: Namespaces) -> [Member] {
-    func list(_ spaces: [Namespaces.Namespace]) -> JSON {
-      if spaces.isEmpty { return .null }
+    func list(_ list: [Namespaces.Namespace], _ kind: String) -> JSON {
+      let invalid = spaces.invalid.filter { $0.name == Array(kind.utf8) }.map { self.invalid($0).value }
+      if list.isEmpty, invalid.isEmpty { return .null }
       return .array(
-        spaces.map { space in
+        list.map { space in
           .object([
             ("prefix", mailbox(space.prefix)),
             ("delimiter", space.delimiter.map { .string(String($0)) } ?? .null),
             ("extensions", .array(space.extensions.map { namespaceExtension($0) })),
           ])
-        })
+        } + invalid)
     }
     return [
-      ("personal", list(spaces.personal)), ("otherUsers", list(spaces.otherUsers)), ("shared", list(spaces.shared)),
+      ("personal", list(spaces.personal, "PERSONAL")), ("otherUsers", list(spaces.otherUsers, "OTHER")),
+      ("shared", list(spaces.shared, "SHARED")),
     ]
   }
 
@@ -159,7 +171,7 @@ extension JSON {
     case .section(let name, let origin, let data): (sectionName(name, origin), .optional(data))
     case .unknown(let name, let value): (upper(name), .bytes(value))
     case .invalid(let name, let value, let reason):
-      (upper(name), .object([("invalid", .bytes(value)), ("reason", .string(reason.description))]))
+      (upper(name), .object(invalid(value, reason)))
     }
   }
 

@@ -29,7 +29,7 @@ extension JSON {
     case .uidFetch(let uid, let attributes):
       return numbered("UIDFETCH", uid.rawValue) + [("items", fetchItems(attributes))]
     case .vanished, .sort, .thread, .extendedSearch, .acl, .listRights, .myRights, .quota, .quotaRoots, .metadata,
-      .language, .comparator, .authorizedURLs, .fetchedURLs:
+      .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:
       let (name, members) = extensionData(response)
       return untagged(name, members)
     case .unknown(let line): return unknown(line)

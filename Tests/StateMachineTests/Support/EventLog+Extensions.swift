@@ -7,7 +7,7 @@ extension EventLog {
     case .vanished(let uids, let earlier): "vanished \(uids)\(earlier ? " earlier" : "")"
     case .sort(let result):
       "sort \(result.numbers.map { String($0) }.joined(separator: " "))"
-        + (result.modSeq.map { " modseq=\($0)" } ?? "")
+        + (result.modSeq.map { " modseq=\($0)" } ?? "") + describe(result.invalid)
     case .thread(let threads): "thread " + threads.map { describe($0) }.joined()
     case .extendedSearch(let result): describe(result)
     case .acl(let list):
@@ -24,6 +24,11 @@ extension EventLog {
     case .comparator(let value): "comparator \(value.active) [\(value.matching.joined(separator: " "))]"
     case .authorizedURLs(let urls): "genurlauth" + urls.map { " \(quoted($0))" }.joined()
     case .fetchedURLs(let urls): "urlfetch" + urls.map { " \(describe($0))" }.joined()
+    case .jmapAccess(let url): "jmapaccess \(quoted(url))"
+    case .uidBatches(let value): "uidbatches tag=\(value.tag ?? "NIL") \(value.batches)"
+    case .annotation(let mailbox, let annotation):
+      "annotation \(mailbox) \(quoted(annotation.entry))"
+        + annotation.attributes.map { " \(quoted($0.name))=\(optional($0.value))" }.joined()
     default: "?"
     }
   }
@@ -32,7 +37,7 @@ extension EventLog {
     StatusItem.allCases.compactMap { item in status[item].map { "\(item.rawValue)=\($0)" } }
       + (status.appendLimit == AppendLimit.none ? ["APPENDLIMIT=NIL"] : [])
       + (status.mailboxID.map { ["MAILBOXID=\($0)"] } ?? [])
-      + status.others.map { "\($0.name)=\(quoted($0.value))" }
+      + status.others.map { "\($0.name)=\(quoted($0.value))" } + status.invalid.map { describe($0) }
   }
 
   func describe(_ namespace: Namespaces.Namespace) -> String {
@@ -67,6 +72,7 @@ extension EventLog {
     case .removeFrom(let list): "removefrom=\(updates(list))"
     case .relevancy(let scores): "relevancy=\(scores)"
     case .unknown(let name, let value): "\(name)?\(quoted(value))"
+    case .invalid(let item): describe(item)
     }
   }
 
@@ -88,6 +94,7 @@ extension EventLog {
         case .body(let data): "body \(optional(data))"
         case .binary(let data): "binary \(optional(data))"
         case .unknown(let name, let value): "\(name)?\(quoted(value))"
+        case .invalid(let item): describe(item)
         }
       }
       return "\(quoted(url.url))=[\(text.joined(separator: "; "))]"

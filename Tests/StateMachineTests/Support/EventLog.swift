@@ -55,7 +55,7 @@ struct EventLog {
       "namespace "
         + [spaces.personal, spaces.otherUsers, spaces.shared].map { kind in
           "(" + kind.map { describe($0) }.joined(separator: " ") + ")"
-        }.joined(separator: " ")
+        }.joined(separator: " ") + describe(spaces.invalid)
     case .list(let listing): "list \(describe(listing))"
     case .lsub(let listing): "lsub \(describe(listing))"
     case .mailboxStatus(let status):
@@ -64,7 +64,7 @@ struct EventLog {
     case .flags(let flags): "flags \(flags.map(\.rawValue).joined(separator: " "))"
     case .search(let result):
       "search \(result.numbers.map { String($0) }.joined(separator: " "))"
-        + (result.modSeq.map { " modseq=\($0)" } ?? "")
+        + (result.modSeq.map { " modseq=\($0)" } ?? "") + describe(result.invalid)
     case .exists(let count): "exists \(count)"
     case .recent(let count): "recent \(count)"
     case .expunge(let sequence): "expunge \(sequence)"
@@ -77,7 +77,13 @@ struct EventLog {
       + (listing.isXList ? " xlist" : "")
       + (listing.childInfo.isEmpty ? "" : " childinfo=\(listing.childInfo.joined(separator: ","))")
       + (listing.oldName.map { " oldname=\($0)" } ?? "")
-      + listing.extended.map { " \($0.name)=\(quoted($0.value))" }.joined()
+      + listing.extended.map { " \($0.name)=\(quoted($0.value))" }.joined() + describe(listing.invalid)
+  }
+
+  func describe(_ items: [InvalidItem]) -> String { items.map { " \(describe($0))" }.joined() }
+
+  func describe(_ item: InvalidItem) -> String {
+    "invalid(\(quoted(item.name)) \(quoted(item.value)) \(item.reason))"
   }
 
   func optional(_ bytes: [UInt8]?) -> String { bytes.map { quoted($0) } ?? "NIL" }

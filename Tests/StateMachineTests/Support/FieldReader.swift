@@ -232,6 +232,10 @@ extension FieldReader {
       case .unknown(let name, let value):
         add(name)
         add(value)
+      case .invalid(let name, let value, let error):
+        add(name)
+        add(value)
+        add(error.offset)
       }
     }
   }
@@ -264,6 +268,10 @@ extension FieldReader {
       case .unknown(let name, let value):
         add(name)
         add(value)
+      case .invalid(let name, let value, let error):
+        add(name)
+        add(value)
+        add(error.offset)
       }
     }
   }
@@ -280,6 +288,10 @@ extension FieldReader {
       case .unknown(let name, let value):
         add(name)
         add(value)
+      case .invalid(let name, let value, let error):
+        add(name)
+        add(value)
+        add(error.offset)
       }
     }
   }

@@ -83,7 +83,7 @@ extension Generator {
     case 30: .messageLimit(number(), last: chance(2) ? nil : UID(rawValue: positive()))
     case 31: pick([.authenticationFailed, .overQuota, .expired, .unknownCTE, .uidRequired, .useAttribute])
     case 32: .atom(pick(["X-NEW", "WEBALERT", "+"]))
-    default: .other(name: pick(["X-NEW", "WEBALERT", "UIDNEXT"]), arguments: Array("https://x/[1] (a \"b\")".utf8))
+    default: .other(name: pick(["X-NEW", "WEBALERT", "X-UIDNEXT"]), arguments: Array("https://x/[1] (a \"b\")".utf8))
     }
   }
 
@@ -241,7 +241,7 @@ extension Generator {
 
   /// A response that the encoder writes, of any kind.
   mutating func response(_ encoding: MailboxName.Encoding = .modifiedUTF7) -> Response {
-    switch below(40) {
+    switch below(43) {
     case 0, 34...37: return .tagged(tag: pick(["A1", "0", "a.b-c", "~"]), status([.ok, .no, .bad]))
     case 1: return .status(status([.ok, .no, .bad, .bye, .preauth]))
     case 2: return .continuation(text: Array(pick(["", "go on", "PDE4OTYu=", "{5}", "\u{e4}"]).utf8))
@@ -286,6 +286,13 @@ extension Generator {
     case 30: return .authorizedURLs(list(upTo: 3) { $0.bytes() })
     case 31: return .fetchedURLs(list(upTo: 3) { $0.fetchedURL() })
     case 32: return .uidFetch(UID(rawValue: positive()), list(upTo: 6) { $0.anyAttribute() })
+    case 38: return .jmapAccess(bytes())
+    case 39: return .uidBatches(UIDBatches(tag: chance(3) ? nil : string(), batches: chance(4) ? [] : set()))
+    case 40:
+      return .annotation(
+        mailbox: mailbox(in: encoding),
+        MessageAnnotation(
+          entry: bytes(), attributes: list(upTo: 3) { .init(name: $0.bytes(), value: $0.optionalBytes()) }))
     case 33: return .unknown(Array("* X-NEW \(pick(Self.rawValues))\r\n".utf8))
     default:
       return .fetch(

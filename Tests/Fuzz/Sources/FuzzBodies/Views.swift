@@ -58,7 +58,14 @@ enum Views {
         var parts = url
         while parts.next() != nil {}
       }
-    case .exists, .recent, .expunge, .listRights, .myRights, .quotaRoots, .comparator, .authorizedURLs: break
+    case .uidBatches(let view):
+      var set = view.batches
+      while set.next() != nil {}
+    case .annotation(let view):
+      var attributes = view.annotation
+      while let attribute = attributes.next() { _ = attribute.copyValue() }
+    case .exists, .recent, .expunge, .listRights, .myRights, .quotaRoots, .comparator, .authorizedURLs, .jmapAccess:
+      break
     }
   }
 
