@@ -55,7 +55,7 @@ extension OwnedFetch {
     // A declared size is not believed: what is larger than this has to arrive before it gets memory.
     data.reserveCapacity(Int(min(header.byteCount, 64 << 10)))
     section = view.copy()
-    sectionBytes = view.raw.copy()
+    if section == nil { sectionBytes = view.raw.copy() }
     origin = view.origin
   }
 

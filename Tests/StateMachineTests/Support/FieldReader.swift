@@ -199,6 +199,15 @@ extension FieldReader {
       add(view.active)
       read(view.matching)
     case .authorizedURLs(let view): read(view)
+    case .jmapAccess(let url): add(url)
+    case .uidBatches(let view):
+      add(view.tag)
+      read(view.batches)
+    case .annotation(let view):
+      add(view.mailbox)
+      add(view.annotation.entry)
+      var attributes = view.annotation
+      while let attribute = attributes.next() { read(attribute) }
     case .fetchedURLs(let view):
       var urls = view
       while let url = urls.next() { read(url) }
