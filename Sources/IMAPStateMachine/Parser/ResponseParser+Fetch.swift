@@ -37,7 +37,7 @@ extension ResponseParser {
       remaining = header.byteCount
       return .literalBegin(Self.section(input.reportedBytes, token), header)
     case .damaged(let error, _):
-      failure = [error]
+      damage = error
       progress = FetchProgress()
       leaveDamagedLine(input.reportedBytes)
       return .malformed(ByteView(input.reportedBytes), error)

@@ -167,7 +167,8 @@ extension ResponseParser {
     let close = scanner.index
     guard scanner.eat(UInt8(ascii: "]")), scanner.eat(0x20), scanner.eat(UInt8(ascii: "{")),
       let count = scanner.number(), scanner.eat(UInt8(ascii: "}")), scanner.eat(0x0d), scanner.eat(0x0a),
-      scanner.index == progress.lineEnd, UInt64(count) <= limits.literal, progress.items < limits.fetchItems
+      scanner.index == progress.lineEnd, scanner.index <= longestQuickLine, UInt64(count) <= limits.literal,
+      progress.items < limits.fetchItems
     else { return item }
     item.kind = .section
     item.length = scanner.index

@@ -52,8 +52,8 @@ public struct ResponseParser: ~Copyable {
   /// How many bytes are to come of a streamed section, or of a literal behind a damaged line of a FETCH response. The
   /// latter are a message's bytes too and must never be read as responses.
   var remaining: UInt64 = 0
-  /// Why the rest of a FETCH response is damage, or what was thrown. One element at most: an array keeps it out of line.
-  var failure: [ParseError] = []
+  /// Why the rest of a FETCH response is damage, or what was thrown.
+  var damage = ParseError(.invalidValue, offset: 0)
 
   enum Phase: UInt8 {
     /// Between responses.
@@ -140,7 +140,6 @@ public struct ResponseParser: ~Copyable {
         if Self.isTagged(input.reportedBytes) { allowance = offset &+ length &+ Int(limits.unsolicitedBytes) }
         return Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
       case .fetch:
-        if offset > allowance { throw tooMuchUnsolicited() }
         // What nearly always is behind a section.
         if progress.isBehindLiteral, progress.lineEnd == 0, progress.scanned == 0,
           input.readable.paddedWord(at: 0) & 0xff_ffff == keyword(")\r\n")
@@ -168,9 +167,6 @@ public struct ResponseParser: ~Copyable {
     }
   }
 
-  /// Why the rest of a FETCH response is damage, or what was thrown.
-  var damage: ParseError { failure.first ?? ParseError(.invalidValue, offset: offset) }
-
   /// Marks `length` bytes as covered by the event about to be returned.
   @inline(__always)
   mutating func report(_ input: inout ReceiveBuffer, _ length: Int) {
@@ -181,7 +177,7 @@ public struct ResponseParser: ~Copyable {
   /// Makes `error` sticky.
   mutating func fail(_ error: ParseError) -> ParseError {
     phase = .failed
-    failure = [error]
+    damage = error
     return error
   }
 
