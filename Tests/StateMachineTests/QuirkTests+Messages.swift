@@ -313,7 +313,7 @@ extension QuirkTests {
       name: "a structure that makes no sense", input: "* 1 FETCH (BODYSTRUCTURE (1 2) BODY NIL UID 5)\n",
       log: """
         fetch 1
-          invalid "BODYSTRUCTURE" "(1 2)" unexpected byte 0x31 at byte 1
+          invalid "BODYSTRUCTURE" "(1 2)" unexpected byte 0x31 at byte 26
           invalid "BODY" "NIL" unexpected byte 0x4e at byte 36
           uid 5
         fetch end

@@ -5,9 +5,9 @@ let structuresAreCopied = false
 
 extension Sink {
   /// Reads every field of a structure.
-  mutating func read(_ view: borrowing BodyStructureView) throws(ParseError) {
+  mutating func read(_ view: borrowing BodyStructureView) {
     var walk = view.walk
-    while let step = try walk.next() {
+    while let step = walk.next() {
       switch step {
       case .part(let fields):
         readBasic(fields)
@@ -22,7 +22,7 @@ extension Sink {
       case .messageEnd(let fields):
         if let lines = fields.lines { add(lines) }
         readExtension(fields)
-      case .multipartBegin: add(1)
+      case .multipartBegin(let count): add(UInt64(truncatingIfNeeded: count))
       case .multipartEnd(let fields):
         add(fields.subtype)
         read(fields.parameters)

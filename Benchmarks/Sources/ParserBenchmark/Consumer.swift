@@ -152,7 +152,7 @@ extension Sink {
     case .modSeq(let value): add(value.rawValue)
     case .envelope(let view): read(view)
     case .bodyStructure(let view), .body(let view):
-      if reading.structures { try read(view) } else { add(view.raw) }
+      if reading.structures { read(view) } else { add(view.raw) }
     case .section(let section, let string):
       add(section.raw)
       add(string)

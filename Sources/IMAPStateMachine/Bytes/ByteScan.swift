@@ -19,25 +19,25 @@ struct ByteClass: OptionSet {
   init(of byte: UInt8) { self.rawValue = byteClasses[Int(byte)] }
 }
 
-/// Scans over bytes, eight at a time where runs are long.
+/// Scans over bytes, sixteen at a time where that many are left.
 extension Span where Element == UInt8 {
   /// The index of the first LF at or after `start`; `count` where there is none. Complexity: O(n).
   @inline(__always)
   func firstLF(from start: Int) -> Int {
     var index = start
-    // Lines are long: four words are tested as one.
-    while index &+ 32 <= count {
+    // Lines are long: four vectors are tested as one.
+    while index &+ 64 <= count {
       let hits =
-        zeroBytes(word(at: index) ^ 0x0a0a_0a0a_0a0a_0a0a) | zeroBytes(word(at: index &+ 8) ^ 0x0a0a_0a0a_0a0a_0a0a)
-        | zeroBytes(word(at: index &+ 16) ^ 0x0a0a_0a0a_0a0a_0a0a)
-        | zeroBytes(word(at: index &+ 24) ^ 0x0a0a_0a0a_0a0a_0a0a)
-      if hits != 0 { break }
-      index &+= 32
+        (vector(at: index) .== lanes(0x0a)) .| (vector(at: index &+ 16) .== lanes(0x0a))
+        .| (vector(at: index &+ 32) .== lanes(0x0a))
+        .| (vector(at: index &+ 48) .== lanes(0x0a))
+      if hits.isAnySet { break }
+      index &+= 64
     }
-    while index &+ 8 <= count {
-      let hit = zeroBytes(word(at: index) ^ 0x0a0a_0a0a_0a0a_0a0a)
-      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
-      index &+= 8
+    while index &+ 16 <= count {
+      let hit = (vector(at: index) .== lanes(0x0a)).first
+      if hit < 16 { return index &+ hit }
+      index &+= 16
     }
     while index < count, self[index] != 0x0a { index &+= 1 }
     return index
@@ -47,13 +47,11 @@ extension Span where Element == UInt8 {
   @inline(__always)
   func firstQuotedSpecial(from start: Int) -> Int {
     var index = start
-    while index &+ 8 <= count {
-      let word = word(at: index)
-      let hit =
-        zeroBytes(word ^ 0x2222_2222_2222_2222) | zeroBytes(word ^ 0x5c5c_5c5c_5c5c_5c5c)
-        | zeroBytes(word ^ 0x0a0a_0a0a_0a0a_0a0a)
-      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
-      index &+= 8
+    while index &+ 16 <= count {
+      let vector = vector(at: index)
+      let hit = ((vector .== lanes(0x22)) .| (vector .== lanes(0x5c)) .| (vector .== lanes(0x0a))).first
+      if hit < 16 { return index &+ hit }
+      index &+= 16
     }
     while index < count {
       switch self[index] {
@@ -69,11 +67,11 @@ extension Span where Element == UInt8 {
   @inline(__always)
   func firstQuoteOrBackslash(from start: Int, to end: Int) -> Int {
     var index = start
-    while index &+ 8 <= end {
-      let word = word(at: index)
-      let hit = zeroBytes(word ^ 0x2222_2222_2222_2222) | zeroBytes(word ^ 0x5c5c_5c5c_5c5c_5c5c)
-      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
-      index &+= 8
+    while index < end, index &+ 16 <= count {
+      let vector = vector(at: index)
+      let hit = ((vector .== lanes(0x22)) .| (vector .== lanes(0x5c))).first
+      if hit < 16 { return min(index &+ hit, end) }
+      index &+= 16
     }
     while index < end, self[index] != 0x22, self[index] != 0x5c { index &+= 1 }
     return index
@@ -84,13 +82,13 @@ extension Span where Element == UInt8 {
   @inline(__always)
   func firstNotToken(from start: Int) -> Int {
     var index = start
-    while index &+ 8 <= count {
-      let word = word(at: index)
+    while index &+ 16 <= count {
+      let vector = vector(at: index)
       let hit =
-        bytesBelow(0x21, word) | zeroBytes(word ^ 0x2222_2222_2222_2222)
-        | zeroBytes((word | 0x0101_0101_0101_0101) ^ 0x2929_2929_2929_2929) | zeroBytes(word ^ 0x7f7f_7f7f_7f7f_7f7f)
-      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
-      index &+= 8
+        ((vector .< lanes(0x21)) .| (vector .== lanes(0x22)) .| ((vector | lanes(0x01)) .== lanes(0x29))
+        .| (vector .== lanes(0x7f))).first
+      if hit < 16 { return index &+ hit }
+      index &+= 16
     }
     return firstNot(.token, from: index)
   }
@@ -99,6 +97,12 @@ extension Span where Element == UInt8 {
   @inline(__always)
   func firstSpaceOrParenthesis(from start: Int) -> Int {
     var index = start
+    while index &+ 16 <= count {
+      let vector = vector(at: index)
+      let hit = ((vector .== lanes(0x20)) .| (vector .== lanes(0x29))).first
+      if hit < 16 { return index &+ hit }
+      index &+= 16
+    }
     while index < count {
       let word = paddedWord(at: index)
       let hit = zeroBytes(word ^ 0x2020_2020_2020_2020) | zeroBytes(word ^ 0x2929_2929_2929_2929)
@@ -113,14 +117,14 @@ extension Span where Element == UInt8 {
   @inline(__always)
   func firstNotFlag(from start: Int) -> Int {
     var index = start
-    while index &+ 8 <= count {
-      let word = word(at: index)
+    while index &+ 16 <= count {
+      let vector = vector(at: index)
       let hit =
-        bytesBelow(0x20, word) | zeroBytes(word ^ 0x2222_2222_2222_2222)
-        | zeroBytes((word | 0x0101_0101_0101_0101) ^ 0x2929_2929_2929_2929) | zeroBytes(word ^ 0x7b7b_7b7b_7b7b_7b7b)
-        | zeroBytes(word ^ 0x7f7f_7f7f_7f7f_7f7f)
-      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
-      index &+= 8
+        ((vector .< lanes(0x20)) .| (vector .== lanes(0x22)) .| ((vector | lanes(0x01)) .== lanes(0x29))
+        .| (vector .== lanes(0x7b)) .| (vector .== lanes(0x7f)))
+        .first
+      if hit < 16 { return index &+ hit }
+      index &+= 16
     }
     while index < count {
       let byte = self[index]
@@ -134,13 +138,13 @@ extension Span where Element == UInt8 {
   @inline(__always)
   func firstSectionSpecial(from start: Int) -> Int {
     var index = start
-    while index &+ 8 <= count {
-      let word = word(at: index)
+    while index &+ 16 <= count {
+      let vector = vector(at: index)
       let hit =
-        zeroBytes(word ^ 0x5d5d_5d5d_5d5d_5d5d) | zeroBytes(word ^ 0x2222_2222_2222_2222)
-        | zeroBytes(word ^ 0x7b7b_7b7b_7b7b_7b7b) | zeroBytes(word ^ 0x0a0a_0a0a_0a0a_0a0a)
-      if hit != 0 { return index &+ hit.trailingZeroBitCount / 8 }
-      index &+= 8
+        ((vector .== lanes(0x5d)) .| (vector .== lanes(0x22)) .| (vector .== lanes(0x7b)) .| (vector .== lanes(0x0a)))
+        .first
+      if hit < 16 { return index &+ hit }
+      index &+= 16
     }
     while index < count {
       switch self[index] {
@@ -182,6 +186,30 @@ extension Span where Element == UInt8 {
     return value
   }
 
+  /// The byte at `index`; 0 where there is none.
+  @inline(__always)
+  func byte(at index: Int) -> UInt8 {
+    if UInt(bitPattern: index) >= UInt(bitPattern: count) { return 0 }
+    // Safe: `0 <= index < count`.
+    return unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+  }
+
+  /// The two bytes at `index`, the first one lowest; 0 where they are not both here. `index` must not be negative.
+  @inline(__always)
+  func pair(at index: Int) -> UInt16 {
+    if index &+ 2 > count { return 0 }
+    // Safe: `index + 2 <= count`, and `index` never is negative.
+    return unsafe UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt16.self))
+  }
+
+  /// The four bytes at `index`, the first one lowest; 0 where they are not all here. `index` must not be negative.
+  @inline(__always)
+  func quad(at index: Int) -> UInt32 {
+    if index &+ 4 > count { return 0 }
+    // Safe: `index + 4 <= count`, and `index` never is negative.
+    return unsafe UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt32.self))
+  }
+
   /// Up to eight bytes of `range` folded to upper case and packed, the first byte lowest; 0 where it is longer or empty.
   ///
   /// Two keywords of equal length are the same, ASCII case ignored, exactly if their words are.
@@ -202,11 +230,43 @@ extension Span where Element == UInt8 {
     return uppercased(value)
   }
 
+  /// The sixteen bytes at `index`.
+  @inline(__always)
+  private func vector(at index: Int) -> SIMD16<UInt8> {
+    // Safe: every caller checked `index + 16 <= count`, and `index` never is negative.
+    unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: SIMD16<UInt8>.self)
+  }
+
   /// The eight bytes at `index`, the first one lowest.
   @inline(__always)
   private func word(at index: Int) -> UInt64 {
     // Safe: every caller checked `index + 8 <= count`, and `index` never is negative.
     unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt64.self))
+  }
+}
+
+/// Sixteen times `byte`. The operators that take a number are not specialised.
+@inline(__always)
+private func lanes(_ byte: UInt8) -> SIMD16<UInt8> { SIMD16(repeating: byte) }
+
+extension SIMDMask<SIMD16<Int8>> {
+  /// The index of the first lane that is set; 16 where none is.
+  @inline(__always)
+  fileprivate var first: Int {
+    // Safe: both are sixteen bytes, and lanes have all bits set or none.
+    let halves = unsafe unsafeBitCast(self, to: SIMD2<UInt64>.self)
+    let low = UInt64(littleEndian: halves[0])
+    if low != 0 { return low.trailingZeroBitCount / 8 }
+    let high = UInt64(littleEndian: halves[1])
+    return high == 0 ? 16 : 8 &+ high.trailingZeroBitCount / 8
+  }
+
+  /// Whether any lane is set.
+  @inline(__always)
+  fileprivate var isAnySet: Bool {
+    // Safe: both are sixteen bytes.
+    let halves = unsafe unsafeBitCast(self, to: SIMD2<UInt64>.self)
+    return halves[0] | halves[1] != 0
   }
 }
 

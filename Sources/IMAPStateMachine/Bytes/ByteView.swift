@@ -30,6 +30,14 @@ public struct ByteView: ~Escapable {
 }
 
 extension Span where Element == UInt8 {
+  /// The bytes of `range`; none where it does not lie inside.
+  @_lifetime(copy self)
+  @inline(__always)
+  func slice(_ range: Range<Int>) -> Span<UInt8> {
+    if range.lowerBound < 0 || range.upperBound > count { return extracting(0..<0) }
+    return extracting(range)
+  }
+
   /// An owned copy. Complexity: O(n), one allocation.
   func copy() -> [UInt8] {
     unsafe [UInt8](unsafeUninitializedCapacity: count) { target, initialized in

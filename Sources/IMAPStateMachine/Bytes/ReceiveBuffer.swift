@@ -14,6 +14,8 @@ public struct ReceiveBuffer: ~Copyable {
   private var reported = 0
   /// Whether the reported bytes are overwritten when they are dropped.
   private var wipesReported = false
+  /// Where the parts of the value that the last event covers lie.
+  private var tape = Tape()
 
   /// Whether ``close()`` was called: no further byte will come.
   public private(set) var isClosed = false
@@ -31,14 +33,14 @@ public struct ReceiveBuffer: ~Copyable {
     @_lifetime(borrow self) get {
       // Safe: the range lies inside the allocation by the invariant, its bytes were all written, and the borrow of `self`
       // keeps every mutation away while the span lives.
-      let bytes = unsafe UnsafeRawBufferPointer(start: base.map { unsafe $0 + head + reported }, count: unread)
+      let bytes = unsafe UnsafeRawBufferPointer(start: base.map { unsafe $0 + (head &+ reported) }, count: unread)
       let span = unsafe Span<UInt8>(_unsafeBytes: bytes)
       return unsafe _overrideLifetime(span, borrowing: self)
     }
   }
 
   /// How many bytes ``readable`` has.
-  public var unread: Int { tail - head - reported }
+  public var unread: Int { tail &- head &- reported }
 
   /// Appends a copy of `bytes`. Complexity: O(`bytes.count`), amortised.
   public mutating func append(_ bytes: Span<UInt8>) {
@@ -106,6 +108,27 @@ public struct ReceiveBuffer: ~Copyable {
   @inline(__always)
   mutating func reportNext(_ count: Int) {
     reported = Swift.min(count, tail &- head)
+  }
+
+  /// The tape, to be written and given back to ``keep(_:)``.
+  @inline(__always)
+  mutating func takeTape() -> Tape {
+    var taken = Tape()
+    swap(&taken, &tape)
+    taken.clear()
+    return taken
+  }
+
+  /// Takes what ``takeTape()`` gave out.
+  @inline(__always)
+  mutating func keep(_ written: consuming Tape) { tape = written }
+
+  /// What the tape says of the event about to be returned.
+  var reportedTape: Span<UInt64> {
+    @_lifetime(borrow self) get {
+      // Safe: the tape is a part of `self`, whose borrow keeps every mutation away.
+      unsafe _overrideLifetime(tape.entries, borrowing: self)
+    }
   }
 
   /// Drops what the last event covered.

@@ -17,8 +17,6 @@ struct BodyLayout: BitwiseCopyable {
   var octets: UInt64 = 0
   var lines: UInt64 = 0
   var envelope = PackedToken(0..<0)
-  /// The children of a multipart, or the body of a message.
-  var children = PackedToken(0..<0)
   var md5 = PackedToken.missing
   /// Whether there is extension data, not counting parameters and MD5.
   var hasExtension = false
@@ -31,22 +29,6 @@ struct BodyLayout: BitwiseCopyable {
 
   init() {}
 
-  /// Reads the list that `bytes` start with. Throws where it is none.
-  init(_ bytes: Span<UInt8>) throws(ParseError) {
-    var cursor = Cursor(bytes)
-    try cursor.expect(UInt8(ascii: "("))
-    if try Self.isMultipart(cursor) {
-      try multipart(&cursor)
-    } else {
-      try part(&cursor)
-      if kind == .message {
-        children = PackedToken(try cursor.value())
-        try messageLines(&cursor)
-      }
-      try partTail(&cursor)
-    }
-  }
-
   /// Whether the list around `cursor`, which is behind its parenthesis, is a multipart. Gmail and others send some without
   /// children.
   static func isMultipart(_ cursor: Cursor) throws(ParseError) -> Bool {
@@ -54,19 +36,6 @@ struct BodyLayout: BitwiseCopyable {
     cursor.skipSpaces()
     if cursor.peek == UInt8(ascii: "(") || cursor.peek == UInt8(ascii: ")") { return true }
     return try Shape(cursor).isMultipart
-  }
-
-  /// `children subtype [parameters disposition language location]`.
-  private mutating func multipart(_ cursor: inout Cursor) throws(ParseError) {
-    cursor.skipSpaces()
-    let start = cursor.index
-    var end = start
-    while cursor.peek == UInt8(ascii: "(") {
-      end = try cursor.value().upperBound
-      cursor.skipSpaces()
-    }
-    children = PackedToken(start..<end)
-    try multipartTail(&cursor)
   }
 
   /// What is behind the children of a multipart.

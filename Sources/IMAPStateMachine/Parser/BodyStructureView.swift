@@ -1,144 +1,185 @@
-/// A BODYSTRUCTURE or BODY, borrowed: its structure is decoded when asked for, one level at a time.
+/// A BODYSTRUCTURE or BODY, borrowed.
 public struct BodyStructureView: ~Escapable {
+  private let bytes: Span<UInt8>
+  private let tape: Span<UInt64>
+  private let index: Int
+
+  /// Reads the structure whose first record is at `index` of `tape`, by the positions that it has in `bytes`.
+  @_lifetime(copy bytes, copy tape)
+  @inline(__always)
+  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at index: Int) {
+    self.bytes = bytes
+    self.tape = tape
+    self.index = index
+  }
+
   /// The whole value as on the wire, parentheses included.
-  public let raw: ByteView
-  private let nesting: Int
-
-  @_lifetime(copy bytes)
-  init(_ bytes: Span<UInt8>, nesting: Int) {
-    raw = ByteView(bytes)
-    self.nesting = nesting
+  public var raw: ByteView {
+    @_lifetime(copy self) get { ByteView(bytes.slice(TapeRange(bits: tape.entry(index &+ BodyRecord.raw)).range)) }
   }
 
-  /// All levels, one after the other, in the order of the wire. Complexity: O(n) for the whole walk, no allocation.
+  /// All levels, one after the other, in the order of the wire.
   public var walk: BodyWalkView {
-    @_lifetime(copy self) get { BodyWalkView(raw.bytes, nesting: nesting) }
+    @_lifetime(copy self) get { BodyWalkView(bytes, tape, from: index, to: end) }
   }
 
-  /// The fields of the outermost level. Throws where they make no sense. Complexity: O(n), no allocation.
-  @_lifetime(copy self)
-  public func fields() throws(ParseError) -> BodyFieldsView {
-    BodyFieldsView(raw.bytes, try BodyLayout(raw.bytes), nesting: nesting)
+  /// The fields of the outermost level. Complexity: O(1).
+  public var fields: BodyFieldsView {
+    @_lifetime(copy self) get { BodyFieldsView(bytes, tape, at: last) }
   }
 
-  /// The whole structure as an owned value. Throws where it does not parse. Complexity: O(n).
-  public func copy() throws(ParseError) -> BodyStructure {
+  /// The whole structure as an owned value. Complexity: O(n); one allocation for each string and list that is not empty,
+  /// and one for the levels. By iteration, so that no depth can exhaust the stack.
+  public func copy() -> BodyStructure {
     var open: [OpenBody] = []
     var walk = walk
-    while let step = try walk.next() {
+    while let step = walk.next() {
       let element: BodyStructure
       switch step {
       case .part(let fields): element = .single(fields.copyPart())
-      case .multipartBegin:
-        open.append(OpenBody())
+      case .multipartBegin(let childCount):
+        open.append(OpenBody(childCount))
         continue
-      case .messageBegin(let fields):
-        open.append(OpenBody(part: fields.copyPart(), envelope: fields.copyEnvelope()))
+      case .messageBegin:
+        open.append(OpenBody(1))
         continue
-      case .messageEnd(let fields): element = open.popLast()?.message(fields) ?? .single(fields.copyPart())
+      case .messageEnd(let fields):
+        var part = fields.copyPart()
+        if let body = open.popLast()?.parts.first {
+          part.content = .message(fields.copyEnvelope(), body, lines: fields.lines ?? 0)
+        }
+        element = .single(part)
       case .multipartEnd(let fields): element = fields.copyMultipart(open.popLast()?.parts ?? [])
       }
       guard let innermost = open.indices.last else { return element }
       open[innermost].parts.append(element)
     }
-    throw ParseError(.unexpectedEnd, offset: raw.count)
+    return .multipart(BodyStructure.Multipart(parts: [], subtype: []))
+  }
+
+  /// Behind the last record.
+  fileprivate var end: Int { BodyRecord(header: tape.entry(last)).next }
+
+  /// The record that has all of the outermost level: that of its end.
+  private var last: Int {
+    switch BodyRecord(header: tape.entry(index)).step {
+    case .messageBegin, .multipartBegin: Int(truncatingIfNeeded: tape.entry(index &+ BodyRecord.partner))
+    case .none, .part, .messageEnd, .multipartEnd: index
+    }
   }
 }
 
-/// A multipart or message whose end was not read yet.
+/// The children of a multipart or message whose end was not read yet.
 private struct OpenBody {
   var parts: [BodyStructure] = []
-  var part: BodyStructure.Part?
-  var envelope = Envelope()
 
-  /// The message, whose end is `fields`.
-  func message(_ fields: borrowing BodyFieldsView) -> BodyStructure? {
-    guard var part else { return nil }
-    part.md5 = fields.copyMD5()
-    part.ext = fields.copyExtension()
-    if let body = parts.first { part.content = .message(envelope, body, lines: fields.lines ?? 0) }
-    return .single(part)
-  }
+  init(_ count: Int) { parts.reserveCapacity(count) }
 }
 
 /// One level of a body structure, borrowed: where its fields lie.
 public struct BodyFieldsView: ~Escapable {
   private let bytes: Span<UInt8>
-  private let layout: BodyLayout
-  private let nesting: Int
+  private let tape: Span<UInt64>
+  private let index: Int
 
-  @_lifetime(copy bytes)
+  @_lifetime(copy bytes, copy tape)
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ layout: BodyLayout, nesting: Int) {
+  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at index: Int) {
     self.bytes = bytes
-    self.layout = layout
-    self.nesting = nesting
+    self.tape = tape
+    self.index = index
   }
 
   /// Whether this is a multipart: then it has children, a subtype, parameters and extension data only.
-  public var isMultipart: Bool { layout.kind == .multipart }
+  public var isMultipart: Bool { record.step == .multipartEnd }
   /// The media type; nil for a multipart, and where the server gave none.
-  public var type: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.type) } }
+  public var type: StringView? { @_lifetime(copy self) get { string(BodyRecord.type) } }
   /// The media subtype; nil where the server gave none.
-  public var subtype: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.subtype) } }
+  public var subtype: StringView? { @_lifetime(copy self) get { string(BodyRecord.subtype) } }
   /// Content-Type parameters.
-  public var parameters: BodyParameterListView {
-    @_lifetime(copy self) get { BodyParameterListView(bytes.extracting(layout.parameters.range)) }
-  }
+  public var parameters: BodyParameterListView { @_lifetime(copy self) get { pairs(BodyRecord.parameters) } }
   /// Content-ID.
-  public var id: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.id) } }
+  public var id: StringView? { @_lifetime(copy self) get { string(BodyRecord.id) } }
   /// Content-Description.
-  public var description: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.description) } }
+  public var description: StringView? { @_lifetime(copy self) get { string(BodyRecord.description) } }
   /// Content-Transfer-Encoding; nil where the server gave none, which is `7BIT`.
-  public var encoding: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.encoding) } }
+  public var encoding: StringView? { @_lifetime(copy self) get { string(BodyRecord.encoding) } }
   /// Size in transfer encoding. Servers are known to be wrong: never use it as an exact length.
-  public var octets: UInt64 { layout.octets }
+  public var octets: UInt64 { entry(BodyRecord.octets) }
   /// The number of lines of a text or of a message inside the message; nil for anything else.
-  public var lines: UInt64? { layout.kind == .text || layout.kind == .message ? layout.lines : nil }
+  public var lines: UInt64? { record.hasLines ? entry(BodyRecord.lines) : nil }
   /// The header of a message inside the message; nil where there is none, or it does not parse.
   public var envelope: EnvelopeView? {
     @_lifetime(copy self) get {
-      layout.kind == .message ? try? EnvelopeView(bytes.extracting(layout.envelope.range), nesting: nesting) : nil
+      let start = Int(truncatingIfNeeded: entry(BodyRecord.envelope))
+      return start == 0 ? nil : EnvelopeView(bytes, tape, at: start)
     }
   }
+  /// How many children there are.
+  public var childCount: Int { Int(truncatingIfNeeded: entry(BodyRecord.children)) }
   /// The children of a multipart, or the one body of a message inside the message.
   public var children: BodyListView {
-    @_lifetime(copy self) get { BodyListView(bytes.extracting(layout.children.range), nesting: nesting &- 1) }
+    @_lifetime(copy self) get {
+      let partner = Int(truncatingIfNeeded: entry(BodyRecord.partner))
+      switch record.step {
+      case .messageBegin, .multipartBegin: return BodyListView(bytes, tape, from: record.next, to: partner)
+      case .messageEnd, .multipartEnd:
+        return BodyListView(bytes, tape, from: BodyRecord(header: tape.entry(partner)).next, to: index)
+      case .none, .part: return BodyListView(bytes, tape, from: 0, to: 0)
+      }
+    }
   }
   /// Content-MD5.
-  public var md5: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.md5) } }
+  public var md5: StringView? { @_lifetime(copy self) get { string(BodyRecord.md5) } }
   /// Whether there is extension data, not counting parameters and MD5. BODY has none.
-  public var hasExtension: Bool { layout.hasExtension }
+  public var hasExtension: Bool { record.hasExtension }
   /// Whether there is a Content-Disposition.
-  public var hasDisposition: Bool { layout.hasDisposition }
+  public var hasDisposition: Bool { record.hasDisposition }
   /// Its word; nil where the server gave an empty one, which is `attachment`.
-  public var disposition: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.dispositionType) } }
+  public var disposition: StringView? { @_lifetime(copy self) get { string(BodyRecord.disposition) } }
   /// Its parameters.
   public var dispositionParameters: BodyParameterListView {
-    @_lifetime(copy self) get { BodyParameterListView(bytes.extracting(layout.dispositionParameters.range)) }
+    @_lifetime(copy self) get { pairs(BodyRecord.dispositionParameters) }
   }
   /// Content-Language.
-  public var languages: StringListView {
-    @_lifetime(copy self) get { StringListView(bytes.extracting(layout.languages.range)) }
+  public var languages: BodyLanguageListView {
+    @_lifetime(copy self) get { BodyLanguageListView(bytes, tape, TapeRange(bits: entry(BodyRecord.languages))) }
   }
   /// Content-Location.
-  public var location: StringView? { @_lifetime(copy self) get { .optional(bytes, layout.location) } }
+  public var location: StringView? { @_lifetime(copy self) get { string(BodyRecord.location) } }
 
+  private var record: BodyRecord { BodyRecord(header: tape.entry(index)) }
+
+  @inline(__always)
+  private func entry(_ field: Int) -> UInt64 { tape.entry(index &+ field) }
+
+  @_lifetime(copy self)
+  @inline(__always)
+  private func string(_ field: Int) -> StringView? { .optional(bytes, tape.token(index &+ field)) }
+
+  @_lifetime(copy self)
+  @inline(__always)
+  private func pairs(_ field: Int) -> BodyParameterListView {
+    BodyParameterListView(bytes, tape, TapeRange(bits: entry(field)))
+  }
+}
+
+extension BodyFieldsView {
   /// An owned part without what a message holds, with defaults where the server left out what every part has (RFC 2045,
   /// section 5.2).
   fileprivate func copyPart() -> BodyStructure.Part {
-    let type = layout.type.copy(bytes) ?? Array("APPLICATION".utf8)
+    let type = owned(BodyRecord.type) ?? Array("APPLICATION".utf8)
     return BodyStructure.Part(
-      type: type, subtype: layout.subtype.copy(bytes) ?? Self.defaultSubtype(type), parameters: parameters.copy(),
-      id: layout.id.copy(bytes), description: layout.description.copy(bytes),
-      encoding: layout.encoding.copy(bytes) ?? Array("7BIT".utf8), octets: octets,
-      content: layout.kind == .text ? .text(lines: layout.lines) : .basic, md5: copyMD5(), ext: copyExtension())
+      type: type, subtype: owned(BodyRecord.subtype) ?? Self.defaultSubtype(type), parameters: parameters.copy(),
+      id: owned(BodyRecord.id), description: owned(BodyRecord.description),
+      encoding: owned(BodyRecord.encoding) ?? Array("7BIT".utf8), octets: octets,
+      content: lines.map { .text(lines: $0) } ?? .basic, md5: owned(BodyRecord.md5), ext: copyExtension())
   }
 
   fileprivate func copyMultipart(_ parts: [BodyStructure]) -> BodyStructure {
     .multipart(
       BodyStructure.Multipart(
-        parts: parts, subtype: layout.subtype.copy(bytes) ?? [], parameters: parameters.copy(), ext: copyExtension()))
+        parts: parts, subtype: owned(BodyRecord.subtype) ?? [], parameters: parameters.copy(), ext: copyExtension()))
   }
 
   fileprivate func copyEnvelope() -> Envelope {
@@ -148,18 +189,18 @@ public struct BodyFieldsView: ~Escapable {
     }
   }
 
-  fileprivate func copyMD5() -> [UInt8]? { layout.md5.copy(bytes) }
-
-  fileprivate func copyExtension() -> BodyStructure.Extension? {
-    guard layout.hasExtension else { return nil }
+  private func copyExtension() -> BodyStructure.Extension? {
+    guard hasExtension else { return nil }
     var disposition: BodyStructure.Disposition?
-    if layout.hasDisposition {
+    if hasDisposition {
       disposition = BodyStructure.Disposition(
-        type: layout.dispositionType.copy(bytes) ?? Array("attachment".utf8), parameters: dispositionParameters.copy())
+        type: owned(BodyRecord.disposition) ?? Array("attachment".utf8), parameters: dispositionParameters.copy())
     }
     return BodyStructure.Extension(
-      disposition: disposition, languages: languages.copy(), location: layout.location.copy(bytes))
+      disposition: disposition, languages: languages.copy(), location: owned(BodyRecord.location))
   }
+
+  private func owned(_ field: Int) -> [UInt8]? { tape.token(index &+ field).copy(bytes) }
 
   /// What RFC 2046 and usage make of a type alone.
   private static func defaultSubtype(_ type: [UInt8]) -> [UInt8] {
@@ -172,69 +213,107 @@ public struct BodyFieldsView: ~Escapable {
 
 /// The children of a multipart, borrowed. Iterate a copy.
 public struct BodyListView: ~Escapable {
-  private var cursor: Cursor
-  private let nesting: Int
+  private let bytes: Span<UInt8>
+  private let tape: Span<UInt64>
+  private var index: Int
+  private let end: Int
 
-  @_lifetime(copy bytes)
-  init(_ bytes: Span<UInt8>, nesting: Int) {
-    cursor = Cursor(bytes)
-    self.nesting = nesting
+  @_lifetime(copy bytes, copy tape)
+  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, from index: Int, to end: Int) {
+    self.bytes = bytes
+    self.tape = tape
+    self.index = index
+    self.end = end
   }
 
-  /// The next child, or nil behind the last.
+  /// The next child, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
   public mutating func next() -> BodyStructureView? {
-    cursor.skipSpaces()
-    guard cursor.peek == UInt8(ascii: "("), let range = try? cursor.value() else { return nil }
-    return BodyStructureView(cursor.bytes.extracting(range), nesting: nesting)
+    if index >= end { return nil }
+    let child = BodyStructureView(bytes, tape, at: index)
+    // Records lie in order, so that the list ends.
+    index = max(child.end, index &+ 1)
+    return child
   }
 }
 
 /// Parameters of a Content-Type or Content-Disposition, borrowed. Iterate a copy.
 public struct BodyParameterListView: ~Escapable {
-  private var cursor: Cursor
+  private let bytes: Span<UInt8>
+  private let tape: Span<UInt64>
+  private var index: Int
+  private let end: Int
 
-  /// Reads `(name value ...)`; anything else is no parameters.
-  @_lifetime(copy bytes)
-  init(_ bytes: Span<UInt8>) {
-    cursor = Cursor(bytes)
-    if !cursor.eat(UInt8(ascii: "(")) { cursor.index = bytes.count }
+  @_lifetime(copy bytes, copy tape)
+  @inline(__always)
+  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, _ range: TapeRange) {
+    self.bytes = bytes
+    self.tape = tape
+    index = range.start
+    end = min(range.end, tape.count)
   }
 
-  /// The next parameter, or nil behind the last.
+  /// How many parameters are still to come.
+  public var count: Int { max(end &- index, 0) / 2 }
+
+  /// The next parameter, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
+  @inline(__always)
   public mutating func next() -> AttributeView? {
-    if cursor.peek == UInt8(ascii: ")") || cursor.isAtEnd { return nil }
-    var scanner = Scanner(cursor.bytes, at: cursor.index)
-    _ = scanner.eat(0x20)
-    if scanner.peek == 0x22 {
-      let name = scanner.quoted()
-      if !name.isFailed, scanner.eat(0x20) {
-        let value = scanner.nstring()
-        if !value.isFailed {
-          cursor.index = scanner.index
-          return AttributeView(cursor.bytes, name, value)
-        }
-      }
-    }
-    return nextOfAnyForm()
-  }
-
-  @_lifetime(copy self)
-  private mutating func nextOfAnyForm() -> AttributeView? {
-    guard let name = try? cursor.anyString() else { return nil }
-    let value: StringToken?
-    do throws(ParseError) { value = try cursor.anyString() } catch { return nil }
-    return AttributeView(cursor.bytes, name, value)
+    if index >= end { return nil }
+    let name = tape.token(index)
+    let value = tape.token(index &+ 1)
+    index &+= 2
+    return AttributeView(bytes, name, value)
   }
 
   /// Owned parameters, in order. A value that is NIL is empty.
   public func copy() -> [BodyStructure.Parameter] {
+    if count == 0 { return [] }
     var list: [BodyStructure.Parameter] = []
-    var iterator = self
-    while let parameter = iterator.next() {
-      list.append(BodyStructure.Parameter(name: parameter.name.copy(), value: parameter.copyValue() ?? []))
+    list.reserveCapacity(count)
+    var index = index
+    while index < end {
+      let name = tape.token(index).copy(bytes) ?? []
+      list.append(BodyStructure.Parameter(name: name, value: tape.token(index &+ 1).copy(bytes) ?? []))
+      index &+= 2
     }
+    return list
+  }
+}
+
+/// Languages of a Content-Language, borrowed. Iterate a copy.
+public struct BodyLanguageListView: ~Escapable {
+  private let bytes: Span<UInt8>
+  private let tape: Span<UInt64>
+  private var index: Int
+  private let end: Int
+
+  @_lifetime(copy bytes, copy tape)
+  @inline(__always)
+  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, _ range: TapeRange) {
+    self.bytes = bytes
+    self.tape = tape
+    index = range.start
+    end = min(range.end, tape.count)
+  }
+
+  /// The next language, or nil behind the last. Complexity: O(1).
+  @_lifetime(copy self)
+  @inline(__always)
+  public mutating func next() -> StringView? {
+    if index >= end { return nil }
+    let token = tape.token(index)
+    index &+= 1
+    return StringView(bytes, token)
+  }
+
+  /// Owned languages, in order.
+  public func copy() -> [[UInt8]] {
+    if index >= end { return [] }
+    var list: [[UInt8]] = []
+    list.reserveCapacity(end &- index)
+    for index in index..<end { list.append(tape.token(index).copy(bytes) ?? []) }
     return list
   }
 }

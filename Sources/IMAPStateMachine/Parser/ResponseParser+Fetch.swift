@@ -28,6 +28,7 @@ extension ResponseParser {
       return .fetchEnd
     case .item(let token, _):
       phase = .item
+      if token.isStructure { return structureEvent(&input, token) }
       return .fetchAttribute(Self.attribute(input.reportedBytes, token, limits, offset: offset))
     case .literal(let token, let header, _):
       progress.lineEnd = 0

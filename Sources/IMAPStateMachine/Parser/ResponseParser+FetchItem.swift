@@ -48,14 +48,9 @@ extension ResponseParser {
       if isList { try cursor.expect(UInt8(ascii: ")")) }
       try wholly(cursor)
       return .modSeq(ModSeq(rawValue: number))
-    case .envelope:
-      return .envelope(try EnvelopeView(value, nesting: limits.nesting))
-    case .bodyStructure:
-      if cursor.peek != UInt8(ascii: "(") { throw cursor.unexpected }
-      return .bodyStructure(BodyStructureView(value, nesting: limits.nesting))
-    case .body:
-      if cursor.peek != UInt8(ascii: "(") { throw cursor.unexpected }
-      return .body(BodyStructureView(value, nesting: limits.nesting))
+    case .envelope, .bodyStructure, .body:
+      // These are read by `structureEvent`.
+      throw cursor.unexpected
     case .section:
       guard let string = try cursor.nstring() else { return .section(section(bytes, token), nil) }
       return .section(section(bytes, token), StringView(value, string))

@@ -113,18 +113,8 @@ extension FetchAttributeView {
     case .rfc822Size(let size): return .rfc822Size(size)
     case .modSeq(let value): return .modSeq(value)
     case .envelope(let view): return .envelope(view.copy())
-    case .bodyStructure(let view):
-      do throws(ParseError) {
-        return .bodyStructure(try view.copy())
-      } catch {
-        return .invalid(name: Array("BODYSTRUCTURE".utf8), value: view.raw.copy(), reason: error)
-      }
-    case .body(let view):
-      do throws(ParseError) {
-        return .body(try view.copy())
-      } catch {
-        return .invalid(name: Array("BODY".utf8), value: view.raw.copy(), reason: error)
-      }
+    case .bodyStructure(let view): return .bodyStructure(view.copy())
+    case .body(let view): return .body(view.copy())
     case .binarySize(let section, let size):
       guard case .binary(let part) = section.copy() else {
         return .unknown(name: section.raw.copy(), value: Array(String(size).utf8))

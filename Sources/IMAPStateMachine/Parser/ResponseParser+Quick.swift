@@ -10,8 +10,9 @@ extension ResponseParser {
       /// LIST or LSUB without literals, whole.
       case list
       case fetchEnd
-      case uid, flags, size, modSeq, date, envelope, bodyStructure, body
-      case section
+      case uid, flags, size, modSeq, date, section
+      /// Only where the value starts is known.
+      case envelope, bodyStructure, body
     }
 
     var kind = Kind.other
@@ -85,36 +86,34 @@ extension ResponseParser {
   @inline(__always)
   mutating func quickItem(_ bytes: Span<UInt8>) -> QuickItem {
     var item = QuickItem()
-    var scanner = Scanner(bytes, at: 0, lineEnd: progress.lineEnd, limits)
-    if scanner.eat(UInt8(ascii: ")")) {
-      guard scanner.eat(0x0d), scanner.eat(0x0a), scanner.index == progress.lineEnd else { return item }
-      item.kind = .fetchEnd
-      item.length = scanner.index
-      return item
-    }
-    _ = scanner.eat(0x20)
-    if progress.items >= limits.fetchItems { return item }
-    let word = bytes.paddedWord(at: scanner.index)
+    let start = bytes.byte(at: 0) == 0x20 ? 1 : 0
+    let word = bytes.paddedWord(at: start)
     if word & 0xffff_ffff == keyword("UID ") {
-      scanner.index &+= 4
-      guard let number = scanner.number(), number != 0 else { return item }
+      let (number, count) = leadingDigits(bytes.paddedWord(at: start &+ 4))
+      if count == 0 || count == 8 || number == 0 { return item }
       item.number = UInt64(number)
+      item.length = start &+ 4 &+ count
       item.kind = .uid
     } else if word & 0xff_ffff_ffff_ffff == keyword("FLAGS (") {
-      item.start = scanner.index &+ 6
-      scanner.index = bytes.firstNotFlag(from: item.start &+ 1)
-      guard scanner.eat(UInt8(ascii: ")")) else { return item }
+      item.start = start &+ 6
+      let end = bytes.firstNotFlag(from: start &+ 7)
+      if bytes.byte(at: end) != UInt8(ascii: ")") { return item }
+      item.length = end &+ 1
       item.kind = .flags
+    } else if word & 0xff_ffff == keyword(")\r\n") {
+      item.length = start &+ 3
+      if item.length == progress.lineEnd { item.kind = .fetchEnd }
+      return item
     } else {
-      return quickLongItem(&scanner, word)
+      return quickLongItem(bytes, start, word)
     }
-    return finished(item, scanner)
+    return finished(item, bytes, lineEnd: progress.lineEnd)
   }
 
   /// The items whose names are longer.
-  private mutating func quickLongItem(_ scanner: inout Scanner, _ word: UInt64) -> QuickItem {
+  private mutating func quickLongItem(_ bytes: Span<UInt8>, _ start: Int, _ word: UInt64) -> QuickItem {
     var item = QuickItem()
-    let start = scanner.index
+    var scanner = Scanner(bytes, at: start, lineEnd: progress.lineEnd, limits)
     switch word {
     case keyword("RFC822.S"):
       guard scanner.bytes.paddedWord(at: start &+ 4) == keyword("22.SIZE ") else { return item }
@@ -124,9 +123,9 @@ extension ResponseParser {
       item.kind = .size
     case keyword("INTERNAL"):
       guard scanner.bytes.paddedWord(at: start &+ 6) == keyword("ALDATE \"") else { return item }
-      scanner.index = start &+ 41
+      scanner.index = start &+ 40
       guard scanner.eat(0x22) else { return item }
-      item.start = start &+ 14
+      item.start = start &+ 13
       item.kind = .date
     case keyword("ENVELOPE"):
       scanner.index = start &+ 8
@@ -138,8 +137,8 @@ extension ResponseParser {
       guard scanner.bytes.paddedWord(at: start &+ 6) == keyword("RUCTURE ") else { return item }
       scanner.index = start &+ 14
       item.start = scanner.index
-      guard scanner.peek == UInt8(ascii: "("), scanner.skipList(nesting: limits.nesting) else { return item }
       item.kind = .bodyStructure
+      return item
     case keyword("MODSEQ ("):
       scanner.index = start &+ 8
       let (value, count) = leadingDigits(scanner.bytes.paddedWord(at: scanner.index))
@@ -149,6 +148,10 @@ extension ResponseParser {
       item.kind = .modSeq
     default:
       if word & 0xff_ffff_ffff == keyword("BODY[") { return quickSection(&scanner) }
+      if word & 0xffff_ffff_ffff == keyword("BODY (") {
+        item.start = start &+ 5
+        item.kind = .body
+      }
       return item
     }
     return finished(item, scanner)
@@ -162,7 +165,7 @@ extension ResponseParser {
     let close = scanner.index
     guard scanner.eat(UInt8(ascii: "]")), scanner.eat(0x20), scanner.eat(UInt8(ascii: "{")),
       let count = scanner.number(), scanner.eat(UInt8(ascii: "}")), scanner.eat(0x0d), scanner.eat(0x0a),
-      scanner.index == progress.lineEnd, UInt64(count) <= limits.literal
+      scanner.index == progress.lineEnd, UInt64(count) <= limits.literal, progress.items < limits.fetchItems
     else { return item }
     item.kind = .section
     item.length = scanner.index
@@ -173,17 +176,22 @@ extension ResponseParser {
     return item
   }
 
-  /// Takes note of an item that ended where it should; other where something is glued to it.
+  /// Takes note of an item that ended where it should; other where something is glued to it, or a bound was passed.
   @inline(__always)
-  private mutating func finished(_ item: QuickItem, _ scanner: borrowing Scanner) -> QuickItem {
-    guard scanner.peek == 0x20 || scanner.peek == UInt8(ascii: ")"), scanner.end <= limits.line else {
+  private mutating func finished(_ item: QuickItem, _ bytes: Span<UInt8>, lineEnd: Int) -> QuickItem {
+    let next = bytes.byte(at: item.length)
+    guard next == 0x20 || next == UInt8(ascii: ")"), lineEnd <= limits.line, progress.items < limits.fetchItems else {
       return QuickItem()
     }
+    progress.items &+= 1
+    progress.lineEnd = lineEnd &- item.length
+    return item
+  }
+
+  mutating func finished(_ item: QuickItem, _ scanner: borrowing Scanner) -> QuickItem {
     var item = item
     item.length = scanner.index
-    progress.items &+= 1
-    progress.lineEnd = scanner.end &- scanner.index
-    return item
+    return finished(item, scanner.bytes, lineEnd: scanner.end)
   }
 
   /// The event for what the quick look found.
@@ -212,10 +220,13 @@ extension ResponseParser {
       }
       return .untagged(line[3] == UInt8(ascii: "I") ? .list(listing) : .lsub(listing))
     case .date, .section: return quickRareEvent(&input, item)
-    case .bodyStructure, .body:
-      let value = input.reportedBytes.extracting(item.start..<item.length)
-      return .fetchAttribute(.bodyStructure(BodyStructureView(value, nesting: limits.nesting)))
-    case .other, .envelope: return .needMoreInput
+    case .envelope:
+      return .fetchAttribute(.envelope(EnvelopeView(input.reportedBytes, input.reportedTape, at: 0)))
+    case .bodyStructure:
+      return .fetchAttribute(.bodyStructure(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
+    case .body:
+      return .fetchAttribute(.body(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
+    case .other: return .needMoreInput
     }
   }
 
@@ -242,14 +253,5 @@ extension ResponseParser {
     let section = SectionView(
       bytes.extracting(name..<close &+ 1), .body, specification: specification, origin: nil)
     return .literalBegin(section, LiteralHeader(byteCount: remaining))
-  }
-
-  /// Where the fields of an ENVELOPE lie that starts at `start`, and the end of the item; nil for the careful look.
-  mutating func quickEnvelope(_ bytes: Span<UInt8>, at start: Int, _ length: inout Int) -> EnvelopeLayout? {
-    var scanner = Scanner(bytes, at: start, lineEnd: progress.lineEnd, limits)
-    guard let layout = EnvelopeLayout(&scanner, nesting: limits.nesting) else { return nil }
-    let item = finished(QuickItem(kind: .envelope), scanner)
-    length = item.length
-    return item.kind == .envelope ? layout : nil
   }
 }

@@ -78,20 +78,11 @@ public struct ResponseParser: ~Copyable {
     while true {
       switch phase {
       case .item:
-        let item = quickItem(input.readable)
+        var item = quickItem(input.readable)
+        if item.kind.rawValue >= QuickItem.Kind.envelope.rawValue { item = quickStructure(&input, item) }
         if item.kind == .other {
           phase = .fetch
           continue
-        }
-        if item.kind == .envelope {
-          var length = 0
-          guard let layout = quickEnvelope(input.readable, at: item.start, &length) else {
-            phase = .fetch
-            continue
-          }
-          report(&input, length)
-          let value = input.reportedBytes.extracting(item.start..<length)
-          return .fetchAttribute(.envelope(EnvelopeView(value, layout)))
         }
         return quickEvent(&input, item)
       case .idle:

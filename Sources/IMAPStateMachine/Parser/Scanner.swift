@@ -1,24 +1,21 @@
 /// Where a string's content lies, in eight bytes. Positions are below 2^31: ``ParserLimits/countable`` bounds every value.
 struct PackedToken: BitwiseCopyable {
-  private var start: UInt32
-  /// The highest bit says whether there are escapes.
-  private var endAndEscapes: UInt32
+  /// The start in the lower half; the end in the upper one, whose highest bit says whether there are escapes.
+  let bits: UInt64
 
   /// NIL, or a field that is not there.
-  static var missing: PackedToken { PackedToken(start: .max, endAndEscapes: 0) }
+  static var missing: PackedToken { PackedToken(bits: 0xffff_ffff) }
   /// What ``Scanner`` returns where it gives up.
-  static var failed: PackedToken { PackedToken(start: .max, endAndEscapes: 1) }
+  static var failed: PackedToken { PackedToken(bits: 0x1_ffff_ffff) }
+
+  @inline(__always)
+  init(bits: UInt64) { self.bits = bits }
 
   @inline(__always)
   init(_ start: Int, _ end: Int, hasEscapes: Bool) {
-    self.start = UInt32(truncatingIfNeeded: start)
-    endAndEscapes = UInt32(truncatingIfNeeded: end) | (hasEscapes ? 1 << 31 : 0)
-  }
-
-  @inline(__always)
-  private init(start: UInt32, endAndEscapes: UInt32) {
-    self.start = start
-    self.endAndEscapes = endAndEscapes
+    bits =
+      UInt64(UInt32(truncatingIfNeeded: start)) | UInt64(UInt32(truncatingIfNeeded: end)) &<< 32
+      | (hasEscapes ? 1 << 63 : 0)
   }
 
   init(_ range: Range<Int>) { self.init(range.lowerBound, range.upperBound, hasEscapes: false) }
@@ -31,19 +28,13 @@ struct PackedToken: BitwiseCopyable {
     }
   }
 
-  var isMissing: Bool { start == .max }
-  var isFailed: Bool { start == .max && endAndEscapes != 0 }
-  var hasEscapes: Bool { endAndEscapes >> 31 != 0 }
-  var lowerBound: Int { Int(start) }
-  var upperBound: Int { Int(endAndEscapes & 0x7fff_ffff) }
+  var isMissing: Bool { UInt32(truncatingIfNeeded: bits) == .max }
+  var isFailed: Bool { bits == 0x1_ffff_ffff }
+  var hasEscapes: Bool { bits &>> 63 != 0 }
+  var lowerBound: Int { Int(UInt32(truncatingIfNeeded: bits)) }
+  var upperBound: Int { Int(bits &>> 32 & 0x7fff_ffff) }
   var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
   var isEmpty: Bool { lowerBound == upperBound }
-
-  /// The same token seen from `base` bytes further on.
-  @inline(__always)
-  func moved(by base: Int) -> PackedToken {
-    isMissing ? self : PackedToken(lowerBound &- base, upperBound &- base, hasEscapes: hasEscapes)
-  }
 
   /// An owned copy of the content; nil where it is missing.
   func copy(_ bytes: Span<UInt8>) -> [UInt8]? {
@@ -98,7 +89,7 @@ struct Scanner: ~Escapable {
   }
 
   @inline(__always)
-  var peek: UInt8 { index < end ? bytes[index] : 0 }
+  var peek: UInt8 { bytes.byte(at: index) }
 
   /// Steps over `byte` if it is next.
   @inline(__always)
@@ -135,7 +126,8 @@ struct Scanner: ~Escapable {
   @inline(__always)
   @_lifetime(self: copy self)
   mutating func eatNIL() -> Bool {
-    if bytes.paddedWord(at: index) & 0xff_ffff != keyword("NIL") { return false }
+    // Behind NIL there always is another byte.
+    if bytes.quad(at: index) & 0xff_ffff != UInt32(truncatingIfNeeded: keyword("NIL")) { return false }
     index &+= 3
     return true
   }
@@ -145,14 +137,21 @@ struct Scanner: ~Escapable {
   @_lifetime(self: copy self)
   mutating func quoted() -> PackedToken {
     let start = index &+ 1
-    var close = bytes.firstQuoteOrBackslash(from: start, to: end)
-    let next = close &+ 1
-    if next < end, bytes[close] == 0x22, bytes[next] == 0x20 || bytes[next] == 0x29 {
-      index = next
+    let close = bytes.firstQuoteOrBackslash(from: start, to: end)
+    let pair = bytes.pair(at: close)
+    if close < end, pair == 0x2022 || pair == 0x2922 {
+      index = close &+ 1
       return PackedToken(start, close, hasEscapes: false)
     }
+    return rareQuoted(start, close)
+  }
+
+  /// A string with a backslash, or a quote inside it.
+  @inline(never)
+  @_lifetime(self: copy self)
+  private mutating func rareQuoted(_ start: Int, _ special: Int) -> PackedToken {
     var hasEscapes = false
-    close = closingQuote(from: close, &hasEscapes)
+    let close = closingQuote(from: special, &hasEscapes)
     if close >= end { return .failed }
     index = close &+ 1
     return PackedToken(start, close, hasEscapes: hasEscapes)
@@ -194,38 +193,20 @@ struct Scanner: ~Escapable {
     return PackedToken(start, index, hasEscapes: false)
   }
 
-  /// Whether a parenthesised list, which is next, was stepped over. No deeper than `nesting`.
-  @inline(__always)
+  /// Writes `count` strings or NILs, at most 64, a single space between two. False for any other form.
   @_lifetime(self: copy self)
-  mutating func skipList(nesting: Int) -> Bool {
-    var depth = 0
-    while index < end {
-      switch bytes[index] {
-      case UInt8(ascii: "("):
-        depth &+= 1
-        if depth > nesting { return false }
-        index &+= 1
-      case UInt8(ascii: ")"):
-        depth &-= 1
-        index &+= 1
-        if depth <= 0 { return depth == 0 }
-      case 0x22:
-        if quoted().isFailed { return false }
-      case 0x20:
-        index &+= 1
-      case UInt8(ascii: "N") where bytes.paddedWord(at: index) & 0xff_ffff == keyword("NIL"):
-        // What is glued to it is read as a token of its own, which changes nothing.
-        index &+= 3
-      case UInt8(ascii: "{"):
-        if literal().isFailed { return false }
-      case UInt8(ascii: "~"):
-        return false
-      default:
-        let start = index
-        while index < end, ByteClass(of: bytes[index]).contains(.token) { index &+= 1 }
-        if index == start { return false }
-      }
+  mutating func nstrings(_ count: Int, _ tape: inout Tape) -> Bool {
+    var place = tape.count
+    tape.append(PackedToken.missing.bits, times: count)
+    let last = place &+ count &- 1
+    while place < last {
+      let token = nstring()
+      guard !token.isFailed, eat(0x20) else { return false }
+      tape[place] = token.bits
+      place &+= 1
     }
-    return false
+    let token = nstring()
+    tape[last] = token.bits
+    return !token.isFailed
   }
 }

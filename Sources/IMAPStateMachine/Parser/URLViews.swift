@@ -99,10 +99,26 @@ public struct FetchedURLView: ~Escapable {
   }
 }
 
+/// The structure of a part of URLFETCH, borrowed. It is read when it is copied.
+public struct FetchedStructureView: ~Escapable {
+  /// The value as on the wire, parentheses included.
+  public let raw: ByteView
+  private let nesting: Int
+
+  @_lifetime(copy value)
+  init(_ value: Span<UInt8>, nesting: Int) {
+    raw = ByteView(value)
+    self.nesting = nesting
+  }
+
+  /// An owned copy. Throws where the value makes no sense. Complexity: O(n).
+  public func copy() throws(ParseError) -> BodyStructure { try BodyStructure(raw.bytes, nesting: nesting) }
+}
+
 /// One part of the extended form of URLFETCH, borrowed.
 public enum FetchedURLPartView: ~Escapable {
   /// The part's structure.
-  case structure(BodyStructureView)
+  case structure(FetchedStructureView)
   /// The data with its transfer encoding.
   case body(StringView?)
   /// The data without its transfer encoding.
@@ -120,7 +136,7 @@ public enum FetchedURLPartView: ~Escapable {
     do throws(ParseError) {
       if name.equalsIgnoringCase("BODYPARTSTRUCTURE") {
         if cursor.peek != UInt8(ascii: "(") { throw cursor.unexpected }
-        return .structure(BodyStructureView(value, nesting: nesting))
+        return .structure(FetchedStructureView(value, nesting: nesting))
       }
       guard isBinary || name.equalsIgnoringCase("BODY") else { return .unknown(name: name, value: ByteView(value)) }
       let token: StringToken? = try cursor.nstring()

@@ -1,0 +1,124 @@
+/// What the parser found in one value, as numbers and positions: written once, read by views, which then look at no byte
+/// twice. The storage is kept for the next value.
+///
+/// No index can trap: what is not there reads as 0 and takes no write.
+@safe
+struct Tape: ~Copyable {
+  // Invariant: 0 <= count <= capacity <= maximum; the first `count` entries are initialised; `base` is nil exactly while
+  // `capacity` is 0.
+  private var base: UnsafeMutablePointer<UInt64>?
+  private var capacity = 0
+  /// How many entries were written.
+  private(set) var count = 0
+  /// Whether there was more to write than ``maximum``: what was written makes no sense then.
+  private(set) var isFull = false
+
+  /// The most that is written for one value: 8 MiB.
+  static let maximum = 1 << 20
+
+  init() { unsafe base = nil }
+
+  deinit { unsafe base?.deallocate() }
+
+  /// Forgets what was written.
+  @inline(__always)
+  mutating func clear() {
+    count = 0
+    isFull = false
+  }
+
+  @inline(__always)
+  mutating func append(_ entry: UInt64) {
+    if count == capacity { grow(1) }
+    // Safe: `grow` leaves `count` below `capacity`.
+    unsafe base.unsafelyUnwrapped[count] = entry
+    count &+= 1
+  }
+
+  /// Appends `entry` `length` times.
+  /// Appends `entry` `length` times, at most 64.
+  @inline(__always)
+  mutating func append(_ entry: UInt64, times length: Int) {
+    if length > capacity &- count { grow(64) }
+    // Safe: `grow` makes room for 64 at least, and `length` is at most that.
+    unsafe (base.unsafelyUnwrapped + count).initialize(repeating: entry, count: length)
+    count &+= length
+  }
+
+  @inline(__always)
+  subscript(index: Int) -> UInt64 {
+    get {
+      if UInt(bitPattern: index) >= UInt(bitPattern: count) { return 0 }
+      // Safe: `0 <= index < count`.
+      return unsafe base.unsafelyUnwrapped[index]
+    }
+    set {
+      if UInt(bitPattern: index) >= UInt(bitPattern: count) { return }
+      // Safe: `0 <= index < count`.
+      unsafe base.unsafelyUnwrapped[index] = newValue
+    }
+  }
+
+  /// What was written.
+  var entries: Span<UInt64> {
+    @_lifetime(borrow self) get {
+      let entries = unsafe UnsafeBufferPointer(start: base, count: count)
+      let span = unsafe Span<UInt64>(_unsafeElements: entries)
+      // Safe: the first `count` entries are initialised, and the borrow of `self` keeps every mutation away.
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// Makes room for `length` more entries, at most 64. At the maximum it starts anew, as nobody reads what was written.
+  @inline(never)
+  private mutating func grow(_ length: Int) {
+    var wanted = max(count + length, capacity * 2, 256)
+    if count + length > Self.maximum {
+      isFull = true
+      count = 0
+      wanted = Self.maximum
+    }
+    wanted = min(wanted, Self.maximum)
+    if wanted == capacity { return }
+    let new = UnsafeMutablePointer<UInt64>.allocate(capacity: wanted)
+    if let base = unsafe base {
+      // Safe: `count <= capacity < wanted`, and `new` is fresh.
+      unsafe new.initialize(from: base, count: count)
+      unsafe base.deallocate()
+    }
+    unsafe base = unsafe new
+    capacity = wanted
+  }
+}
+
+extension Span where Element == UInt64 {
+  /// The entry at `index`; 0 where there is none.
+  @inline(__always)
+  func entry(_ index: Int) -> UInt64 {
+    if UInt(bitPattern: index) >= UInt(bitPattern: count) { return 0 }
+    return self[index]
+  }
+
+  /// The string at `index`.
+  @inline(__always)
+  func token(_ index: Int) -> PackedToken { PackedToken(bits: entry(index)) }
+}
+
+/// Two positions in one entry.
+struct TapeRange: BitwiseCopyable {
+  let bits: UInt64
+
+  @inline(__always)
+  init(bits: UInt64) { self.bits = bits }
+
+  @inline(__always)
+  init(_ start: Int, _ end: Int) {
+    bits = UInt64(UInt32(truncatingIfNeeded: start)) | UInt64(UInt32(truncatingIfNeeded: end)) &<< 32
+  }
+
+  var start: Int { Int(UInt32(truncatingIfNeeded: bits)) }
+  var end: Int { Int(bits &>> 32) }
+
+  /// The same as a range that cannot trap.
+  var range: Range<Int> { start..<max(start, end) }
+}

@@ -1,0 +1,284 @@
+/// How a BODYSTRUCTURE is written to a ``Tape``: one record for each step of a walk over it. A record has the entries
+/// below, then its parameters and languages, then the ENVELOPE of a message.
+///
+/// The record of a multipart's begin stops behind ``partner``. That of a message's end repeats what its begin says.
+struct BodyRecord: BitwiseCopyable {
+  /// What a record stands for, as ``BodyStepView``.
+  enum Step: UInt8 {
+    case none = 0
+    case part, messageBegin, messageEnd, multipartBegin, multipartEnd
+  }
+
+  /// A ``Step``, flags, and in the upper half where the next record starts.
+  static let header = 0
+  /// Where the element lies.
+  static let raw = 1
+  /// The record of a begin's end, or of an end's begin. While the end is not written: that of the begin around it.
+  static let partner = 2
+  /// How many elements are in a multipart, in the records of its begin and its end.
+  static let children = 3
+  static let beginCount = 4
+
+  static let type = 4
+  static let subtype = 5
+  static let id = 6
+  static let description = 7
+  static let encoding = 8
+  static let octets = 9
+  static let lines = 10
+  static let md5 = 11
+  static let disposition = 12
+  static let location = 13
+  /// Where on the tape they are, each of two strings.
+  static let parameters = 14
+  static let dispositionParameters = 15
+  /// Where on the tape they are.
+  static let languages = 16
+  /// Where on the tape it is; 0 where there is none.
+  static let envelope = 17
+  static let count = 18
+
+  let header: UInt64
+
+  var step: Step { Step(rawValue: UInt8(truncatingIfNeeded: header)) ?? .none }
+  var next: Int { Int(header &>> 32) }
+  var hasLines: Bool { header & Self.linesFlag != 0 }
+  var hasExtension: Bool { header & Self.extensionFlag != 0 }
+  var hasDisposition: Bool { header & Self.dispositionFlag != 0 }
+
+  static let linesFlag: UInt64 = 1 << 8
+  static let extensionFlag: UInt64 = 1 << 9
+  static let dispositionFlag: UInt64 = 1 << 10
+
+  @inline(__always)
+  init(header: UInt64) { self.header = header }
+
+  @inline(__always)
+  init(_ step: Step, flags: UInt64, next: Int) {
+    header = UInt64(step.rawValue) | flags | UInt64(UInt32(truncatingIfNeeded: next)) &<< 32
+  }
+}
+
+/// Writes the records of one structure.
+struct BodyWriter {
+  /// The begin whose end is to come; below 0 where there is none.
+  private(set) var open = -1
+  private(set) var depth = 0
+
+  /// Whether the innermost open element is a message.
+  @inline(__always)
+  func isInMessage(_ tape: borrowing Tape) -> Bool {
+    BodyRecord(header: tape[open]).step == .messageBegin
+  }
+
+  /// A record with nothing in it, of an element that starts at `start`.
+  @inline(__always)
+  func addRecord(at start: Int, _ tape: inout Tape) -> Int {
+    let record = tape.count
+    tape.append(PackedToken.missing.bits, times: BodyRecord.count)
+    tape[record &+ BodyRecord.raw] = TapeRange(start, start).bits
+    tape[record &+ BodyRecord.octets] = 0
+    tape[record &+ BodyRecord.lines] = 0
+    tape[record &+ BodyRecord.children] = 0
+    tape[record &+ BodyRecord.parameters] = 0
+    tape[record &+ BodyRecord.dispositionParameters] = 0
+    tape[record &+ BodyRecord.languages] = 0
+    tape[record &+ BodyRecord.envelope] = 0
+    return record
+  }
+
+  /// Begins a multipart at `start`.
+  @inline(__always)
+  mutating func beginMultipart(at start: Int, _ tape: inout Tape) {
+    let record = tape.count
+    tape.append(0, times: BodyRecord.beginCount)
+    tape[record] = BodyRecord(.multipartBegin, flags: 0, next: tape.count).header
+    tape[record &+ BodyRecord.raw] = TapeRange(start, start).bits
+    push(record, &tape)
+  }
+
+  /// Begins the message whose fields `record` has.
+  mutating func beginMessage(_ record: Int, _ tape: inout Tape) {
+    tape[record] = BodyRecord(.messageBegin, flags: 0, next: tape.count).header
+    push(record, &tape)
+  }
+
+  /// Ends the part whose fields `record` has.
+  @inline(__always)
+  mutating func endPart(_ record: Int, flags: UInt64, at end: Int, _ tape: inout Tape) {
+    tape[record] = BodyRecord(.part, flags: flags, next: tape.count).header
+    finish(record, end, &tape)
+  }
+
+  /// Ends the innermost multipart or message, whose end is `record`.
+  @inline(__always)
+  mutating func endOpen(_ record: Int, flags: UInt64, at end: Int, _ tape: inout Tape) {
+    let begin = open
+    let isMessage = isInMessage(tape)
+    if isMessage { copyMessage(from: begin, to: record, &tape) }
+    tape[record] = BodyRecord(isMessage ? .messageEnd : .multipartEnd, flags: flags, next: tape.count).header
+    open = Int(truncatingIfNeeded: Int64(bitPattern: tape[begin &+ BodyRecord.partner]))
+    depth &-= 1
+    tape[begin &+ BodyRecord.partner] = UInt64(UInt32(truncatingIfNeeded: record))
+    tape[record &+ BodyRecord.partner] = UInt64(UInt32(truncatingIfNeeded: begin))
+    tape[record &+ BodyRecord.children] = tape[begin &+ BodyRecord.children]
+    let start = TapeRange(bits: tape[begin &+ BodyRecord.raw]).start
+    tape[begin &+ BodyRecord.raw] = TapeRange(start, end).bits
+    tape[record &+ BodyRecord.raw] = TapeRange(start, start).bits
+    finish(record, end, &tape)
+  }
+
+  private func copyMessage(from begin: Int, to record: Int, _ tape: inout Tape) {
+    for field in BodyRecord.type...BodyRecord.octets { tape[record &+ field] = tape[begin &+ field] }
+    tape[record &+ BodyRecord.parameters] = tape[begin &+ BodyRecord.parameters]
+    tape[record &+ BodyRecord.envelope] = tape[begin &+ BodyRecord.envelope]
+  }
+
+  private mutating func push(_ record: Int, _ tape: inout Tape) {
+    tape[record &+ BodyRecord.partner] = UInt64(bitPattern: Int64(open))
+    open = record
+    depth &+= 1
+  }
+
+  /// An element ends: the one around it has one more.
+  @inline(__always)
+  private func finish(_ record: Int, _ end: Int, _ tape: inout Tape) {
+    let start = TapeRange(bits: tape[record &+ BodyRecord.raw]).start
+    tape[record &+ BodyRecord.raw] = TapeRange(start, end).bits
+    if open >= 0 { tape[open &+ BodyRecord.children] &+= 1 }
+  }
+}
+
+/// Any form of a structure.
+extension BodyWriter {
+  /// Writes the structure that `bytes` are. Throws where it makes no sense, or is nested deeper than `nesting`. By
+  /// iteration, so that no depth can exhaust the stack.
+  static func write(_ bytes: Span<UInt8>, nesting: Int, _ tape: inout Tape) throws(ParseError) {
+    var writer = BodyWriter()
+    var cursor = Cursor(bytes)
+    try writer.element(&cursor, nesting, &tape)
+    while writer.depth > 0 {
+      cursor.skipSpaces()
+      let isInMessage = writer.isInMessage(tape)
+      let isEmpty = tape[writer.open &+ BodyRecord.children] == 0
+      if isInMessage ? isEmpty : cursor.peek == UInt8(ascii: "(") {
+        try writer.element(&cursor, nesting, &tape)
+      } else {
+        try writer.end(&cursor, isMessage: isInMessage, &tape)
+      }
+      if tape.isFull { break }
+    }
+    if tape.isFull { throw ParseError(.invalidValue, offset: cursor.index) }
+  }
+
+  /// An element whose parenthesis is next: a part to its end, of anything else the begin.
+  private mutating func element(_ cursor: inout Cursor, _ nesting: Int, _ tape: inout Tape) throws(ParseError) {
+    let start = cursor.index
+    try cursor.expect(UInt8(ascii: "("))
+    if try BodyLayout.isMultipart(cursor) {
+      try checkDepth(nesting, start)
+      beginMultipart(at: start, &tape)
+      return
+    }
+    var layout = BodyLayout()
+    try layout.part(&cursor)
+    let isMessage = layout.kind == .message
+    if isMessage {
+      try checkDepth(nesting, start)
+    } else {
+      try layout.partTail(&cursor)
+      try cursor.skipList()
+    }
+    let record = addRecord(at: start, &tape)
+    layout.write(cursor.bytes, record, &tape)
+    if isMessage {
+      beginMessage(record, &tape)
+    } else {
+      endPart(record, flags: layout.flags, at: cursor.index, &tape)
+    }
+  }
+
+  /// What is behind the children of a multipart, or the body of a message.
+  private mutating func end(_ cursor: inout Cursor, isMessage: Bool, _ tape: inout Tape) throws(ParseError) {
+    var layout = BodyLayout()
+    if isMessage {
+      layout.kind = .message
+      try layout.messageLines(&cursor)
+      try layout.partTail(&cursor)
+    } else {
+      try layout.multipartTail(&cursor)
+    }
+    try cursor.skipList()
+    let record = addRecord(at: cursor.index, &tape)
+    layout.write(cursor.bytes, record, &tape)
+    endOpen(record, flags: layout.flags, at: cursor.index, &tape)
+  }
+
+  private func checkDepth(_ nesting: Int, _ index: Int) throws(ParseError) {
+    if depth >= nesting {
+      throw ParseError(.limit(LimitExceeded(limit: .nesting, value: UInt64(nesting), offset: index)), offset: index)
+    }
+  }
+}
+
+extension BodyLayout {
+  /// What goes into a record's header.
+  fileprivate var flags: UInt64 {
+    (kind == .text || kind == .message ? BodyRecord.linesFlag : 0) | (hasExtension ? BodyRecord.extensionFlag : 0)
+      | (hasDisposition ? BodyRecord.dispositionFlag : 0)
+  }
+
+  /// Writes the fields into `record`, which is the last.
+  fileprivate func write(_ bytes: Span<UInt8>, _ record: Int, _ tape: inout Tape) {
+    tape[record &+ BodyRecord.type] = type.bits
+    tape[record &+ BodyRecord.subtype] = subtype.bits
+    tape[record &+ BodyRecord.id] = id.bits
+    tape[record &+ BodyRecord.description] = description.bits
+    tape[record &+ BodyRecord.encoding] = encoding.bits
+    tape[record &+ BodyRecord.octets] = octets
+    tape[record &+ BodyRecord.lines] = lines
+    tape[record &+ BodyRecord.md5] = md5.bits
+    tape[record &+ BodyRecord.disposition] = dispositionType.bits
+    tape[record &+ BodyRecord.location] = location.bits
+    tape[record &+ BodyRecord.parameters] = Self.pairs(bytes, parameters.range, &tape)
+    tape[record &+ BodyRecord.dispositionParameters] = Self.pairs(bytes, dispositionParameters.range, &tape)
+    tape[record &+ BodyRecord.languages] = Self.strings(bytes, languages.range, &tape)
+    if kind == .message, !envelope.isEmpty {
+      let start = tape.count
+      let isWritten: Void? = try? EnvelopeTape.write(
+        bytes.extracting(first: envelope.upperBound), at: envelope.lowerBound, &tape)
+      if isWritten != nil { tape[record &+ BodyRecord.envelope] = UInt64(start) }
+    }
+  }
+
+  /// Names and values of `(name value ...)`; anything else has none. Ends at the first that is no name.
+  private static func pairs(_ bytes: Span<UInt8>, _ range: Range<Int>, _ tape: inout Tape) -> UInt64 {
+    var cursor = Cursor(bytes.extracting(first: range.upperBound), at: range.lowerBound)
+    let first = tape.count
+    if cursor.eat(UInt8(ascii: "(")) {
+      while cursor.peek != UInt8(ascii: ")"), !cursor.isAtEnd, let name = try? cursor.anyString() {
+        var value: StringToken?
+        do throws(ParseError) { value = try cursor.anyString() } catch { break }
+        tape.append(PackedToken(name).bits)
+        tape.append(PackedToken(value).bits)
+      }
+    }
+    return TapeRange(first, tape.count).bits
+  }
+
+  /// Strings in a row, in parentheses or not.
+  private static func strings(_ bytes: Span<UInt8>, _ range: Range<Int>, _ tape: inout Tape) -> UInt64 {
+    var cursor = Cursor(bytes.extracting(first: range.upperBound), at: range.lowerBound)
+    let first = tape.count
+    cursor.skipSpaces()
+    if !cursor.eatNIL() {
+      _ = cursor.eat(UInt8(ascii: "("))
+      while true {
+        cursor.skipSpaces()
+        guard let token = try? cursor.astring() else { break }
+        tape.append(PackedToken(token).bits)
+      }
+    }
+    return TapeRange(first, tape.count).bits
+  }
+}

@@ -1,0 +1,73 @@
+/// ENVELOPE, BODYSTRUCTURE and BODY: values of many parts, which are written to the buffer's tape.
+extension ResponseParser {
+  /// Reads the value of `item`, an ENVELOPE or BODYSTRUCTURE that starts there; other for a form that wants care.
+  mutating func quickStructure(_ input: inout ReceiveBuffer, _ item: QuickItem) -> QuickItem {
+    var tape = input.takeTape()
+    let item = quickStructure(input.readable, item, &tape)
+    input.keep(tape)
+    return item
+  }
+
+  private mutating func quickStructure(_ bytes: Span<UInt8>, _ item: QuickItem, _ tape: inout Tape) -> QuickItem {
+    var scanner = Scanner(bytes, at: item.start, lineEnd: progress.lineEnd, limits)
+    let isRead =
+      item.kind == .envelope
+      ? limits.nesting >= 4 && scanner.envelope(&tape) : scanner.body(&tape, nesting: limits.nesting)
+    return isRead ? finished(item, scanner) : QuickItem()
+  }
+
+  /// The event of a structure whose bytes were reported, in any form.
+  @_lifetime(&input)
+  mutating func structureEvent(_ input: inout ReceiveBuffer, _ token: FetchItemToken) -> ResponseEvent {
+    var tape = input.takeTape()
+    let failure = Self.write(input.reportedBytes.extracting(token.value), token, limits, &tape)
+    input.keep(tape)
+    let value = input.reportedBytes.extracting(token.value)
+    if let failure {
+      return .fetchAttribute(
+        .invalid(
+          name: ByteView(input.reportedBytes.extracting(token.name)), value: ByteView(value),
+          failure.shifted(by: offset + token.value.lowerBound)))
+    }
+    switch token.kind {
+    case .envelope: return .fetchAttribute(.envelope(EnvelopeView(value, input.reportedTape, at: 0)))
+    case .body: return .fetchAttribute(.body(BodyStructureView(value, input.reportedTape, at: 0)))
+    default: return .fetchAttribute(.bodyStructure(BodyStructureView(value, input.reportedTape, at: 0)))
+    }
+  }
+
+  /// What is wrong with the value; nil where it was written.
+  private static func write(
+    _ value: Span<UInt8>, _ token: FetchItemToken, _ limits: ParserLimits, _ tape: inout Tape
+  ) -> ParseError? {
+    do throws(ParseError) {
+      if case .envelope = token.kind {
+        try EnvelopeTape.write(value, at: 0, &tape)
+      } else {
+        try BodyWriter.write(value, nesting: limits.nesting, &tape)
+      }
+      return nil
+    } catch {
+      return error
+    }
+  }
+}
+
+extension BodyStructure {
+  /// Reads one from `value`, which is all here.
+  init(_ value: Span<UInt8>, nesting: Int) throws(ParseError) {
+    var tape = Tape()
+    try BodyWriter.write(value, nesting: nesting, &tape)
+    self = BodyStructureView(value, tape.entries, at: 0).copy()
+  }
+}
+
+extension FetchItemToken {
+  /// Whether the value is one of those that are written to the tape.
+  var isStructure: Bool {
+    switch kind {
+    case .envelope, .bodyStructure, .body: true
+    default: false
+    }
+  }
+}
