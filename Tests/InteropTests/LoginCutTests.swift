@@ -15,7 +15,8 @@ import Testing
       host: "127.0.0.1", port: proxy.port, security: security, trust: .pem(server.certificatePEM))
 
     // How many bytes a login takes: without TLS always the same. With TLS the length of signatures varies from handshake
-    // to handshake, and what is sent in one record in one attempt may be two records in the next.
+    // to handshake, and what is sent in one record in one attempt may be several records in the next, as the server gets
+    // to it. The part that does not vary, certificate and answers, is far more than a half.
     var least = Int.max
     for _ in 0..<5 {
       proxy.cut(after: .max)
@@ -25,7 +26,7 @@ import Testing
       least = min(least, passed)
     }
     #expect(least > 50)
-    if security != .plain { least -= 64 }
+    if security != .plain { least /= 2 }
 
     var failures: [String: Int] = [:]
     var cut = 0

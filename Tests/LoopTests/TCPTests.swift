@@ -272,23 +272,44 @@ private let loopback = SocketAddress(numeric: "127.0.0.1", port: 0)
     return await done.value
   }
 
-  /// A port that nobody listens on: bound, closed again.
-  private func freePort(_ loop: EventLoop) async throws -> UInt16 {
-    let address = try #require(loopback)
-    return try #require(
-      await loop.run {
-        let listener = try? Listener(loop: loop, address: address) { _ in }
-        defer { listener?.close() }
-        return listener?.address.port
-      })
+  /// A port that nobody listens on and that nobody else is given: the socket stays bound until this object goes.
+  @safe
+  private final class SilentPort {
+    let port: UInt16
+    private let descriptor: Int32
+
+    init() throws {
+      struct SystemError: Error { var code = errno }
+      #if canImport(Glibc)
+        let kind = Int32(SOCK_STREAM.rawValue)
+      #else
+        let kind = SOCK_STREAM
+      #endif
+      descriptor = socket(AF_INET, kind, 0)
+      var address = sockaddr_in()
+      address.sin_family = sa_family_t(AF_INET)
+      address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+      var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+      let isBound = unsafe withUnsafeMutablePointer(to: &address) { [descriptor] address in
+        unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+          unsafe bind(descriptor, address, length) == 0 && getsockname(descriptor, address, &length) == 0
+        }
+      }
+      port = UInt16(bigEndian: address.sin_port)
+      if !isBound { throw SystemError() }
+    }
+
+    deinit { close(descriptor) }
   }
 
   @Test func isRefused() async throws {
+    let silent = try SilentPort()
     try await withLoop { loop in
-      let error = try await connect(loop, host: "127.0.0.1", port: freePort(loop))
+      let error = await connect(loop, host: "127.0.0.1", port: silent.port)
       #expect(error?.transportOperation == .connect)
       #expect(error?.transportMessage.contains("ECONNREFUSED") == true, "\(String(describing: error))")
     }
+    withExtendedLifetime(silent) {}
   }
 
   @Test(arguments: ["", "no such host", "a..b", "host.invalid", "a\u{0}b", String(repeating: "x", count: 300)])

@@ -173,7 +173,7 @@ import Testing
           uid 7
           flags \\Seen \\Draft
         fetch end
-        tagged A1 OK "done"
+        tagged A1 OK "  done"
         """),
     Fixture(
       name: "what is not known is an event",

@@ -215,7 +215,7 @@ public actor IMAPClient {
     prepare(waiter)
     session.add(waiter)
     let outcome = await withTaskCancellationHandler {
-      await withCheckedContinuation { waiter.wait($0) }
+      await awaitOutcome(of: waiter)
     } onCancel: {
       Task { await endIdle(id) }
     }
@@ -228,6 +228,12 @@ public actor IMAPClient {
       case .bad: throw .rejected(command: name, status)
       }
     }
+  }
+
+  /// How the command of `waiter` ends. A method, so that it runs on the loop's thread: an async closure that does not
+  /// capture the actor is not isolated to it, and an answer that came while it ran elsewhere would be lost.
+  private func awaitOutcome(of waiter: CommandWaiter) async -> Outcome {
+    await withCheckedContinuation { waiter.wait($0) }
   }
 
   /// Ends the IDLE `id`, now or, if the server has not been asked yet, as soon as it has accepted. Other commands go on: the

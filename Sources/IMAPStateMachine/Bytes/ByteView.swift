@@ -5,13 +5,15 @@ public struct ByteView: ~Escapable {
 
   /// Wraps `bytes`. Complexity: O(1).
   @_lifetime(copy bytes)
+  @inlinable
+  @inline(__always)
   public init(_ bytes: Span<UInt8>) { self.bytes = bytes }
 
   /// How many bytes there are.
-  public var count: Int { bytes.count }
+  @inlinable public var count: Int { bytes.count }
 
   /// Whether there are none.
-  public var isEmpty: Bool { bytes.isEmpty }
+  @inlinable public var isEmpty: Bool { bytes.isEmpty }
 
   /// An owned copy. Complexity: O(n), one allocation.
   public func copy() -> [UInt8] { bytes.copy() }

@@ -93,6 +93,7 @@ struct Tape: ~Copyable {
 
 extension Span where Element == UInt64 {
   /// The entry at `index`; 0 where there is none.
+  @inlinable
   @inline(__always)
   func entry(_ index: Int) -> UInt64 {
     if UInt(bitPattern: index) >= UInt(bitPattern: count) { return 0 }
@@ -100,14 +101,17 @@ extension Span where Element == UInt64 {
   }
 
   /// The string at `index`.
+  @inlinable
   @inline(__always)
   func token(_ index: Int) -> PackedToken { PackedToken(bits: entry(index)) }
 }
 
 /// Two positions in one entry.
+@usableFromInline
 struct TapeRange: BitwiseCopyable {
-  let bits: UInt64
+  @usableFromInline let bits: UInt64
 
+  @inlinable
   @inline(__always)
   init(bits: UInt64) { self.bits = bits }
 
@@ -116,8 +120,8 @@ struct TapeRange: BitwiseCopyable {
     bits = UInt64(UInt32(truncatingIfNeeded: start)) | UInt64(UInt32(truncatingIfNeeded: end)) &<< 32
   }
 
-  var start: Int { Int(UInt32(truncatingIfNeeded: bits)) }
-  var end: Int { Int(bits &>> 32) }
+  @inlinable var start: Int { Int(UInt32(truncatingIfNeeded: bits)) }
+  @inlinable var end: Int { Int(bits &>> 32) }
 
   /// The same as a range that cannot trap.
   var range: Range<Int> { start..<max(start, end) }

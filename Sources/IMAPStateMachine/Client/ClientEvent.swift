@@ -39,11 +39,17 @@ public enum ClientEvent: ~Escapable {
 
 /// A SASL challenge, borrowed.
 public struct ChallengeView: ~Escapable {
-  /// The challenge as on the wire.
+  /// The challenge as on the wire, without blanks around it.
   public let base64: ByteView
 
-  @_lifetime(copy base64)
-  init(_ base64: ByteView) { self.base64 = base64 }
+  /// Reads the text of a continuation request: some servers put spaces behind it.
+  @_lifetime(copy text)
+  init(_ text: ByteView) {
+    var (start, end) = (0, text.count)
+    while start < end, text.bytes[start] == 0x20 { start += 1 }
+    while end > start, text.bytes[end - 1] == 0x20 { end -= 1 }
+    base64 = text.slice(start..<end)
+  }
 
   /// The decoded challenge; nil where it is not base64.
   public func decode() -> [UInt8]? { Base64.decode(base64.bytes) }

@@ -525,16 +525,17 @@ struct ClientState: ~Copyable {
 
   @_lifetime(copy text)
   private mutating func challenge(_ id: CommandID, _ authentication: Authentication, _ text: ByteView) -> Step {
+    let challenge = ChallengeView(text)
     switch authentication {
     case .initial(let response):
       send(response, of: id)
       return .again
-    case .initialSent(let response) where text.isEmpty:
+    case .initialSent(let response) where challenge.base64.isEmpty:
       send(response, of: id)
       return .again
     case .initialSent, .manual, .asked:
       flow = .authenticating(id, .asked)
-      return .event(.challenge(id, ChallengeView(text)))
+      return .event(.challenge(id, challenge))
     }
   }
 

@@ -11,7 +11,13 @@ extension ResponseEncoder {
     if !listing.childInfo.isEmpty {
       separate(&output)
       output.append("CHILDINFO (")
-      joined(listing.childInfo, into: &output) { string(Array($0.utf8), into: &$1) }
+      var isFirst = true
+      for option in listing.childInfo {
+        output.append(isFirst ? "\"" : " \"")
+        isFirst = false
+        try atom(option, into: &output)
+        output.append(0x22)
+      }
       output.append(0x29)
     }
     if let oldName = listing.oldName {
@@ -222,9 +228,14 @@ extension ResponseEncoder {
     }
   }
 
-  func language(_ tags: [String], into output: inout SendBuffer) {
+  func language(_ tags: [String], into output: inout SendBuffer) throws(ConnectionError) {
     output.append("* LANGUAGE (")
-    joined(tags, into: &output) { astring(Array($0.utf8), into: &$1) }
+    var isFirst = true
+    for tag in tags {
+      if !isFirst { output.append(0x20) }
+      isFirst = false
+      try atom(tag, into: &output)
+    }
     output.append(0x29)
   }
 

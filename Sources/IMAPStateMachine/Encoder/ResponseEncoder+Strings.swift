@@ -14,48 +14,13 @@ extension ResponseEncoder {
       self.code(code, into: &output)
       output.append("] ")
     }
-    var isFirst = status.code == nil
+    // Blanks at its ends are a part of the text, but behind them `[` would still be read as a response code.
+    var mayStartCode = status.code == nil
     for byte in status.text.utf8 {
-      // A text that starts with `[` would be read as a response code.
-      output.append(isLineBreaking(byte) ? 0x20 : isFirst && byte == 0x5b ? 0x28 : byte)
-      isFirst = false
+      let fit = isLineBreaking(byte) ? 0x20 : byte
+      output.append(mayStartCode && fit == 0x5b ? 0x28 : fit)
+      if fit != 0x20 { mayStartCode = false }
     }
-  }
-
-  /// What stands between the brackets. Line ends are replaced, and so are brackets unless they match: one too many would
-  /// end the code early.
-  private func code(_ code: ResponseCode, into output: inout SendBuffer) {
-    let bytes: [UInt8]
-    switch code {
-    case .other(let name, let arguments): bytes = Array(name.utf8) + [0x20] + arguments
-    case .invalid(let name, let arguments, _):
-      bytes = Array(name.utf8) + (arguments.isEmpty ? [] : [0x20] + arguments)
-    default: bytes = Array(code.description.utf8)
-    }
-    let isBalanced = Self.isBalanced(bytes) || Self.isFlagList(code, bytes)
-    for byte in bytes {
-      switch byte {
-      case 0x5b where !isBalanced: output.append(0x28)
-      case 0x5d where !isBalanced: output.append(0x29)
-      default: output.append(isLineBreaking(byte) ? 0x20 : byte)
-      }
-    }
-  }
-
-  /// Whether the code is PERMANENTFLAGS, which ends behind its parenthesis whatever brackets the flags have.
-  private static func isFlagList(_ code: ResponseCode, _ bytes: [UInt8]) -> Bool {
-    guard case .permanentFlags = code else { return false }
-    return bytes.count { $0 == UInt8(ascii: "(") || $0 == UInt8(ascii: ")") } == 2
-  }
-
-  private static func isBalanced(_ bytes: [UInt8]) -> Bool {
-    var depth = 0
-    for byte in bytes {
-      if byte == 0x5b { depth += 1 }
-      if byte == 0x5d { depth -= 1 }
-      if depth < 0 { return false }
-    }
-    return depth == 0
   }
 
   /// An atom, or a tag.

@@ -108,7 +108,7 @@ public struct ResponseEncoder: Sendable, Hashable {
     case .quota(let quota): self.quota(quota, into: &output)
     case .quotaRoots(let roots): quotaRoots(roots, into: &output)
     case .metadata(let metadata): self.metadata(metadata, into: &output)
-    case .language(let tags): language(tags, into: &output)
+    case .language(let tags): try language(tags, into: &output)
     case .comparator(let comparator): self.comparator(comparator, into: &output)
     case .authorizedURLs(let urls): authorizedURLs(urls, into: &output)
     case .fetchedURLs(let urls): try fetchedURLs(urls, into: &output)
@@ -169,7 +169,12 @@ public struct ResponseEncoder: Sendable, Hashable {
     output.append(0x20)
     delimiter(listing.delimiter, into: &output)
     output.append(0x20)
-    mailbox(listing.name, into: &output)
+    // RFC 4466, section 6: values are lists and numbers. Behind a bare name readers take others for a part of it.
+    if listing.extended.allSatisfy({ $0.value.first.map { $0 == 0x28 || $0 &- 0x30 <= 9 } ?? true }) {
+      mailbox(listing.name, into: &output)
+    } else {
+      string(listing.name.bytes(in: mailboxEncoding), into: &output)
+    }
     try listExtensions(listing, into: &output)
   }
 

@@ -212,8 +212,9 @@ private struct Shape {
 }
 
 extension Cursor {
-  /// Whether the list is over: at its parenthesis, or where the server forgot it.
-  var isAtListEnd: Bool { peek == UInt8(ascii: ")") || isAtLineEnd }
+  /// Whether the list is over: at its parenthesis, or where the server forgot it. A line's end in the middle is that of a
+  /// literal's header that is not one.
+  var isAtListEnd: Bool { peek == UInt8(ascii: ")") || isAtEnd }
 
   /// Whether a number stands alone here, signed or not.
   var isAtNumber: Bool {
@@ -266,7 +267,7 @@ extension Cursor {
   mutating func skipList() throws(ParseError) {
     while true {
       skipSpaces()
-      if eat(UInt8(ascii: ")")) || isAtLineEnd { return }
+      if eat(UInt8(ascii: ")")) || isAtEnd { return }
       _ = try value()
     }
   }

@@ -1,11 +1,12 @@
 /// A BODYSTRUCTURE or BODY, borrowed.
 public struct BodyStructureView: ~Escapable {
-  private let bytes: Span<UInt8>
-  private let tape: Span<UInt64>
-  private let index: Int
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let index: Int
 
   /// Reads the structure whose first record is at `index` of `tape`, by the positions that it has in `bytes`.
   @_lifetime(copy bytes, copy tape)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at index: Int) {
     self.bytes = bytes
@@ -19,12 +20,12 @@ public struct BodyStructureView: ~Escapable {
   }
 
   /// All levels, one after the other, in the order of the wire.
-  public var walk: BodyWalkView {
+  @inlinable public var walk: BodyWalkView {
     @_lifetime(copy self) get { BodyWalkView(bytes, tape, from: index, to: end) }
   }
 
   /// The fields of the outermost level. Complexity: O(1).
-  public var fields: BodyFieldsView {
+  @inlinable public var fields: BodyFieldsView {
     @_lifetime(copy self) get { BodyFieldsView(bytes, tape, at: last) }
   }
 
@@ -58,10 +59,10 @@ public struct BodyStructureView: ~Escapable {
   }
 
   /// Behind the last record.
-  fileprivate var end: Int { BodyRecord(header: tape.entry(last)).next }
+  @inlinable var end: Int { BodyRecord(header: tape.entry(last)).next }
 
   /// The record that has all of the outermost level: that of its end.
-  private var last: Int {
+  @inlinable var last: Int {
     switch BodyRecord(header: tape.entry(index)).step {
     case .messageBegin, .multipartBegin: Int(truncatingIfNeeded: tape.entry(index &+ BodyRecord.partner))
     case .none, .part, .messageEnd, .multipartEnd: index
@@ -78,11 +79,12 @@ private struct OpenBody {
 
 /// One level of a body structure, borrowed: where its fields lie.
 public struct BodyFieldsView: ~Escapable {
-  private let bytes: Span<UInt8>
-  private let tape: Span<UInt64>
-  private let index: Int
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let index: Int
 
   @_lifetime(copy bytes, copy tape)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at index: Int) {
     self.bytes = bytes
@@ -91,32 +93,32 @@ public struct BodyFieldsView: ~Escapable {
   }
 
   /// Whether this is a multipart: then it has children, a subtype, parameters and extension data only.
-  public var isMultipart: Bool { record.step == .multipartEnd }
+  @inlinable public var isMultipart: Bool { record.step == .multipartEnd }
   /// The media type; nil for a multipart, and where the server gave none.
-  public var type: StringView? { @_lifetime(copy self) get { string(BodyRecord.type) } }
+  @inlinable public var type: StringView? { @_lifetime(copy self) get { string(BodyRecord.type) } }
   /// The media subtype; nil where the server gave none.
-  public var subtype: StringView? { @_lifetime(copy self) get { string(BodyRecord.subtype) } }
+  @inlinable public var subtype: StringView? { @_lifetime(copy self) get { string(BodyRecord.subtype) } }
   /// Content-Type parameters.
-  public var parameters: BodyParameterListView { @_lifetime(copy self) get { pairs(BodyRecord.parameters) } }
+  @inlinable public var parameters: BodyParameterListView { @_lifetime(copy self) get { pairs(BodyRecord.parameters) } }
   /// Content-ID.
-  public var id: StringView? { @_lifetime(copy self) get { string(BodyRecord.id) } }
+  @inlinable public var id: StringView? { @_lifetime(copy self) get { string(BodyRecord.id) } }
   /// Content-Description.
-  public var description: StringView? { @_lifetime(copy self) get { string(BodyRecord.description) } }
+  @inlinable public var description: StringView? { @_lifetime(copy self) get { string(BodyRecord.description) } }
   /// Content-Transfer-Encoding; nil where the server gave none, which is `7BIT`.
-  public var encoding: StringView? { @_lifetime(copy self) get { string(BodyRecord.encoding) } }
+  @inlinable public var encoding: StringView? { @_lifetime(copy self) get { string(BodyRecord.encoding) } }
   /// Size in transfer encoding. Servers are known to be wrong: never use it as an exact length.
-  public var octets: UInt64 { entry(BodyRecord.octets) }
+  @inlinable public var octets: UInt64 { entry(BodyRecord.octets) }
   /// The number of lines of a text or of a message inside the message; nil for anything else.
-  public var lines: UInt64? { record.hasLines ? entry(BodyRecord.lines) : nil }
+  @inlinable public var lines: UInt64? { record.hasLines ? entry(BodyRecord.lines) : nil }
   /// The header of a message inside the message; nil where there is none, or it does not parse.
-  public var envelope: EnvelopeView? {
+  @inlinable public var envelope: EnvelopeView? {
     @_lifetime(copy self) get {
       let start = Int(truncatingIfNeeded: entry(BodyRecord.envelope))
       return start == 0 ? nil : EnvelopeView(bytes, tape, at: start)
     }
   }
   /// How many children there are.
-  public var childCount: Int { Int(truncatingIfNeeded: entry(BodyRecord.children)) }
+  @inlinable public var childCount: Int { Int(truncatingIfNeeded: entry(BodyRecord.children)) }
   /// The children of a multipart, or the one body of a message inside the message.
   public var children: BodyListView {
     @_lifetime(copy self) get {
@@ -130,36 +132,39 @@ public struct BodyFieldsView: ~Escapable {
     }
   }
   /// Content-MD5.
-  public var md5: StringView? { @_lifetime(copy self) get { string(BodyRecord.md5) } }
+  @inlinable public var md5: StringView? { @_lifetime(copy self) get { string(BodyRecord.md5) } }
   /// Whether there is extension data, not counting parameters and MD5. BODY has none.
-  public var hasExtension: Bool { record.hasExtension }
+  @inlinable public var hasExtension: Bool { record.hasExtension }
   /// Whether there is a Content-Disposition.
-  public var hasDisposition: Bool { record.hasDisposition }
+  @inlinable public var hasDisposition: Bool { record.hasDisposition }
   /// Its word; nil where the server gave an empty one, which is `attachment`.
-  public var disposition: StringView? { @_lifetime(copy self) get { string(BodyRecord.disposition) } }
+  @inlinable public var disposition: StringView? { @_lifetime(copy self) get { string(BodyRecord.disposition) } }
   /// Its parameters.
-  public var dispositionParameters: BodyParameterListView {
+  @inlinable public var dispositionParameters: BodyParameterListView {
     @_lifetime(copy self) get { pairs(BodyRecord.dispositionParameters) }
   }
   /// Content-Language.
-  public var languages: BodyLanguageListView {
+  @inlinable public var languages: BodyLanguageListView {
     @_lifetime(copy self) get { BodyLanguageListView(bytes, tape, TapeRange(bits: entry(BodyRecord.languages))) }
   }
   /// Content-Location.
-  public var location: StringView? { @_lifetime(copy self) get { string(BodyRecord.location) } }
+  @inlinable public var location: StringView? { @_lifetime(copy self) get { string(BodyRecord.location) } }
 
-  private var record: BodyRecord { BodyRecord(header: tape.entry(index)) }
+  @inlinable var record: BodyRecord { BodyRecord(header: tape.entry(index)) }
 
+  @inlinable
   @inline(__always)
-  private func entry(_ field: Int) -> UInt64 { tape.entry(index &+ field) }
+  func entry(_ field: Int) -> UInt64 { tape.entry(index &+ field) }
 
   @_lifetime(copy self)
+  @inlinable
   @inline(__always)
-  private func string(_ field: Int) -> StringView? { .optional(bytes, tape.token(index &+ field)) }
+  func string(_ field: Int) -> StringView? { .optional(bytes, tape.token(index &+ field)) }
 
   @_lifetime(copy self)
+  @inlinable
   @inline(__always)
-  private func pairs(_ field: Int) -> BodyParameterListView {
+  func pairs(_ field: Int) -> BodyParameterListView {
     BodyParameterListView(bytes, tape, TapeRange(bits: entry(field)))
   }
 }
@@ -213,12 +218,14 @@ extension BodyFieldsView {
 
 /// The children of a multipart, borrowed. Iterate a copy.
 public struct BodyListView: ~Escapable {
-  private let bytes: Span<UInt8>
-  private let tape: Span<UInt64>
-  private var index: Int
-  private let end: Int
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline var index: Int
+  @usableFromInline let end: Int
 
   @_lifetime(copy bytes, copy tape)
+  @inlinable
+  @inline(__always)
   init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, from index: Int, to end: Int) {
     self.bytes = bytes
     self.tape = tape
@@ -239,12 +246,13 @@ public struct BodyListView: ~Escapable {
 
 /// Parameters of a Content-Type or Content-Disposition, borrowed. Iterate a copy.
 public struct BodyParameterListView: ~Escapable {
-  private let bytes: Span<UInt8>
-  private let tape: Span<UInt64>
-  private var index: Int
-  private let end: Int
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline var index: Int
+  @usableFromInline let end: Int
 
   @_lifetime(copy bytes, copy tape)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, _ range: TapeRange) {
     self.bytes = bytes
@@ -254,10 +262,11 @@ public struct BodyParameterListView: ~Escapable {
   }
 
   /// How many parameters are still to come.
-  public var count: Int { max(end &- index, 0) / 2 }
+  @inlinable public var count: Int { max(end &- index, 0) / 2 }
 
   /// The next parameter, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
+  @inlinable
   @inline(__always)
   public mutating func next() -> AttributeView? {
     if index >= end { return nil }
@@ -284,12 +293,13 @@ public struct BodyParameterListView: ~Escapable {
 
 /// Languages of a Content-Language, borrowed. Iterate a copy.
 public struct BodyLanguageListView: ~Escapable {
-  private let bytes: Span<UInt8>
-  private let tape: Span<UInt64>
-  private var index: Int
-  private let end: Int
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline var index: Int
+  @usableFromInline let end: Int
 
   @_lifetime(copy bytes, copy tape)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, _ range: TapeRange) {
     self.bytes = bytes
@@ -300,6 +310,7 @@ public struct BodyLanguageListView: ~Escapable {
 
   /// The next language, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
+  @inlinable
   @inline(__always)
   public mutating func next() -> StringView? {
     if index >= end { return nil }

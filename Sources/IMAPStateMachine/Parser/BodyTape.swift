@@ -2,54 +2,57 @@
 /// below, then its parameters and languages, then the ENVELOPE of a message.
 ///
 /// The record of a multipart's begin stops behind ``partner``. That of a message's end repeats what its begin says.
+@usableFromInline
 struct BodyRecord: BitwiseCopyable {
   /// What a record stands for, as ``BodyStepView``.
+  @usableFromInline
   enum Step: UInt8 {
     case none = 0
     case part, messageBegin, messageEnd, multipartBegin, multipartEnd
   }
 
   /// A ``Step``, flags, and in the upper half where the next record starts.
-  static let header = 0
+  @inlinable static var header: Int { 0 }
   /// Where the element lies.
-  static let raw = 1
+  @inlinable static var raw: Int { 1 }
   /// The record of a begin's end, or of an end's begin. While the end is not written: that of the begin around it.
-  static let partner = 2
+  @inlinable static var partner: Int { 2 }
   /// How many elements are in a multipart, in the records of its begin and its end.
-  static let children = 3
-  static let beginCount = 4
+  @inlinable static var children: Int { 3 }
+  @inlinable static var beginCount: Int { 4 }
 
-  static let type = 4
-  static let subtype = 5
-  static let id = 6
-  static let description = 7
-  static let encoding = 8
-  static let octets = 9
-  static let lines = 10
-  static let md5 = 11
-  static let disposition = 12
-  static let location = 13
+  @inlinable static var type: Int { 4 }
+  @inlinable static var subtype: Int { 5 }
+  @inlinable static var id: Int { 6 }
+  @inlinable static var description: Int { 7 }
+  @inlinable static var encoding: Int { 8 }
+  @inlinable static var octets: Int { 9 }
+  @inlinable static var lines: Int { 10 }
+  @inlinable static var md5: Int { 11 }
+  @inlinable static var disposition: Int { 12 }
+  @inlinable static var location: Int { 13 }
   /// Where on the tape they are, each of two strings.
-  static let parameters = 14
-  static let dispositionParameters = 15
+  @inlinable static var parameters: Int { 14 }
+  @inlinable static var dispositionParameters: Int { 15 }
   /// Where on the tape they are.
-  static let languages = 16
+  @inlinable static var languages: Int { 16 }
   /// Where on the tape it is; 0 where there is none.
-  static let envelope = 17
-  static let count = 18
+  @inlinable static var envelope: Int { 17 }
+  @inlinable static var count: Int { 18 }
 
-  let header: UInt64
+  @usableFromInline let header: UInt64
 
-  var step: Step { Step(rawValue: UInt8(truncatingIfNeeded: header)) ?? .none }
-  var next: Int { Int(header &>> 32) }
-  var hasLines: Bool { header & Self.linesFlag != 0 }
-  var hasExtension: Bool { header & Self.extensionFlag != 0 }
-  var hasDisposition: Bool { header & Self.dispositionFlag != 0 }
+  @inlinable var step: Step { Step(rawValue: UInt8(truncatingIfNeeded: header)) ?? .none }
+  @inlinable var next: Int { Int(header &>> 32) }
+  @inlinable var hasLines: Bool { header & Self.linesFlag != 0 }
+  @inlinable var hasExtension: Bool { header & Self.extensionFlag != 0 }
+  @inlinable var hasDisposition: Bool { header & Self.dispositionFlag != 0 }
 
-  static let linesFlag: UInt64 = 1 << 8
-  static let extensionFlag: UInt64 = 1 << 9
-  static let dispositionFlag: UInt64 = 1 << 10
+  @inlinable static var linesFlag: UInt64 { 1 << 8 }
+  @inlinable static var extensionFlag: UInt64 { 1 << 9 }
+  @inlinable static var dispositionFlag: UInt64 { 1 << 10 }
 
+  @inlinable
   @inline(__always)
   init(header: UInt64) { self.header = header }
 

@@ -14,13 +14,14 @@ public enum BodyStepView: ~Escapable {
 
 /// A walk over all levels of a body structure, borrowed. Iterate a copy.
 public struct BodyWalkView: ~Escapable {
-  private let bytes: Span<UInt8>
-  private let tape: Span<UInt64>
-  private var index: Int
-  private let end: Int
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline var index: Int
+  @usableFromInline let end: Int
 
   /// Reads the records of `tape` from `index` to `end`.
   @_lifetime(copy bytes, copy tape)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, from index: Int, to end: Int) {
     self.bytes = bytes
@@ -31,6 +32,7 @@ public struct BodyWalkView: ~Escapable {
 
   /// The next step, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
+  @inlinable
   @inline(__always)
   public mutating func next() -> BodyStepView? {
     if index >= end { return nil }

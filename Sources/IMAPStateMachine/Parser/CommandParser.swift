@@ -4,7 +4,8 @@
 /// have: a client that is misunderstood loses data, one that is refused can be fixed. ``ServerConnection`` frames and
 /// uses it; alone it serves tests and tools. Complexity of every parse: O(n).
 public struct CommandParser: Sendable, Hashable {
-  /// The bounds that apply inside a line: nesting and the number of FETCH items.
+  /// The bounds that apply inside a line: nesting, and the numbers of FETCH items, of parts in an APPEND, and of elements
+  /// in a list.
   public var limits: ParserLimits
   /// How mailbox names hold characters outside ASCII: UTF-8 once the client enabled it (RFC 6855, RFC 9051).
   public var mailboxEncoding: MailboxName.Encoding
@@ -105,6 +106,7 @@ struct CommandReader: ~Escapable {
   /// The rest of the command, to the end of the line.
   @_lifetime(self: copy self)
   mutating func arguments(of head: CommandHead) throws(ParseError) -> Command {
+    try ElementCount(limit: max(0, limits.listElements)).check(cursor.bytes, cursor.index..<cursor.bytes.count)
     if head.name.isAppend {
       var request = try appendStart(head.name)
       var isInCatenate = false

@@ -1,14 +1,15 @@
 /// How an ENVELOPE is written to a ``Tape``: these entries, then four strings for each address.
+@usableFromInline
 enum EnvelopeTape {
   /// Where the value lies.
-  static let raw = 0
-  static let date = 1
-  static let subject = 2
+  @inlinable static var raw: Int { 0 }
+  @inlinable static var date: Int { 1 }
+  @inlinable static var subject: Int { 2 }
   /// Where on the tape the addresses are, for each of From, Sender, Reply-To, To, Cc and Bcc.
-  static let lists = 3
-  static let inReplyTo = 9
-  static let messageID = 10
-  static let count = 11
+  @inlinable static var lists: Int { 3 }
+  @inlinable static var inReplyTo: Int { 9 }
+  @inlinable static var messageID: Int { 10 }
+  @inlinable static var count: Int { 11 }
 
   /// Writes an envelope of any form, which ends where `bytes` do. Fields that a server leaves out at the end are NIL.
   /// Throws where it is no list.

@@ -1,11 +1,12 @@
 /// An ENVELOPE, borrowed: where its ten fields lie. Strings are decoded when asked for.
 public struct EnvelopeView: ~Escapable {
-  private let bytes: Span<UInt8>
-  private let tape: Span<UInt64>
-  private let start: Int
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let start: Int
 
   /// Reads the envelope that was written to `tape` at `start`, by the positions that it has in `bytes`.
   @_lifetime(copy bytes, copy tape)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at start: Int) {
     self.bytes = bytes
@@ -19,25 +20,25 @@ public struct EnvelopeView: ~Escapable {
   }
 
   /// The Date field.
-  public var date: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.date) } }
+  @inlinable public var date: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.date) } }
   /// The Subject field, not decoded.
-  public var subject: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.subject) } }
+  @inlinable public var subject: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.subject) } }
   /// The From field.
-  public var from: AddressListView { @_lifetime(copy self) get { addresses(0) } }
+  @inlinable public var from: AddressListView { @_lifetime(copy self) get { addresses(0) } }
   /// The Sender field.
-  public var sender: AddressListView { @_lifetime(copy self) get { addresses(1) } }
+  @inlinable public var sender: AddressListView { @_lifetime(copy self) get { addresses(1) } }
   /// The Reply-To field.
-  public var replyTo: AddressListView { @_lifetime(copy self) get { addresses(2) } }
+  @inlinable public var replyTo: AddressListView { @_lifetime(copy self) get { addresses(2) } }
   /// The To field.
-  public var to: AddressListView { @_lifetime(copy self) get { addresses(3) } }
+  @inlinable public var to: AddressListView { @_lifetime(copy self) get { addresses(3) } }
   /// The Cc field.
-  public var cc: AddressListView { @_lifetime(copy self) get { addresses(4) } }
+  @inlinable public var cc: AddressListView { @_lifetime(copy self) get { addresses(4) } }
   /// The Bcc field.
-  public var bcc: AddressListView { @_lifetime(copy self) get { addresses(5) } }
+  @inlinable public var bcc: AddressListView { @_lifetime(copy self) get { addresses(5) } }
   /// The In-Reply-To field.
-  public var inReplyTo: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.inReplyTo) } }
+  @inlinable public var inReplyTo: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.inReplyTo) } }
   /// The Message-ID field.
-  public var messageID: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.messageID) } }
+  @inlinable public var messageID: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.messageID) } }
 
   /// An owned copy. Complexity: O(n); one allocation for each string and list that is not empty.
   public func copy() -> Envelope {
@@ -48,14 +49,16 @@ public struct EnvelopeView: ~Escapable {
   }
 
   @_lifetime(copy self)
+  @inlinable
   @inline(__always)
-  private func string(_ field: Int) -> StringView? { .optional(bytes, tape.token(start &+ field)) }
+  func string(_ field: Int) -> StringView? { .optional(bytes, tape.token(start &+ field)) }
 
   private func owned(_ field: Int) -> [UInt8]? { tape.token(start &+ field).copy(bytes) }
 
   @_lifetime(copy self)
+  @inlinable
   @inline(__always)
-  private func addresses(_ list: Int) -> AddressListView {
+  func addresses(_ list: Int) -> AddressListView {
     AddressListView(bytes, tape, TapeRange(bits: tape.entry(start &+ EnvelopeTape.lists &+ list)))
   }
 }
@@ -63,12 +66,13 @@ public struct EnvelopeView: ~Escapable {
 /// The addresses of one ENVELOPE field, borrowed. Iterate a copy. What is no address, such as a NIL between two, is left
 /// out.
 public struct AddressListView: ~Escapable {
-  private let bytes: Span<UInt8>
-  private let tape: Span<UInt64>
-  private var index: Int
-  private let end: Int
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline var index: Int
+  @usableFromInline let end: Int
 
   @_lifetime(copy bytes, copy tape)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, _ range: TapeRange) {
     self.bytes = bytes
@@ -78,10 +82,11 @@ public struct AddressListView: ~Escapable {
   }
 
   /// How many addresses are still to come.
-  public var count: Int { max(end &- index, 0) / 4 }
+  @inlinable public var count: Int { max(end &- index, 0) / 4 }
 
   /// The next address, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
+  @inlinable
   @inline(__always)
   public mutating func next() -> AddressView? {
     if index >= end { return nil }
@@ -103,11 +108,12 @@ public struct AddressListView: ~Escapable {
 
 /// One address, borrowed.
 public struct AddressView: ~Escapable {
-  private let bytes: Span<UInt8>
-  private let tape: Span<UInt64>
-  private let start: Int
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let start: Int
 
   @_lifetime(copy bytes, copy tape)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at start: Int) {
     self.bytes = bytes
@@ -116,13 +122,13 @@ public struct AddressView: ~Escapable {
   }
 
   /// The display name, not decoded.
-  public var name: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start)) } }
+  @inlinable public var name: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start)) } }
   /// The source route.
-  public var route: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 1)) } }
+  @inlinable public var route: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 1)) } }
   /// The part before `@`.
-  public var mailbox: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 2)) } }
+  @inlinable public var mailbox: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 2)) } }
   /// The part behind `@`.
-  public var host: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 3)) } }
+  @inlinable public var host: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 3)) } }
 
   /// An owned copy.
   public func copy() -> Address {

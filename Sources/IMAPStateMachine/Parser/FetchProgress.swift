@@ -112,6 +112,7 @@ struct FetchProgress {
           if header.byteCount > limits.literal {
             throw Self.exceeded(.literal, limits.literal, offset + start)
           }
+          try Self.checkElements(bytes, token.name, limits, offset: offset)
           return .literal(token, header, length: cursor.index)
         }
         token.value = cursor.index..<cursor.index
@@ -121,6 +122,8 @@ struct FetchProgress {
       cursor.index = walkIndex
       guard try walk(&cursor, limits, offset: offset), var whole = begun else { return .more }
       whole.value = whole.value.lowerBound..<cursor.index
+      try Self.checkElements(bytes, whole.name, limits, offset: offset)
+      try Self.checkElements(bytes, whole.value, limits, offset: offset)
       begun = nil
       walkDepth = 0
       return .item(whole, length: cursor.index)
@@ -218,6 +221,17 @@ struct FetchProgress {
       }
     } while walkDepth > 0
     return true
+  }
+
+  private static func checkElements(
+    _ bytes: Span<UInt8>, _ range: Range<Int>, _ limits: ParserLimits, offset: Int
+  ) throws(ParseError) {
+    if range.count <= limits.listElements { return }
+    do throws(ParseError) {
+      try ElementCount(limit: limits.listElements).check(bytes, range)
+    } catch {
+      throw error.shifted(by: offset)
+    }
   }
 
   private static func exceeded(_ limit: LimitExceeded.Limit, _ value: UInt64, _ offset: Int) -> ParseError {

@@ -59,6 +59,7 @@ public struct AttributeView: ~Escapable {
   }
 
   @_lifetime(copy bytes)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ name: PackedToken, _ value: PackedToken) {
     self.name = StringView(bytes, name)

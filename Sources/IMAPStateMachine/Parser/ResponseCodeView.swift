@@ -169,7 +169,9 @@ public struct ResponseCodeView: ~Escapable {
     }
     if text.equalsIgnoringCase("READ-ONLY") { return .readOnly(isPrivate: isPrivate) }
     var number = Cursor(text)
-    return .supported(maxSize: try number.quantity(), isPrivate: isPrivate)
+    let maxSize = try number.quantity()
+    if !number.isAtEnd { throw number.unexpected }
+    return .supported(maxSize: maxSize, isPrivate: isPrivate)
   }
 
   /// `(tag done goal)`, each of which may be NIL (RFC 9585, section 4).

@@ -50,6 +50,7 @@ extension ResponseParser {
     if remaining > 0 {
       let count = min(UInt64(input.unread), remaining)
       report(&input, Int(count))
+      allowance &+= Int(count)
       remaining -= count
       return count > 0
     }
@@ -87,6 +88,7 @@ extension ResponseParser {
     if available == 0 { return input.isClosed ? .endOfInput(clean: false) : .needMoreInput }
     let count = min(available, remaining)
     report(&input, Int(count))
+    allowance &+= Int(count)
     remaining -= count
     return .literalChunk(input.reportedBytes, remaining: remaining)
   }

@@ -7,9 +7,9 @@ extension ResponseParser {
     do throws(ParseError) {
       switch line[0] {
       case UInt8(ascii: "*"): return try untagged(line, encoding, nesting)
-      case UInt8(ascii: "+"): return .continuation(ByteView(trimmed(line, from: 1)))
+      case UInt8(ascii: "+"): return .continuation(ByteView(withoutLineEnd(line, from: line.count > 1 && line[1] == 0x20 ? 2 : 1)))
       // Office 365 sends a response code without the `* OK` before it.
-      case UInt8(ascii: "["): return .untagged(.status(StatusView(.ok, trimmed(line, from: 0))))
+      case UInt8(ascii: "["): return .untagged(.status(StatusView(.ok, withoutLineEnd(line, from: 0))))
       default: return try tagged(line)
       }
     } catch {
@@ -30,7 +30,7 @@ extension ResponseParser {
       throw ParseError(.unexpectedByte(line[start]), offset: start)
     }
     return .tagged(
-      tag: ByteView(line.extracting(tag)), StatusView(condition, trimmed(line, from: cursor.index)))
+      tag: ByteView(line.extracting(tag)), StatusView(condition, withoutLineEnd(line, from: cursor.index)))
   }
 
   @_lifetime(copy line)
@@ -41,11 +41,11 @@ extension ResponseParser {
     cursor.skipSpaces()
     if cursor.peek &- 0x30 <= 9 { return try numbered(line, &cursor) }
     if cursor.peek == UInt8(ascii: "[") {
-      return .untagged(.status(StatusView(.ok, trimmed(line, from: cursor.index))))
+      return .untagged(.status(StatusView(.ok, withoutLineEnd(line, from: cursor.index))))
     }
     guard let name = try? cursor.run(of: .token) else { return .unknown(ByteView(line)) }
     if let condition = Status.Condition(line, name) {
-      return .untagged(.status(StatusView(condition, trimmed(line, from: cursor.index))))
+      return .untagged(.status(StatusView(condition, withoutLineEnd(line, from: cursor.index))))
     }
     do throws(ParseError) {
       return try named(line, name, cursor.rest, encoding, nesting)
@@ -135,13 +135,11 @@ extension ResponseParser {
     }
   }
 
-  /// `line` from `start` without its line end and the spaces around.
+  /// `line` from `start` without its line end.
   @_lifetime(copy line)
-  private static func trimmed(_ line: Span<UInt8>, from start: Int) -> Span<UInt8> {
-    var start = start
+  private static func withoutLineEnd(_ line: Span<UInt8>, from start: Int) -> Span<UInt8> {
     var end = line.count
-    while end > start, line[end - 1] == 0x0a || line[end - 1] == 0x0d || line[end - 1] == 0x20 { end -= 1 }
-    while start < end, line[start] == 0x20 { start += 1 }
-    return line.extracting(start..<end)
+    while end > start, line[end - 1] == 0x0a || line[end - 1] == 0x0d { end -= 1 }
+    return line.extracting(min(start, end)..<end)
   }
 }

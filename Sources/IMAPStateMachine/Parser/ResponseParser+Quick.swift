@@ -40,7 +40,7 @@ extension ResponseParser {
       let end = bytes.firstLF(from: index)
       // The careful look starts where this one ended.
       scanned = end
-      if end >= bytes.count || end >= limits.line { return item }
+      if end >= bytes.count || end >= longestQuickLine { return item }
       responsePosition = offset
       progress.items = 0
       progress.isUID = false
@@ -72,7 +72,7 @@ extension ResponseParser {
     let end = bytes.firstLF(from: 8)
     scanned = end
     // Behind a brace or a space a literal may follow.
-    guard end < bytes.count, end < limits.line, bytes[end &- 1] == 0x0d, bytes[end &- 2] != UInt8(ascii: "}"),
+    guard end < bytes.count, end < longestQuickLine, bytes[end &- 1] == 0x0d, bytes[end &- 2] != UInt8(ascii: "}"),
       bytes[end &- 2] != 0x20
     else { return item }
     scanned = 0
@@ -123,9 +123,11 @@ extension ResponseParser {
       item.kind = .size
     case keyword("INTERNAL"):
       guard scanner.bytes.paddedWord(at: start &+ 6) == keyword("ALDATE \"") else { return item }
-      scanner.index = start &+ 40
-      guard scanner.eat(0x22) else { return item }
       item.start = start &+ 13
+      scanner.index = item.start
+      // An earlier quote ends what is no date.
+      let date = scanner.quoted()
+      guard !date.isFailed, !date.hasEscapes, date.range.count == 26 else { return item }
       item.kind = .date
     case keyword("ENVELOPE"):
       scanner.index = start &+ 8
@@ -180,7 +182,8 @@ extension ResponseParser {
   @inline(__always)
   private mutating func finished(_ item: QuickItem, _ bytes: Span<UInt8>, lineEnd: Int) -> QuickItem {
     let next = bytes.byte(at: item.length)
-    guard next == 0x20 || next == UInt8(ascii: ")"), lineEnd <= limits.line, progress.items < limits.fetchItems else {
+    guard next == 0x20 || next == UInt8(ascii: ")"), lineEnd <= longestQuickLine, progress.items < limits.fetchItems
+    else {
       return QuickItem()
     }
     progress.items &+= 1

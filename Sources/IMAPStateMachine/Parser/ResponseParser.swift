@@ -31,6 +31,16 @@ public struct ResponseParser: ~Copyable {
   var offset = 0
   /// Bytes that the last event covers: they leave the buffer with the next call.
   var reported = 0
+  /// Up to which place in the stream responses may go without a tagged one among them.
+  var allowance: Int
+  /// The longest line that the quick look takes: what it finds meets the bounds on lines and on lists.
+  let longestQuickLine: Int
+  #if DEBUG
+    /// Whether the quick look is taken. Tests do without it, to show that nothing depends on it.
+    var takesQuickLook = true
+  #else
+    var takesQuickLook: Bool { true }
+  #endif
   /// What ``nextOwned(_:)`` has collected of a FETCH response.
   var owned = OwnedFetch()
 
@@ -65,7 +75,11 @@ public struct ResponseParser: ~Copyable {
   }
 
   /// A parser.
-  public init(limits: ParserLimits = ParserLimits()) { self.limits = limits.countable }
+  public init(limits: ParserLimits = ParserLimits()) {
+    self.limits = limits.countable
+    allowance = Int(self.limits.unsolicitedBytes)
+    longestQuickLine = min(self.limits.line, self.limits.listElements)
+  }
 
   /// The next event. Throws where framing is lost or a bound was passed: nothing behind that point can be trusted, and
   /// every later call throws the same. Damage that leaves the framing intact is an event.
@@ -78,6 +92,10 @@ public struct ResponseParser: ~Copyable {
     while true {
       switch phase {
       case .item:
+        if !takesQuickLook {
+          phase = .fetch
+          continue
+        }
         var item = quickItem(input.readable)
         if item.kind.rawValue >= QuickItem.Kind.envelope.rawValue { item = quickStructure(&input, item) }
         if item.kind == .other {
@@ -86,8 +104,11 @@ public struct ResponseParser: ~Copyable {
         }
         return quickEvent(&input, item)
       case .idle:
-        let line = quickLine(input.readable)
-        if line.kind != .other { return quickEvent(&input, line) }
+        if offset > allowance { throw tooMuchUnsolicited() }
+        if takesQuickLook {
+          let line = quickLine(input.readable)
+          if line.kind != .other { return quickEvent(&input, line) }
+        }
         skipNoise(&input)
         guard try frameFirstLine(input.readable) else { return endOrMore(input) }
         if phase == .fetch { return fetchBegin(&input) }
@@ -95,9 +116,13 @@ public struct ResponseParser: ~Copyable {
         guard let length = try frame(input.readable) else { return endOrMore(input) }
         phase = .idle
         scanned = 0
+        if length > limits.listElements { try checkElements(input.readable.extracting(first: length)) }
         report(&input, length)
-        return Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
+        let event = Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
+        if case .tagged = event { allowance = offset &+ length &+ Int(limits.unsolicitedBytes) }
+        return event
       case .fetch:
+        if offset > allowance { throw tooMuchUnsolicited() }
         // What nearly always is behind a section.
         if progress.isBehindLiteral, progress.lineEnd == 0, progress.scanned == 0,
           input.readable.paddedWord(at: 0) & 0xff_ffff == keyword(")\r\n")
@@ -113,6 +138,7 @@ public struct ResponseParser: ~Copyable {
       case .literal:
         return literalEvent(&input)
       case .damaged:
+        if offset > allowance { throw tooMuchUnsolicited() }
         guard try passDamage(&input) else { return endOrMore(input) }
         return .malformed(ByteView(input.reportedBytes), damage)
       case .fetchAborted:
@@ -227,6 +253,19 @@ public struct ResponseParser: ~Copyable {
     if cursor.peek == UInt8(ascii: "[") { return false }
     guard let name = try? cursor.run(of: .token) else { return true }
     return Condition(line, name) == nil
+  }
+
+  private mutating func checkElements(_ line: Span<UInt8>) throws(ParseError) {
+    do throws(ParseError) {
+      try ElementCount(limit: limits.listElements).checkResponse(line)
+    } catch {
+      throw fail(error.shifted(by: offset))
+    }
+  }
+
+  @inline(never)
+  private mutating func tooMuchUnsolicited() -> ParseError {
+    limitPassed(.unsolicitedBytes, limits.unsolicitedBytes)
   }
 
   mutating func limitPassed(

@@ -1,13 +1,15 @@
 /// Where a string's content lies, in eight bytes. Positions are below 2^31: ``ParserLimits/countable`` bounds every value.
+@usableFromInline
 struct PackedToken: BitwiseCopyable {
   /// The start in the lower half; the end in the upper one, whose highest bit says whether there are escapes.
-  let bits: UInt64
+  @usableFromInline let bits: UInt64
 
   /// NIL, or a field that is not there.
   static var missing: PackedToken { PackedToken(bits: 0xffff_ffff) }
   /// What ``Scanner`` returns where it gives up.
   static var failed: PackedToken { PackedToken(bits: 0x1_ffff_ffff) }
 
+  @inlinable
   @inline(__always)
   init(bits: UInt64) { self.bits = bits }
 
@@ -28,11 +30,11 @@ struct PackedToken: BitwiseCopyable {
     }
   }
 
-  var isMissing: Bool { UInt32(truncatingIfNeeded: bits) == .max }
+  @inlinable var isMissing: Bool { UInt32(truncatingIfNeeded: bits) == .max }
   var isFailed: Bool { bits == 0x1_ffff_ffff }
-  var hasEscapes: Bool { bits &>> 63 != 0 }
-  var lowerBound: Int { Int(UInt32(truncatingIfNeeded: bits)) }
-  var upperBound: Int { Int(bits &>> 32 & 0x7fff_ffff) }
+  @inlinable var hasEscapes: Bool { bits &>> 63 != 0 }
+  @inlinable var lowerBound: Int { Int(UInt32(truncatingIfNeeded: bits)) }
+  @inlinable var upperBound: Int { Int(bits &>> 32 & 0x7fff_ffff) }
   var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
   var isEmpty: Bool { lowerBound == upperBound }
 
@@ -45,6 +47,7 @@ struct PackedToken: BitwiseCopyable {
 extension StringView {
   /// The content of `token`; nil where it is missing.
   @_lifetime(copy bytes)
+  @inlinable
   @inline(__always)
   static func optional(_ bytes: Span<UInt8>, _ token: PackedToken) -> StringView? {
     if token.isMissing { return nil }

@@ -7,20 +7,21 @@ public struct StatusView: ~Escapable {
   /// The text for people; empty where the server sent none.
   public let text: ByteView
 
-  /// Reads `[code] text`, the line's end being cut off already.
+  /// Reads ` [code] text`, the line's end being cut off already. One space is between each two; spaces more are a part of
+  /// the text (RFC 9051, section 9: text), and skipped before a code.
   @_lifetime(copy bytes)
   init(_ condition: Status.Condition, _ bytes: Span<UInt8>) {
     self.condition = condition
     var start = 0
     while start < bytes.count, bytes[start] == 0x20 { start += 1 }
-    guard start < bytes.count, bytes[start] == 0x5b, let end = Self.closingBracket(bytes, from: start) else {
+    if start < bytes.count, bytes[start] == 0x5b, let end = Self.closingBracket(bytes, from: start) {
+      code = ResponseCodeView(bytes.extracting(start + 1..<end))
+      start = end + 1
+    } else {
       code = nil
-      text = ByteView(bytes.extracting(start..<bytes.count))
-      return
+      start = 0
     }
-    code = ResponseCodeView(bytes.extracting(start + 1..<end))
-    start = end + 1
-    while start < bytes.count, bytes[start] == 0x20 { start += 1 }
+    if start < bytes.count, bytes[start] == 0x20 { start += 1 }
     text = ByteView(bytes.extracting(start..<bytes.count))
   }
 

@@ -12,6 +12,7 @@ public struct StringView: ~Escapable {
   }
 
   @_lifetime(copy bytes)
+  @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ token: PackedToken) {
     raw = ByteView(bytes.extracting(token.lowerBound..<token.upperBound))

@@ -12,6 +12,10 @@ public struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible 
     case nesting
     /// Data items in one FETCH response.
     case fetchItems = "FETCH items"
+    /// Elements of one list.
+    case listElements = "list elements"
+    /// Bytes of responses since the last tagged one, streamed literals not counted.
+    case unsolicitedBytes = "bytes without a tagged response"
     /// Messages in one APPEND, or parts in one message of it.
     case appendParts = "parts of APPEND"
     /// Commands waiting in the machine.
@@ -53,6 +57,21 @@ public struct ParserLimits: Sendable, Hashable {
   public var nesting: Int = 64
   /// Data items in one FETCH response. Fetching 100 sections at once is already rare.
   public var fetchItems: Int = 1024
+  /// Elements of one list: between two parentheses (flags, addresses, parameters, the parts of a body), in one run of words
+  /// (capabilities, the numbers of SEARCH), or ranges in one set of numbers. Where lists are nested each has its own count.
+  ///
+  /// An element takes two bytes of the line at least, its space being one of them. So nothing that meets the default bound
+  /// on lines passes this one, a SEARCH answer with four million numbers included, and both have to be set together: raise
+  /// this when lines may be longer, lower it where values that are copied must stay small, for each element then takes 16
+  /// bytes or more. Lines with fewer bytes than this number are not counted.
+  public var listElements: Int = 4 << 20
+  /// Responses between two tagged ones, in bytes. Sections that are streamed are not counted: they are the caller's as they
+  /// come, nothing of them is kept, and ``literal`` bounds each.
+  ///
+  /// No command of real use gets near the default. FETCH 1:* FLAGS of a million messages answers with 60 MB; ENVELOPE and
+  /// BODYSTRUCTURE of as many with 1 GB. IDLE has no tagged response until DONE: clients renew it every 29 minutes (RFC
+  /// 2177), and in that time the default takes 2.4 MB a second of news.
+  public var unsolicitedBytes: UInt64 = 4 << 30
   /// Messages in one APPEND (RFC 3502), and parts in one message of it (RFC 4469). A draft with a hundred attachments has
   /// four parts for each.
   public var appendParts: Int = 1024
@@ -68,12 +87,15 @@ public struct ParserLimits: Sendable, Hashable {
     limits.bufferedLiteral = min(max(bufferedLiteral, 0), Int(Int32.max / 4))
     limits.nesting = min(max(nesting, 0), 256)
     limits.fetchItems = max(fetchItems, 0)
+    limits.listElements = max(listElements, 0)
+    limits.unsolicitedBytes = min(unsolicitedBytes, UInt64(Int.max / 4))
     limits.appendParts = max(appendParts, 0)
     return limits
   }
 
   /// The defaults for a server that reads commands: it buffers little before anybody is authenticated. Dovecot takes
-  /// 64 KiB a line.
+  /// 64 KiB a line, which bounds the elements of its lists as well. A client sends nothing but commands, so there
+  /// ``unsolicitedBytes`` has nothing to count.
   public static var server: ParserLimits {
     var limits = ParserLimits()
     limits.line = 64 << 10

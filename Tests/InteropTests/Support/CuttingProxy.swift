@@ -57,13 +57,11 @@ final class CuttingProxy: Sendable {
     while true {
       let client = accept(listener, nil, nil)
       if client < 0 { break }
-      guard let server = FreePort.connection(to: target) else {
-        close(client)
-        continue
+      if let server = FreePort.connection(to: target) {
+        relay(client, server)
+        close(server)
       }
-      relay(client, server)
       close(client)
-      close(server)
       let waiting = counts.withLock { counts in
         counts.isOver = true
         defer { counts.waiting = [] }

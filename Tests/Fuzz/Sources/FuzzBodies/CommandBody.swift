@@ -10,7 +10,7 @@ enum CommandBody {
     if choice & 2 != 0 { parser.mailboxEncoding = .utf8 }
     _ = try? parser.parse(bytes.span)
     let whole = try serve([bytes[...]], choice)
-    let pieces = try serve(FuzzInput.pieces(of: bytes, cut), choice)
+    let pieces = try serve(FuzzInput.pieces(of: input.again(bytes), cut), choice)
     for (a, b) in zip(whole.log, pieces.log) { try require(a == b, "\(a) != \(b)") }
     try require(whole.log.count == pieces.log.count, "\(whole.log) != \(pieces.log)")
     try require(whole.sent == pieces.sent, "answers: \(text(whole.sent)) != \(text(pieces.sent))")

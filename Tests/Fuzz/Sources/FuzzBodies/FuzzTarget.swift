@@ -18,8 +18,12 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
   case operations
 
   /// Throws where `bytes` break what must hold. A trap is the other way to fail.
-  public func run(_ bytes: [UInt8]) throws(FuzzFailure) {
-    var input = FuzzInput(bytes)
+  public func run(_ bytes: [UInt8]) throws(FuzzFailure) { try run(bytes, withFault: false) }
+
+  /// With a fault one of the two results that a body compares is wrong on purpose, so that it must throw: a body that
+  /// notices nothing would find nothing.
+  func run(_ bytes: [UInt8], withFault hasFault: Bool) throws(FuzzFailure) {
+    var input = FuzzInput(bytes, hasFault: hasFault)
     switch self {
     case .response: try ResponseBody.run(&input)
     case .command: try CommandBody.run(&input)
@@ -44,8 +48,13 @@ func require(_ condition: Bool, _ message: @autoclosure () -> String) throws(Fuz
 /// The bytes of an input, taken from the front. Behind the end they are 0.
 struct FuzzInput {
   private var bytes: ArraySlice<UInt8>
+  /// Whether the second of two results must be wrong.
+  let hasFault: Bool
 
-  init(_ bytes: [UInt8]) { self.bytes = bytes[...] }
+  init(_ bytes: [UInt8], hasFault: Bool = false) {
+    self.bytes = bytes[...]
+    self.hasFault = hasFault
+  }
 
   var isEmpty: Bool { bytes.isEmpty }
 
@@ -58,6 +67,13 @@ struct FuzzInput {
   }
 
   mutating func rest() -> [UInt8] { take(bytes.count) }
+
+  /// `bytes` for the second of two results. A fault takes the third byte from the end, which is the last of a line.
+  func again(_ bytes: [UInt8]) -> [UInt8] {
+    var bytes = bytes
+    if hasFault, !bytes.isEmpty { bytes.remove(at: max(0, bytes.count - 3)) }
+    return bytes
+  }
 
   /// Limits that are easily passed, or the defaults.
   static func limits(_ choice: UInt8) -> ParserLimits {

@@ -5,13 +5,13 @@ enum NamesBody {
   static func run(_ input: inout FuzzInput) throws(FuzzFailure) {
     let choice = input.byte()
     let bytes = input.rest()
-    if choice & 1 == 0 { try wire(bytes) } else { try text(String(decoding: bytes, as: UTF8.self)) }
+    if choice & 1 == 0 { try wire(bytes, input) } else { try text(String(decoding: bytes, as: UTF8.self), input) }
   }
 
-  private static func wire(_ bytes: [UInt8]) throws(FuzzFailure) {
+  private static func wire(_ bytes: [UInt8], _ input: FuzzInput) throws(FuzzFailure) {
     for encoding in [MailboxName.Encoding.modifiedUTF7, .utf8] {
       let name = MailboxName(wire: bytes, encoding: encoding)
-      try require(isSame(name.bytes, bytes), "bytes of \(name.bytes)")
+      try require(isSame(name.bytes, input.again(bytes)), "bytes of \(name.bytes)")
       let shown = name.description
       try require(MailboxName(wire: name.bytes, encoding: encoding) == name, "\(shown.debugDescription) is not itself")
       // Showing, and what is written for the text that is shown, end there.
@@ -23,13 +23,13 @@ enum NamesBody {
     try require(label.bytes == bytes && GmailLabel(label.description).description == label.description, "label")
   }
 
-  private static func text(_ text: String) throws(FuzzFailure) {
+  private static func text(_ text: String, _ input: FuzzInput) throws(FuzzFailure) {
     let name = MailboxName(text)
     try require(name.bytes.allSatisfy { (0x20...0x7e).contains($0) }, "\(name.bytes) is not printable ASCII")
     try require(
       name.description == text || name == .inbox && text.count == 5,
       "\(text.debugDescription) became \(name.description.debugDescription)")
-    try require(MailboxName(wire: name.bytes) == name, "the wire's form of \(text.debugDescription)")
+    try require(MailboxName(wire: input.again(name.bytes)) == name, "the wire's form of \(text.debugDescription)")
   }
 
   /// INBOX is the same in any case.

@@ -9,7 +9,7 @@ enum OperationsBody {
       calls += 1
       try session.call(&input)
     }
-    try session.finish()
+    try session.finish(hasFault: input.hasFault)
   }
 
   private struct Session: ~Copyable {
@@ -79,10 +79,11 @@ enum OperationsBody {
     }
 
     /// Whatever happened, the end comes once, and each command's as well.
-    mutating func finish() throws(FuzzFailure) {
+    mutating func finish(hasFault: Bool) throws(FuzzFailure) {
       machine.close(now: now)
       try drain()
       try require(closed == 1, "closed \(closed) times")
+      if hasFault, let id = enqueued.last { endings[id] = nil }
       for id in enqueued { try require(endings[id] == 1, "\(id) ended \(endings[id] ?? 0) times") }
       try require(endings.count == enqueued.count, "endings of commands that never were")
       try require(machine.nextDeadline == nil, "a deadline behind the end")

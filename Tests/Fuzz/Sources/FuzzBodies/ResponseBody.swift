@@ -15,7 +15,7 @@ enum ResponseBody {
     let cut = input.byte()
     let bytes = input.rest()
     let whole = try units([bytes[...]], choice, owned: false)
-    let pieces = FuzzInput.pieces(of: bytes, cut)
+    let pieces = FuzzInput.pieces(of: input.again(bytes), cut)
     try agree(whole, try units(pieces, choice, owned: false), "cut")
     try agree(whole, try units([bytes[...]], choice, owned: true), "owned")
     try agree(whole, try units(pieces, choice, owned: true), "owned and cut")
@@ -55,13 +55,31 @@ enum ResponseBody {
           // Sticky: the same again, and nothing else.
           let again = failure(&parser, &input)
           try require(again == error, "\(error), then \(String(describing: again))")
+          try inBounds(collector.units, fed)
           return collector.units
         }
       }
       try require(
         parser.position + input.unread == fed, "position \(parser.position) of \(fed), \(input.unread) unread")
     }
+    try inBounds(collector.units, fed)
     return collector.units
+  }
+
+  /// Responses lie behind one another, and errors in what was fed.
+  private static func inBounds(_ units: [Unit], _ fed: Int) throws(FuzzFailure) {
+    var position = 0
+    for unit in units {
+      var offset: Int?
+      switch unit {
+      case .response(let response, let start, let end):
+        try require(position <= start && start < end && end <= fed, "\(start) to \(end) behind \(position) of \(fed)")
+        position = end
+        if case .malformed(_, let error) = response { offset = error.offset }
+      case .damage(_, let error), .failed(let error): offset = error.offset
+      }
+      if let offset { try require(0...fed ~= offset, "an error at \(offset) of \(fed)") }
+    }
   }
 
   private static func failure(_ parser: inout ResponseParser, _ input: inout ReceiveBuffer) -> ParseError? {

@@ -6,15 +6,17 @@ enum RoundTripBody {
     let choice = input.byte()
     let encoding: MailboxName.Encoding = choice & 2 != 0 ? .utf8 : .modifiedUTF7
     let bytes = input.rest()
-    if choice & 1 == 0 { try responses(bytes, encoding) } else { try command(bytes, encoding) }
+    if choice & 1 == 0 { try responses(bytes, encoding, input) } else { try command(bytes, encoding, input) }
   }
 
-  private static func responses(_ bytes: [UInt8], _ encoding: MailboxName.Encoding) throws(FuzzFailure) {
+  private static func responses(
+    _ bytes: [UInt8], _ encoding: MailboxName.Encoding, _ input: FuzzInput
+  ) throws(FuzzFailure) {
     let encoder = ResponseEncoder(mailboxEncoding: encoding)
     for response in parse(bytes, encoding) {
       // What has no form of its own is refused: damage, and raw bytes that only a lenient reader takes.
       guard let first = try? encoder.encode(response) else { continue }
-      let again = parse(first, encoding)
+      let again = parse(input.again(first), encoding)
       try require(again.count == 1, "\(text(first)) is read as \(again)")
       guard let second = try? encoder.encode(again[0]) else {
         throw FuzzFailure(description: "\(text(first)) was encoded once only")
@@ -37,10 +39,12 @@ enum RoundTripBody {
     return responses
   }
 
-  private static func command(_ bytes: [UInt8], _ encoding: MailboxName.Encoding) throws(FuzzFailure) {
+  private static func command(
+    _ bytes: [UInt8], _ encoding: MailboxName.Encoding, _ input: FuzzInput
+  ) throws(FuzzFailure) {
     let parser = CommandParser()
     guard let (_, command) = try? parser.parse(bytes.span), let first = ClientLines.wire(of: command) else { return }
-    let (again, error) = parse(first, parser)
+    let (again, error) = parse(input.again(first), parser)
     guard let again else {
       throw FuzzFailure(description: "\(text(first)) does not parse: \(String(describing: error))")
     }

@@ -12,21 +12,21 @@ enum StructureBody {
       var buffer = ReceiveBuffer()
       for index in 0...pieces.count {
         if index == pieces.count { buffer.close() } else { buffer.append(Array(pieces[index]).span) }
-        if try !drain(&parser, &buffer, line.count) { break }
+        if try !drain(&parser, &buffer, line.count, input.hasFault) { break }
       }
     }
   }
 
   /// False where framing was lost.
   private static func drain(
-    _ parser: inout ResponseParser, _ buffer: inout ReceiveBuffer, _ count: Int
+    _ parser: inout ResponseParser, _ buffer: inout ReceiveBuffer, _ count: Int, _ hasFault: Bool
   ) throws(FuzzFailure) -> Bool {
     var bound = 4 * count + 64
     while bound > 0 {
       bound -= 1
       let result: Result<Bool, FuzzFailure>
       do throws(ParseError) {
-        result = step(try parser.next(&buffer))
+        result = step(try parser.next(&buffer), hasFault)
       } catch {
         return false
       }
@@ -35,11 +35,11 @@ enum StructureBody {
     throw FuzzFailure(description: "events without end")
   }
 
-  private static func step(_ event: borrowing ResponseEvent) -> Result<Bool, FuzzFailure> {
+  private static func step(_ event: borrowing ResponseEvent, _ hasFault: Bool) -> Result<Bool, FuzzFailure> {
     do throws(FuzzFailure) {
       switch event {
       case .needMoreInput, .endOfInput: return .success(false)
-      case .fetchAttribute(let attribute): try read(attribute)
+      case .fetchAttribute(let attribute): try read(attribute, hasFault)
       default: break
       }
     } catch {
@@ -48,11 +48,16 @@ enum StructureBody {
     return .success(true)
   }
 
-  private static func read(_ attribute: borrowing FetchAttributeView) throws(FuzzFailure) {
+  private static func read(_ attribute: borrowing FetchAttributeView, _ hasFault: Bool) throws(FuzzFailure) {
     switch copy attribute {
-    case .envelope(let view): try read(view, view.copy())
+    case .envelope(let view):
+      var copied = view.copy()
+      if hasFault { copied.to.append(Address()) }
+      try read(view, copied)
     case .bodyStructure(let view), .body(let view):
-      try read(view, view.copy(), depth: 0)
+      var copied = view.copy()
+      if hasFault { copied = .multipart(.init(parts: [copied], subtype: [])) }
+      try read(view, copied, depth: 0)
     default: break
     }
   }

@@ -1,0 +1,71 @@
+/// Response codes.
+extension ResponseEncoder {
+  /// What stands between the brackets. A question mark stands for what has no form there: line ends, brackets unless they
+  /// match (one too many would end the code early), and in a list of words what would end a word or the list.
+  func code(_ code: ResponseCode, into output: inout SendBuffer) {
+    let bytes = Self.bytes(of: code)
+    let isBalanced = Self.isBalanced(bytes) || Self.isFlagList(code, bytes)
+    for byte in bytes {
+      let isUnfit = isLineBreaking(byte) || (!isBalanced && (byte == 0x5b || byte == 0x5d))
+      output.append(isUnfit ? Self.questionMark : byte)
+    }
+  }
+
+  private static func bytes(of code: ResponseCode) -> [UInt8] {
+    switch code {
+    case .badCharset(let names) where !names.isEmpty: list("BADCHARSET", names.map(charset))
+    case .permanentFlags(let flags): list("PERMANENTFLAGS", flags.map { word($0.rawValue) })
+    case .badEvent(let names): list("BADEVENT", names.map(word))
+    case .mailboxID(let id): list("MAILBOXID", [word(id)])
+    case .capability(let list): words("CAPABILITY", list.map { word($0.rawValue) })
+    case .urlMechanisms(let names): words("URLMECH", names.map(word))
+    case .atom(let name): self.name(name)
+    case .other(let name, let arguments): self.name(name) + [0x20] + arguments
+    case .invalid(let name, let arguments, _): self.name(name) + (arguments.isEmpty ? [] : [0x20] + arguments)
+    default: Array(code.description.utf8)
+    }
+  }
+
+  private static func list(_ name: String, _ words: [[UInt8]]) -> [UInt8] {
+    Array("\(name) (".utf8) + words.filter { !$0.isEmpty }.joined(separator: [0x20]) + [0x29]
+  }
+
+  private static func words(_ name: String, _ words: [[UInt8]]) -> [UInt8] {
+    Array("\(name) ".utf8) + words.filter { !$0.isEmpty }.joined(separator: [0x20])
+  }
+
+  /// The name of a code ends at a space.
+  private static func name(_ text: String) -> [UInt8] { text.utf8.map { $0 == 0x20 ? questionMark : $0 } }
+
+  /// A word that is read as one.
+  private static func word(_ text: String) -> [UInt8] {
+    text.utf8.map { $0 != 0x22 && ByteClass(of: $0).contains(.token) ? $0 : questionMark }
+  }
+
+  /// RFC 9051, section 9: a charset is an atom, or a quoted string.
+  private static func charset(_ text: String) -> [UInt8] {
+    let bytes = Array(text.utf8)
+    if !bytes.isEmpty, bytes.allSatisfy({ ByteClass(of: $0).contains(.atom) }), text.uppercased() != "NIL" {
+      return bytes
+    }
+    return [0x22] + bytes.flatMap { $0 == 0x22 || $0 == 0x5c ? [0x5c, $0] : [$0] } + [0x22]
+  }
+
+  /// Whether the code is PERMANENTFLAGS, which ends behind its parenthesis whatever brackets the flags have.
+  private static func isFlagList(_ code: ResponseCode, _ bytes: [UInt8]) -> Bool {
+    guard case .permanentFlags = code else { return false }
+    return bytes.count { $0 == UInt8(ascii: "(") || $0 == UInt8(ascii: ")") } == 2
+  }
+
+  private static func isBalanced(_ bytes: [UInt8]) -> Bool {
+    var depth = 0
+    for byte in bytes {
+      if byte == 0x5b { depth += 1 }
+      if byte == 0x5d { depth -= 1 }
+      if depth < 0 { return false }
+    }
+    return depth == 0
+  }
+
+  private static let questionMark = UInt8(ascii: "?")
+}

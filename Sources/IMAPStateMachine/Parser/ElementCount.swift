@@ -1,0 +1,101 @@
+/// Bounds how many elements a list has (``ParserLimits/listElements``).
+///
+/// A walk of its own, over lines that have more bytes than the bound has elements: an element has at least one byte, so
+/// no other line can pass it, and reading those costs one comparison.
+struct ElementCount {
+  /// The bound.
+  let limit: Int
+
+  /// How deep lists are told apart. No parser reads one that is deeper (``ParserLimits/countable``).
+  private static let maximumDepth = 256
+
+  /// Throws where `range` of `bytes` holds a list with too many elements. The offset is that of the first one too many.
+  func check(_ bytes: Span<UInt8>, _ range: Range<Int>) throws(ParseError) {
+    if range.count <= limit { return }
+    try walk(Cursor(bytes.extracting(first: range.upperBound), at: range.lowerBound), endsAtBracket: false)
+  }
+
+  /// As ``check(_:_:)``, for a whole response that is no FETCH: what stands behind its name. Text for people is no list,
+  /// so of a status response only the response code is looked at.
+  func checkResponse(_ line: Span<UInt8>) throws(ParseError) {
+    if line.count <= limit { return }
+    var cursor = Cursor(line)
+    if cursor.peek == UInt8(ascii: "+") { return }
+    if cursor.eat(UInt8(ascii: "*")) {
+      cursor.skipSpaces()
+      if (try? cursor.number()) != nil { cursor.skipSpaces() }
+    } else if cursor.peek != UInt8(ascii: "["), (try? cursor.run(of: .token)) != nil {
+      cursor.skipSpaces()
+    }
+    if cursor.peek != UInt8(ascii: "[") {
+      guard let name = try? cursor.run(of: .token) else { return }
+      if Condition(line, name) == nil { return try walk(cursor, endsAtBracket: false) }
+      cursor.skipSpaces()
+    }
+    // The name of a response code is not one of its arguments.
+    guard cursor.eat(UInt8(ascii: "[")) else { return }
+    while !cursor.isAtLineEnd, cursor.peek != 0x20 {
+      if cursor.eat(UInt8(ascii: "]")) { return }
+      cursor.index += 1
+    }
+    try walk(cursor, endsAtBracket: true)
+  }
+
+  /// Counts what is between two parentheses, and on the level where the walk begins, each by itself. By iteration, so that
+  /// no input can exhaust the stack.
+  private func walk(_ start: consuming Cursor, endsAtBracket: Bool) throws(ParseError) {
+    var cursor = start
+    var counts = InlineArray<256, Int>(repeating: 0)
+    var depth = 0
+    while !cursor.isAtEnd {
+      switch cursor.peek {
+      case 0x20, 0x0d, 0x0a:
+        cursor.index += 1
+        continue
+      case UInt8(ascii: ")"):
+        depth = max(0, depth - 1)
+        cursor.index += 1
+        continue
+      case UInt8(ascii: "]") where endsAtBracket && depth == 0: return
+      default: break
+      }
+      if depth < Self.maximumDepth {
+        counts[depth] += 1
+        if counts[depth] > limit { throw passed(cursor.index) }
+      }
+      if cursor.eat(UInt8(ascii: "(")) {
+        depth += 1
+        if depth < Self.maximumDepth { counts[depth] = 0 }
+      } else if try step(&cursor) == UInt8(ascii: "]"), endsAtBracket, depth == 0 {
+        return
+      }
+    }
+  }
+
+  /// Steps over a string, a token, or a set of numbers, whose ranges are counted. Returns the last byte.
+  @_lifetime(cursor: copy cursor)
+  private func step(_ cursor: inout Cursor) throws(ParseError) -> UInt8 {
+    let start = cursor.index
+    if cursor.peek == 0x22 || cursor.isAtLiteral {
+      if (try? cursor.string()) != nil { return 0x22 }
+      // No string after all. The parser that reads the line says what it makes of that.
+      cursor.index = start + 1
+    }
+    let isSet = cursor.peek &- 0x30 <= 9 || cursor.peek == UInt8(ascii: "*")
+    var ranges = 1
+    while !cursor.isAtLineEnd, cursor.peek != 0x20, cursor.peek != UInt8(ascii: "("), cursor.peek != UInt8(ascii: ")") {
+      if cursor.eat(UInt8(ascii: ",")) {
+        ranges += 1
+        if isSet, ranges > limit { throw passed(cursor.index) }
+      } else {
+        cursor.index += 1
+      }
+    }
+    return cursor.bytes[cursor.index - 1]
+  }
+
+  private func passed(_ index: Int) -> ParseError {
+    let error = LimitExceeded(limit: .listElements, value: UInt64(limit), offset: index)
+    return ParseError(.limit(error), offset: index)
+  }
+}
