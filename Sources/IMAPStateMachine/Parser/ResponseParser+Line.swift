@@ -7,7 +7,9 @@ extension ResponseParser {
     do throws(ParseError) {
       switch line[0] {
       case UInt8(ascii: "*"): return try untagged(line, encoding, nesting)
-      case UInt8(ascii: "+"): return .continuation(ByteView(withoutLineEnd(line, from: line.count > 1 && line[1] == 0x20 ? 2 : 1)))
+      case UInt8(ascii: "+"):
+        let start = line.count > 1 && line[1] == 0x20 ? 2 : 1
+        return .continuation(ByteView(withoutLineEnd(line, from: start)))
       // Office 365 sends a response code without the `* OK` before it.
       case UInt8(ascii: "["): return .untagged(.status(StatusView(.ok, withoutLineEnd(line, from: 0))))
       default: return try tagged(line)
