@@ -107,6 +107,25 @@ import Testing
     }
   }
 
+  /// A piece may end inside a command whose literal was announced behind the end of another one.
+  @Test func piecesOfAnySizeGiveTheSame() async throws {
+    let inputs = [
+      ("client", "A1 NOOP\r\na{3}\n\r\nA19 IDLE\r\ndone\r\nA2 LOGIN {1}\r\na {1}\r\nb\r\nA3 NOOP\r\n"),
+      (
+        "server",
+        "* OK a\r\n* LIST () \"/\" {3}\r\na\r\n\r\n* 1 FETCH (UID 1 INTERNALDATE \"26-Sep-2020 0\r\n41:59 +0000\")\r\n"
+      ),
+    ]
+    for (role, input) in inputs {
+      let whole = try await Tool.run(["decode", "--role", role], input: input)
+      #expect(whole.output.split(separator: "\n").count > 3)
+      for size in 1...input.utf8.count {
+        let split = try await Tool.run(["decode", "--role", role, "--split", String(size)], input: input)
+        #expect(split.output == whole.output, "split \(size)")
+      }
+    }
+  }
+
   @Test func whatAuthenticatesIsShownOnRequestOnly() async throws {
     let hidden = try await Tool.run(["decode", "--role", "client", Self.path("commands.txt")])
     #expect(!hidden.output.contains("secret") && !hidden.output.contains("AGpvZ") && !hidden.output.contains("am9l"))

@@ -75,6 +75,24 @@ extension QuirkTests {
         urlfetch "a"=[invalid("BODY" "" unexpected end of line at byte 0); invalid("BINARY" "x" unexpected byte 0x78 at byte 0); invalid("BODYPARTSTRUCTURE" "NIL" unexpected byte 0x4e at byte 0); invalid("" "((x) 1)" unexpected byte 0x28 at byte 1); X?"5"]
         """),
     Fixture(
+      name: "dates that end with their line, and before they should",
+      input:
+        "* 1 FETCH (UID 3 INTERNALDATE \"26-Sep-2020 0\n41:59 +0000\" X 5)\n"
+        + "* 2 FETCH (UID 3 INTERNALDATE \"26-Sep-2020 0\" X \"9 +0000\" UID 4)\n",
+      log: """
+        fetch 1
+          uid 3
+        malformed " INTERNALDATE '26-Sep-2020 0\\r\\n" unterminated string at byte 31
+        fetch end
+        malformed "41:59 +0000' X 5)\\r\\n" unexpected byte 0x2b at byte 52
+        fetch 2
+          uid 3
+          invalid "INTERNALDATE" "'26-Sep-2020 0'" invalid value at byte 95
+          unknown "X" "'9 +0000'"
+          uid 4
+        fetch end
+        """),
+    Fixture(
       name: "items of FETCH that hold more than they may",
       input: "* 1 FETCH (EMAILID (M1 M2) ANNOTATION (/c (v)) ANNOTATION (/c (v \"x\") (y)) UID 5) x\n* 2 EXISTS\n",
       log: """

@@ -39,16 +39,23 @@ struct CommandDecoder {
       try lines.unit(streamOffset + start, to: streamOffset + end, command(to: end))
       begin(at: end)
     }
-    if start > 0 {
-      bytes.removeFirst(start)
-      streamOffset += start
-      begin(at: 0)
-      scanned = bytes.count
-    }
+    if start > 0 { compact() }
   }
 
   mutating func end(_ lines: inout DecodedLines) throws {
     if start < bytes.count { try lines.incomplete(streamOffset + start, to: streamOffset + bytes.count) }
+  }
+
+  /// Drops the commands that are done. How far the next one was framed stays known.
+  private mutating func compact() {
+    bytes.removeFirst(start)
+    streamOffset += start
+    scanned -= start
+    lineStart -= start
+    for index in literals.indices {
+      literals[index] = literals[index].lowerBound - start..<literals[index].upperBound - start
+    }
+    start = 0
   }
 
   private mutating func begin(at index: Int) {
