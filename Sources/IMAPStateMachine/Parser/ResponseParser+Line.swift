@@ -21,7 +21,7 @@ extension ResponseParser {
 
   /// `tag condition text`.
   @_lifetime(copy line)
-  private static func tagged(_ line: Span<UInt8>) throws(ParseError) -> ResponseEvent {
+  static func tagged(_ line: Span<UInt8>) throws(ParseError) -> ResponseEvent {
     var cursor = Cursor(line)
     let tag = try cursor.run(of: .token)
     try cursor.expect(UInt8(ascii: " "))

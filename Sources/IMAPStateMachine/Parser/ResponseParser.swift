@@ -269,11 +269,13 @@ public struct ResponseParser: ~Copyable {
     return Condition(line, name) == nil
   }
 
-  /// Whether a response starts with a tag.
+  /// Whether a line is a tagged response. That it is looked at twice costs less than a copy of every event.
   private static func isTagged(_ line: Span<UInt8>) -> Bool {
     switch line.byte(at: 0) {
-    case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "["), 0: false
-    default: true
+    case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "["): return false
+    default:
+      guard case .tagged? = try? tagged(line) else { return false }
+      return true
     }
   }
 
