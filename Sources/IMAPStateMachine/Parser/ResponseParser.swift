@@ -269,12 +269,17 @@ public struct ResponseParser: ~Copyable {
     return Condition(line, name) == nil
   }
 
-  /// Whether a response starts with a tag.
+  /// Whether a response starts with a tag and a condition. What only looks so must not count: no bound would hold then.
   private static func isTagged(_ line: Span<UInt8>) -> Bool {
     switch line.byte(at: 0) {
-    case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "["), 0: false
-    default: true
+    case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "["), 0: return false
+    default: break
     }
+    var cursor = Cursor(line)
+    guard (try? cursor.run(of: .token)) != nil, cursor.eat(0x20) else { return false }
+    cursor.skipSpaces()
+    guard let word = try? cursor.run(of: .token) else { return false }
+    return Condition(line, word) != nil
   }
 
   private mutating func checkElements(_ line: Span<UInt8>) throws(ParseError) {
