@@ -272,12 +272,16 @@ extension SIMDMask<SIMD16<Int8>> {
   /// The index of the first lane that is set; 16 where none is.
   @inline(__always)
   fileprivate var first: Int {
-    // Safe: both are sixteen bytes, and lanes have all bits set or none.
-    let halves = unsafe unsafeBitCast(self, to: SIMD2<UInt64>.self)
-    let low = UInt64(littleEndian: halves[0])
-    if low != 0 { return low.trailingZeroBitCount / 8 }
-    let high = UInt64(littleEndian: halves[1])
-    return high == 0 ? 16 : 8 &+ high.trailingZeroBitCount / 8
+    // Four bits of each lane are kept, so that one count tells which.
+    // Safe: both are sixteen bytes.
+    let pairs = unsafe unsafeBitCast(self, to: SIMD8<UInt16>.self)
+    #if _endian(big)
+      let lanes = SIMD8<UInt8>(truncatingIfNeeded: pairs.byteSwapped &>> SIMD8(repeating: 4))
+    #else
+      let lanes = SIMD8<UInt8>(truncatingIfNeeded: pairs &>> SIMD8(repeating: 4))
+    #endif
+    // Safe: both are eight bytes.
+    return UInt64(littleEndian: unsafe unsafeBitCast(lanes, to: UInt64.self)).trailingZeroBitCount / 4
   }
 
   /// Whether any lane is set.
