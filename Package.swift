@@ -55,8 +55,11 @@ let package = Package(
     .target(
       name: "FuzzBodies", dependencies: ["IMAPStateMachine"], path: "Tests/Fuzz/Sources/FuzzBodies",
       swiftSettings: common),
+    // Counts what a thread allocates. Only tests link it.
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(
-      name: "StateMachineTests", dependencies: ["IMAPStateMachine", "FuzzBodies"], exclude: ["Transcripts"],
+      name: "StateMachineTests", dependencies: ["IMAPStateMachine", "FuzzBodies", "AllocationCounter"],
+      exclude: ["Transcripts"],
       swiftSettings: withLifetimes),
     .testTarget(
       name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL"],

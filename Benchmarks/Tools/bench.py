@@ -17,6 +17,8 @@ PROGRAM = os.path.join(BUILD, "release", "parser-benchmark")
 PYTHON = os.path.join(BUILD, "venv", "bin", "python")
 CHECKED_IN = os.path.join(ROOT, "instructions.json")
 TOLERANCE = 0.05
+# One workload may take so many times the instructions of another.
+RATIOS = [("search-split", "search-line", "views", 1.2)]
 
 
 def unpack():
@@ -34,6 +36,10 @@ def unpack():
             write(os.path.join(FIXTURES, "esearch.txt"), b"".join(extended))
             data = b"".join(line for line in lines if not line.startswith(b"* ESEARCH "))
         write(target, data)
+    line = os.path.join(FIXTURES, "search-line.txt")
+    if not os.path.exists(line):
+        numbers = " ".join(str(number) for number in range(100_001, 200_001))
+        write(line, f"* SEARCH {numbers}\r\n".encode())
 
 
 def write(path, data):
@@ -62,7 +68,7 @@ def time(options):
         if process.returncode != 0:
             sys.exit(f"{command[0]} ended with status {process.returncode}")
 
-    fixtures = dict.fromkeys(fixture for name, _, fixture, _ in known if name == fixture and name != "esearch")
+    fixtures = dict.fromkeys(fixture for name, _, fixture, _ in known if name == fixture and name not in ("esearch", "search-line"))
     take([PROGRAM, "time", FIXTURES, str(options.runs)])
     take([PYTHON, os.path.join(ROOT, "Tools", "peers.py"), FIXTURES, str(options.runs), *fixtures])
 
@@ -162,6 +168,12 @@ def instructions(options):
             # A figure of 0 stays 0.
             if row[key] > old[key] * (1 + TOLERANCE):
                 failures.append(f"{name} ({mode}): {key} per {unit} rose from {old[key]} to {row[key]}")
+    measured = {(row["name"], row["mode"]): row["instructions"] for row in figures}
+    for name, base, mode, most in RATIOS:
+        if (name, mode) in measured and (base, mode) in measured:
+            ratio = measured[name, mode] / measured[base, mode]
+            if ratio > most:
+                failures.append(f"{name} ({mode}): {ratio:.3f} times the instructions of {base}, more than {most}")
     if options.json:
         print(json.dumps({"figures": figures}))
     else:

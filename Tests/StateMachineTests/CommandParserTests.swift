@@ -118,6 +118,28 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    ("1 STORE 1 FLAGS (a b c", " d)", 23), ("1 SEARCH 1,2,3", ",4", 15),
+    ("1 STATUS x (MESSAGES UNSEEN RECENT", " SIZE)", 35),
+    ("1 ENABLE A B C", " D", 15), ("1 ID (\"a b\" {7}\r\nc d e f \"g\"", " \"h\")", 29),
+  ])
+  func listElementsAreBounded(_ met: String, _ more: String, _ offset: Int) throws {
+    var parser = CommandParser()
+    parser.limits.listElements = 3
+    let close = more.hasSuffix(")") ? ")" : ""
+    func parse(_ line: String) -> ParseError? {
+      do throws(ParseError) {
+        _ = try parser.parse(Array((line + "\r\n").utf8).span)
+        return nil
+      } catch {
+        return error
+      }
+    }
+    if case .limit? = parse(met + close)?.reason { Issue.record("\(met) passes the bound") }
+    let limit = LimitExceeded(limit: .listElements, value: 3, offset: offset)
+    #expect(parse(met + more) == ParseError(.limit(limit), offset: offset))
+  }
+
   /// Every form cut at every byte, and with every byte replaced, parses or throws: nothing traps, and no error points
   /// outside of the line.
   @Test func brokenFormsThrow() {

@@ -17,16 +17,35 @@ import Testing
     return .pieces(sizes)
   }
 
-  /// 20 fixtures, each cut in 50 ways.
+  /// Every fixture in 50 ways. Each suite of fixtures feeds its own whole, byte by byte and at each split in two.
   @Test func fixturesInRandomPieces() {
     var generator = Generator(seed: Self.seed)
-    for fixture in ResponseParserTests.fixtures {
+    for fixture in Corpus.logged {
       let bytes = wire(fixture.input)
       for _ in 0..<50 {
         let feed = Self.pieces(bytes.count, &generator)
         let result = responseLog(bytes, feed)
         #expect(result.text == fixture.log, "seed \(Self.seed), \(fixture.name), \(feed)")
         #expect(result.unread == 0)
+      }
+    }
+  }
+
+  /// The answers of a real server: in random pieces, byte by byte and cut in two they give what they give whole.
+  @Test func capturedResponsesInRandomPieces() {
+    var generator = Generator(seed: Self.seed + 4)
+    for (name, bytes) in Corpus.captured {
+      for _ in 0..<6 {
+        // A window that starts at a line, and ends anywhere.
+        let start = (bytes[generator.below(bytes.count)...].firstIndex(of: 0x0a) ?? -1) + 1
+        let window = Array(bytes[start..<min(bytes.count, start + 3000)])
+        let whole = responseLog(window)
+        for feed in [.bytewise, .split(generator.below(window.count)), Self.pieces(window.count, &generator)] as [Feed]
+        {
+          let result = responseLog(window, feed)
+          #expect(result.text == whole.text, "seed \(Self.seed + 4), \(name), \(feed)")
+          #expect(result.unread == whole.unread, "seed \(Self.seed + 4), \(name), \(feed)")
+        }
       }
     }
   }

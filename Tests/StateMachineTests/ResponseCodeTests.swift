@@ -99,6 +99,13 @@ import Testing
         """)
   }
 
+  @Test func aNumberWithMoreBehindItIsKept() {
+    #expect(
+      responseLog(wire("* OK [ANNOTATIONS 20480?? NOPRIVATE] a\n")).text == """
+        status OK [ANNOTATIONS 20480?? NOPRIVATE] "a"
+        """)
+  }
+
   @Test func bracketsThatDoNotMatchEndAtTheFirst() {
     #expect(
       responseLog(wire("* OK [X-A [b] text\n* OK [c text\n")).text == """

@@ -216,6 +216,42 @@ import Testing
     #expect(try text(.id([IDField("a\r\nb", "c")])) == "* ID ({4}\r\na\r\nb \"c\")\r\n")
   }
 
+  @Test func blanksOfATextAreKept() throws {
+    for body in ["", " ", "a", " a", "a  ", "  a [b] ", "\t"] {
+      for code: ResponseCode? in [nil, .alert, .atom("X")] {
+        let response = Response.status(Status(.ok, code: code, body))
+        let line = try text(response)
+        #expect(line == "* OK \(code.map { "[\($0)] " } ?? "")\(body)\r\n")
+        #expect(try read(line) == response)
+      }
+      #expect(try read("+ \(body)\r\n") == .continuation(text: Self.bytes(body)))
+    }
+    // Without the space, as some servers write it.
+    #expect(try read("+\r\n") == .continuation(text: []))
+    #expect(try read("A1 OK\r\n") == .tagged(tag: "A1", Status(.ok, "")))
+    // What is behind the blanks is no code.
+    #expect(try text(.status(Status(.ok, "  [a] b"))) == "* OK   (a] b\r\n")
+  }
+
+  private func read(_ line: String) throws -> Response? {
+    var input = ReceiveBuffer()
+    input.append(Self.bytes(line).span)
+    var parser = ResponseParser()
+    return try parser.nextOwned(&input)
+  }
+
+  @Test func aWordOfACodeStaysOne() throws {
+    func line(_ code: ResponseCode) throws -> String { try text(.status(Status(.ok, code: code, "x"))) }
+    #expect(try line(.permanentFlags(["a b)", "\\Seen", "\\*"])) == "* OK [PERMANENTFLAGS (a?b? \\Seen \\*)] x\r\n")
+    #expect(
+      try line(.badCharset(["a b", "UTF-8", "c\"", "nil"]))
+        == "* OK [BADCHARSET (\"a b\" UTF-8 \"c\\\"\" \"nil\")] x\r\n")
+    #expect(try line(.badEvent(["(a", "b"])) == "* OK [BADEVENT (?a b)] x\r\n")
+    #expect(try line(.capability(["A B", "C"])) == "* OK [CAPABILITY A?B C] x\r\n")
+    #expect(try line(.mailboxID("a)b")) == "* OK [MAILBOXID (a?b)] x\r\n")
+    #expect(try line(.atom("A B")) == "* OK [A?B] x\r\n")
+  }
+
   @Test func whatHasNoFormIsRefused() {
     let refused: [Response] = [
       .tagged(tag: "a b", Status(.ok, "x")), .tagged(tag: "", Status(.ok, "x")), .capability(["A B"]),

@@ -2,7 +2,7 @@ import IMAPStateMachine
 
 /// A parser and its buffer, fed as a socket would feed them.
 struct Connection: ~Copyable {
-  /// How many bytes one read gives.
+  /// How many bytes one read gives where a workload does not say.
   static let readSize = 16 * 1024
 
   private var parser = ResponseParser()
@@ -10,11 +10,13 @@ struct Connection: ~Copyable {
   private(set) var sink = Sink()
 
   /// Parses all of `fixture`, which ends behind a response, so it may be called again.
-  mutating func parse(_ fixture: Fixture, _ mode: Mode, _ reading: Reading) throws(ParseError) {
+  mutating func parse(
+    _ fixture: Fixture, _ mode: Mode, _ reading: Reading, readSize: Int
+  ) throws(ParseError) {
     let bytes = fixture.bytes.span
     var position = 0
     while position < bytes.count {
-      let end = min(position + Self.readSize, bytes.count)
+      let end = min(position + readSize, bytes.count)
       input.append(bytes.extracting(position..<end))
       try consume(mode, reading, &parser, &input, &sink)
       position = end

@@ -85,7 +85,7 @@ enum ParserBenchmark {
     _ fixture: Fixture, _ workload: Workload, _ mode: Mode, _ connection: inout Connection
   ) throws(BenchmarkError) -> Outcome {
     do throws(ParseError) {
-      try connection.parse(fixture, mode, workload.reading)
+      try connection.parse(fixture, mode, workload.reading, readSize: workload.readSize)
     } catch {
       throw BenchmarkError("\(workload.name): \(error)")
     }

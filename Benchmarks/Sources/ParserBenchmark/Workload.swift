@@ -6,6 +6,8 @@ struct Workload {
   let fixture: String
   let modes: [Mode]
   var reading = Reading()
+  /// How many bytes one read gives.
+  var readSize = Connection.readSize
   /// Whether peers parse the fixture too. A fixture that several workloads share is given to them once.
   var hasPeers = true
 
@@ -16,6 +18,9 @@ struct Workload {
       name: "envelope-structure-unread", fixture: "envelope", modes: [.views],
       reading: Reading(structures: false), hasPeers: false),
     Workload(name: "search", fixture: "search", modes: [.views, .owned]),
+    // One line of 100,000 numbers: all of it in one read, and in reads of a packet each.
+    Workload(name: "search-line", fixture: "search-line", modes: [.views], readSize: 1 << 20, hasPeers: false),
+    Workload(name: "search-split", fixture: "search-line", modes: [.views], readSize: 1460, hasPeers: false),
     Workload(name: "esearch", fixture: "esearch", modes: [.views, .owned], hasPeers: false),
     Workload(name: "list", fixture: "list", modes: [.views, .owned]),
     Workload(

@@ -43,6 +43,25 @@ extension Span where Element == UInt8 {
     return index
   }
 
+  /// How many bytes are `byte`.
+  func count(of byte: UInt8) -> Int {
+    var total = 0
+    var index = 0
+    while index &+ 8 <= count {
+      // A byte of the difference is 0 where there is a match. Its lowest bits are gathered into the highest, which then
+      // says whether any is set.
+      let difference = paddedWord(at: index) ^ UInt64(byte) &* 0x0101_0101_0101_0101
+      let low = (difference & 0x7f7f_7f7f_7f7f_7f7f) &+ 0x7f7f_7f7f_7f7f_7f7f
+      total &+= 8 &- ((low | difference) & 0x8080_8080_8080_8080).nonzeroBitCount
+      index &+= 8
+    }
+    while index < count {
+      if self[index] == byte { total &+= 1 }
+      index &+= 1
+    }
+    return total
+  }
+
   /// The index of the first quote, backslash or LF at or after `start`; `count` where there is none.
   @inline(__always)
   func firstQuotedSpecial(from start: Int) -> Int {
@@ -141,14 +160,14 @@ extension Span where Element == UInt8 {
     while index &+ 16 <= count {
       let vector = vector(at: index)
       let hit =
-        ((vector .== lanes(0x5d)) .| (vector .== lanes(0x22)) .| (vector .== lanes(0x7b)) .| (vector .== lanes(0x0a)))
-        .first
+        ((vector .== lanes(0x5d)) .| (vector .== lanes(0x22)) .| (vector .== lanes(0x7b)) .| (vector .== lanes(0x0a))
+        .| (vector .== lanes(0x0d))).first
       if hit < 16 { return index &+ hit }
       index &+= 16
     }
     while index < count {
       switch self[index] {
-      case 0x5d, 0x22, 0x7b, 0x0a: return index
+      case 0x5d, 0x22, 0x7b, 0x0a, 0x0d: return index
       default: index &+= 1
       }
     }

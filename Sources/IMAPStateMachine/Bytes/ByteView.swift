@@ -42,13 +42,8 @@ extension Span where Element == UInt8 {
 
   /// An owned copy. Complexity: O(n), one allocation.
   func copy() -> [UInt8] {
-    unsafe [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
-      unsafe self.withUnsafeBytes { source in
-        // Safe: `target` was made for `count` bytes; the two never overlap.
-        unsafe UnsafeMutableRawBufferPointer(target).copyMemory(from: source)
-      }
-      initialized = count
-    }
+    // Not by `init(unsafeUninitializedCapacity:)`, which is not specialised and looks up metadata each time.
+    unsafe withUnsafeBufferPointer { unsafe Array($0) }
   }
 
   /// The bytes as text where they are valid UTF-8.

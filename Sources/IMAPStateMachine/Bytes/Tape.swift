@@ -39,8 +39,8 @@ struct Tape: ~Copyable {
   /// Appends `entry` `length` times, at most 64.
   @inline(__always)
   mutating func append(_ entry: UInt64, times length: Int) {
-    if length > capacity &- count { grow(64) }
-    // Safe: `grow` makes room for 64 at least, and `length` is at most that.
+    if length > capacity &- count { grow(length) }
+    // Safe: `grow` makes room for `length`.
     unsafe (base.unsafelyUnwrapped + count).initialize(repeating: entry, count: length)
     count &+= length
   }
@@ -72,13 +72,11 @@ struct Tape: ~Copyable {
   /// Makes room for `length` more entries, at most 64. At the maximum it starts anew, as nobody reads what was written.
   @inline(never)
   private mutating func grow(_ length: Int) {
-    var wanted = max(count + length, capacity * 2, 256)
     if count + length > Self.maximum {
       isFull = true
       count = 0
-      wanted = Self.maximum
     }
-    wanted = min(wanted, Self.maximum)
+    let wanted = min(max(count + length, capacity * 2, 256), Self.maximum)
     if wanted == capacity { return }
     let new = UnsafeMutablePointer<UInt64>.allocate(capacity: wanted)
     if let base = unsafe base {

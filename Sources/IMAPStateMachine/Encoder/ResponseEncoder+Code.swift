@@ -4,10 +4,16 @@ extension ResponseEncoder {
   /// match (one too many would end the code early), and in a list of words what would end a word or the list.
   func code(_ code: ResponseCode, into output: inout SendBuffer) {
     let bytes = Self.bytes(of: code)
-    let isBalanced = Self.isBalanced(bytes) || Self.isFlagList(code, bytes)
-    for byte in bytes {
+    let fit = fitting(bytes)
+    // With question marks in it, what had no type may have one, which is written in its own way.
+    output.append(fit == bytes ? fit : fitting(Self.bytes(of: ResponseCodeView(fit.span).copy())))
+  }
+
+  private func fitting(_ bytes: [UInt8]) -> [UInt8] {
+    let isBalanced = Self.isBalanced(bytes)
+    return bytes.map { byte in
       let isUnfit = isLineBreaking(byte) || (!isBalanced && (byte == 0x5b || byte == 0x5d))
-      output.append(isUnfit ? Self.questionMark : byte)
+      return isUnfit ? Self.questionMark : byte
     }
   }
 

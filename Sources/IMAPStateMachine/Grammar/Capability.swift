@@ -59,5 +59,8 @@ public struct Capability: Hashable, Sendable, CustomStringConvertible, Expressib
 /// `text` with a to z made A to Z, no locale involved.
 func asciiUppercased(_ text: String) -> String {
   if text.utf8.allSatisfy({ $0 &- 0x61 >= 26 }) { return text }
-  return String(decoding: text.utf8.map { asciiUppercased($0) }, as: UTF8.self)
+  return unsafe String(unsafeUninitializedCapacity: text.utf8.count) { target in
+    // Safe: `target` has room for as many bytes as `text` has.
+    unsafe target.initialize(fromContentsOf: text.utf8.lazy.map { asciiUppercased($0) })
+  }
 }

@@ -15,8 +15,14 @@ public struct MailboxName: Hashable, Sendable, CustomStringConvertible, Expressi
   public let encoding: Encoding
 
   /// A name as it came from the wire.
-  public init(wire bytes: [UInt8], encoding: Encoding = .modifiedUTF7) {
-    self.bytes = bytes.span.equalsIgnoringCase("INBOX") ? Array("INBOX".utf8) : bytes
+  public init(wire bytes: consuming [UInt8], encoding: Encoding = .modifiedUTF7) {
+    // In place: mostly the bytes are a copy that was made for this.
+    if bytes.span.equalsIgnoringCase("INBOX") {
+      for index in bytes.indices where bytes[index] != asciiUppercased(bytes[index]) {
+        bytes[index] = asciiUppercased(bytes[index])
+      }
+    }
+    self.bytes = bytes
     self.encoding = encoding
   }
 

@@ -46,14 +46,14 @@ public struct BodyStructureView: ~Escapable {
         continue
       case .messageEnd(let fields):
         var part = fields.copyPart()
-        if let body = open.popLast()?.parts.first {
-          part.content = .message(fields.copyEnvelope(), body, lines: fields.lines ?? 0)
+        if let level = open.popLast(), !level.parts.isEmpty {
+          part.content = .message(fields.copyEnvelope(), level.parts[0], lines: fields.lines ?? 0)
         }
         element = .single(part)
       case .multipartEnd(let fields): element = fields.copyMultipart(open.popLast()?.parts ?? [])
       }
-      guard let innermost = open.indices.last else { return element }
-      open[innermost].parts.append(element)
+      if open.isEmpty { return element }
+      open[open.count - 1].parts.append(element)
     }
     return .multipart(BodyStructure.Multipart(parts: [], subtype: []))
   }

@@ -171,7 +171,6 @@ extension BodyWriter {
       }
       if tape.isFull { break }
     }
-    if tape.isFull { throw ParseError(.invalidValue, offset: cursor.index) }
   }
 
   /// An element whose parenthesis is next: a part to its end, of anything else the begin.

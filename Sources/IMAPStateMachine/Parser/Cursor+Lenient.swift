@@ -13,7 +13,7 @@ extension Cursor {
       index &+= 1
     }
     let scale = exponent(&value)
-    for _ in 0..<min(scale, 20) { value = value.saturatingTimes10(plus: 0) }
+    for _ in 0..<Int(min(scale, 20)) { value = value.saturatingTimes10(plus: 0) }
     return isNegative ? 0 : value
   }
 
@@ -41,7 +41,7 @@ extension Cursor {
       index &+= 1
     }
     if isNegative {
-      for _ in 0..<min(scale, 20) { value /= 10 }
+      for _ in 0..<Int(min(scale, 20)) { value /= 10 }
       return 0
     }
     for position in fraction where scale > 0 {

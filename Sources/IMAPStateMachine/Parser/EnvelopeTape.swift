@@ -60,7 +60,7 @@ enum EnvelopeTape {
     guard start >= 0, cursor.eat(UInt8(ascii: "(")) else { return }
     while true {
       cursor.skipSpaces()
-      if cursor.isAtListEnd { return }
+      if cursor.isAtListEnd || tape.isFull { return }
       let start = cursor.index
       if cursor.peek == UInt8(ascii: "("), let address = try? AddressFields(&cursor) {
         tape.append(PackedToken(address.name).bits)

@@ -55,9 +55,19 @@ public struct FlagListView: ~Escapable {
     return nil
   }
 
-  /// Owned flags, in order. One server writes the `\*` of PERMANENTFLAGS as `*`.
+  /// How many there are. Complexity: O(n).
+  public var count: Int {
+    var count = 0
+    var iterator = self
+    while iterator.next() != nil { count &+= 1 }
+    return count
+  }
+
+  /// Owned flags, in order. One server writes the `\*` of PERMANENTFLAGS as `*`. Complexity: O(n); one allocation for the
+  /// list and one for each flag of more than 15 bytes.
   public func copy() -> [Flag] {
     var flags: [Flag] = []
+    flags.reserveCapacity(count)
     var iterator = self
     while let flag = iterator.next() {
       flags.append(flag.equalsIgnoringCase("*") ? .anyKeyword : Flag(flag.lossyString()))
@@ -68,6 +78,7 @@ public struct FlagListView: ~Escapable {
   /// The words as text.
   func strings() -> [String] {
     var list: [String] = []
+    list.reserveCapacity(count)
     var iterator = self
     while let word = iterator.next() { list.append(word.lossyString()) }
     return list
@@ -98,9 +109,10 @@ public struct CapabilityListView: ~Escapable {
   /// Owned capabilities, in order. `LITERAL +`, as one server writes it, is `LITERAL+`.
   public func copy() -> [Capability] {
     var list: [Capability] = []
+    list.reserveCapacity(tokens.count)
     var iterator = self
     while let name = iterator.next() {
-      if name.equalsIgnoringCase("+"), list.last == Capability("LITERAL") {
+      if name.equalsIgnoringCase("+"), !list.isEmpty, list[list.count - 1] == Capability("LITERAL") {
         list[list.count - 1] = .literalPlus
       } else {
         list.append(Capability(name.lossyString()))
@@ -154,9 +166,12 @@ public struct SearchView: ~Escapable {
     }
   }
 
-  /// An owned copy.
+  /// An owned copy. Complexity: O(n), one allocation.
   public func copy() -> SearchResult {
     var result = SearchResult()
+    // Numbers stand behind spaces.
+    var first = self
+    if first.next() != nil { result.numbers.reserveCapacity(1 + cursor.rest.count(of: 0x20)) }
     var iterator = self
     while let number = iterator.next() { result.numbers.append(number) }
     result.modSeq = iterator.foundModSeq

@@ -95,12 +95,16 @@ public struct NamespaceView: ~Escapable {
     self.personal = NamespaceListView(bytes.extracting(personal))
     otherUsers = NamespaceListView(bytes.extracting(others))
     self.shared = NamespaceListView(bytes.extracting(shared))
-    for range in [personal, others, shared] {
-      do throws(ParseError) {
-        try NamespaceListView(bytes.extracting(range)).expectList()
-      } catch {
-        throw error.shifted(by: range.lowerBound)
-      }
+    try Self.expectList(bytes, personal)
+    try Self.expectList(bytes, others)
+    try Self.expectList(bytes, shared)
+  }
+
+  private static func expectList(_ bytes: Span<UInt8>, _ range: Range<Int>) throws(ParseError) {
+    do throws(ParseError) {
+      try NamespaceListView(bytes.extracting(range)).expectList()
+    } catch {
+      throw error.shifted(by: range.lowerBound)
     }
   }
 

@@ -15,7 +15,7 @@ extension ResponseParser {
   @_lifetime(&input)
   mutating func fetchEvent(
     _ input: inout ReceiveBuffer, _ step: FetchProgress.Step
-  ) -> ResponseEvent {
+  ) throws(ParseError) -> ResponseEvent {
     progress.lineEnd -= step.length
     progress.isBehindLiteral = false
     progress.emptyLineEnd = 0
@@ -28,7 +28,7 @@ extension ResponseParser {
       return .fetchEnd
     case .item(let token, _):
       phase = .item
-      if token.isStructure { return structureEvent(&input, token) }
+      if token.isStructure { return try structureEvent(&input, token) }
       return .fetchAttribute(Self.attribute(input.reportedBytes, token, limits, offset: offset))
     case .literal(let token, let header, _):
       progress.lineEnd = 0
@@ -37,7 +37,7 @@ extension ResponseParser {
       remaining = header.byteCount
       return .literalBegin(Self.section(input.reportedBytes, token), header)
     case .damaged(let error, _):
-      failure = [error]
+      damage = error
       progress = FetchProgress()
       leaveDamagedLine(input.reportedBytes)
       return .malformed(ByteView(input.reportedBytes), error)

@@ -24,12 +24,12 @@ extension ResponseParser {
       case .continuation(let text): return .continuation(text: text.copy())
       case .unknown(let line): return .unknown(line.copy())
       case .malformed(let line, let error): return .malformed(line.copy(), error)
-      case .fetchBegin(let sequence): owned = OwnedFetch(response: FetchResponse(sequence: sequence, attributes: []))
+      case .fetchBegin(let sequence): owned.start(sequence)
       case .uidFetchBegin(let uid):
-        owned = OwnedFetch()
+        owned.start(0)
         owned.uid = uid
       case .fetchAttribute(let attribute): owned.response.attributes.append(attribute.copy())
-      case .literalBegin(let section, _): owned.begin(section)
+      case .literalBegin(let section, let header): owned.begin(section, header)
       case .literalChunk(let bytes, _): owned.append(bytes)
       case .literalEnd: owned.end()
       case .fetchEnd:
@@ -44,14 +44,23 @@ extension OwnedFetch {
   /// What was collected as a response.
   var whole: Response { uid.map { .uidFetch($0, response.attributes) } ?? .fetch(response) }
 
-  mutating func begin(_ view: borrowing SectionView) {
+  mutating func start(_ sequence: SequenceNumber) {
+    self = OwnedFetch()
+    response.sequence = sequence
+    // Hardly a response has more items.
+    response.attributes.reserveCapacity(8)
+  }
+
+  mutating func begin(_ view: borrowing SectionView, _ header: LiteralHeader) {
+    // A declared size is not believed: what is larger than this has to arrive before it gets memory.
+    data.reserveCapacity(Int(min(header.byteCount, 64 << 10)))
     section = view.copy()
-    sectionBytes = view.raw.copy()
+    if section == nil { sectionBytes = view.raw.copy() }
     origin = view.origin
   }
 
   mutating func append(_ bytes: Span<UInt8>) {
-    // Nothing is reserved: the array then grows by factors, so that its bytes move a constant number of times.
+    // Nothing is reserved here: the array then grows by factors, so that its bytes move a constant number of times.
     unsafe bytes.withUnsafeBufferPointer { unsafe data.append(contentsOf: $0) }
   }
 

@@ -167,7 +167,8 @@ extension ResponseParser {
     let close = scanner.index
     guard scanner.eat(UInt8(ascii: "]")), scanner.eat(0x20), scanner.eat(UInt8(ascii: "{")),
       let count = scanner.number(), scanner.eat(UInt8(ascii: "}")), scanner.eat(0x0d), scanner.eat(0x0a),
-      scanner.index == progress.lineEnd, UInt64(count) <= limits.literal, progress.items < limits.fetchItems
+      scanner.index == progress.lineEnd, scanner.index <= longestQuickLine, UInt64(count) <= limits.literal,
+      progress.items < limits.fetchItems
     else { return item }
     item.kind = .section
     item.length = scanner.index
@@ -199,21 +200,13 @@ extension ResponseParser {
 
   /// The event for what the quick look found.
   @_lifetime(&input)
-  @inline(__always)
   mutating func quickEvent(_ input: inout ReceiveBuffer, _ item: QuickItem) -> ResponseEvent {
     report(&input, item.length)
     switch item.kind {
-    case .fetchBegin: return .fetchBegin(SequenceNumber(rawValue: UInt32(truncatingIfNeeded: item.number)))
     case .exists: return .untagged(.exists(UInt32(truncatingIfNeeded: item.number)))
     case .recent: return .untagged(.recent(UInt32(truncatingIfNeeded: item.number)))
     case .expunge:
       return .untagged(.expunge(SequenceNumber(rawValue: UInt32(truncatingIfNeeded: item.number))))
-    case .fetchEnd:
-      phase = .idle
-      return .fetchEnd
-    case .uid: return .fetchAttribute(.uid(UID(rawValue: UInt32(truncatingIfNeeded: item.number))))
-    case .flags:
-      return .fetchAttribute(.flags(FlagListView(input.reportedBytes, plainAt: item.start)))
     case .size: return .fetchAttribute(.rfc822Size(item.number))
     case .modSeq: return .fetchAttribute(.modSeq(ModSeq(rawValue: item.number)))
     case .list:
@@ -229,7 +222,8 @@ extension ResponseParser {
       return .fetchAttribute(.bodyStructure(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
     case .body:
       return .fetchAttribute(.body(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
-    case .other: return .needMoreInput
+    // These are made by `next`.
+    case .other, .fetchBegin, .fetchEnd, .uid, .flags: return .needMoreInput
     }
   }
 

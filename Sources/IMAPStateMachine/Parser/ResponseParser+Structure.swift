@@ -13,21 +13,22 @@ extension ResponseParser {
     let isRead =
       item.kind == .envelope
       ? limits.nesting >= 4 && scanner.envelope(&tape) : scanner.body(&tape, nesting: limits.nesting)
-    return isRead ? finished(item, scanner) : QuickItem()
+    return isRead && !tape.isFull ? finished(item, scanner) : QuickItem()
   }
 
-  /// The event of a structure whose bytes were reported, in any form.
+  /// The event of a structure whose bytes were reported, in any form. Throws only where a bound is passed.
   @_lifetime(&input)
-  mutating func structureEvent(_ input: inout ReceiveBuffer, _ token: FetchItemToken) -> ResponseEvent {
+  mutating func structureEvent(
+    _ input: inout ReceiveBuffer, _ token: FetchItemToken
+  ) throws(ParseError) -> ResponseEvent {
     var tape = input.takeTape()
     let failure = Self.write(input.reportedBytes.extracting(token.value), token, limits, &tape)
     input.keep(tape)
     let value = input.reportedBytes.extracting(token.value)
-    if let failure {
+    if let failure = failure?.shifted(by: offset + token.value.lowerBound) {
+      if case .limit = failure.reason { throw fail(failure) }
       return .fetchAttribute(
-        .invalid(
-          name: ByteView(input.reportedBytes.extracting(token.name)), value: ByteView(value),
-          failure.shifted(by: offset + token.value.lowerBound)))
+        .invalid(name: ByteView(input.reportedBytes.extracting(token.name)), value: ByteView(value), failure))
     }
     switch token.kind {
     case .envelope: return .fetchAttribute(.envelope(EnvelopeView(value, input.reportedTape, at: 0)))
@@ -46,6 +47,7 @@ extension ResponseParser {
       } else {
         try BodyWriter.write(value, nesting: limits.nesting, &tape)
       }
+      if tape.isFull { throw tapeIsFull }
       return nil
     } catch {
       return error
@@ -53,11 +55,17 @@ extension ResponseParser {
   }
 }
 
+/// An ENVELOPE or BODYSTRUCTURE has more parts than a ``Tape`` can say.
+private var tapeIsFull: ParseError {
+  ParseError(.limit(LimitExceeded(limit: .structure, value: UInt64(Tape.maximum), offset: 0)), offset: 0)
+}
+
 extension BodyStructure {
   /// Reads one from `value`, which is all here.
   init(_ value: Span<UInt8>, nesting: Int) throws(ParseError) {
     var tape = Tape()
     try BodyWriter.write(value, nesting: nesting, &tape)
+    if tape.isFull { throw tapeIsFull }
     self = BodyStructureView(value, tape.entries, at: 0).copy()
   }
 }

@@ -52,8 +52,8 @@ public struct ResponseParser: ~Copyable {
   /// How many bytes are to come of a streamed section, or of a literal behind a damaged line of a FETCH response. The
   /// latter are a message's bytes too and must never be read as responses.
   var remaining: UInt64 = 0
-  /// Why the rest of a FETCH response is damage, or what was thrown. One element at most: an array keeps it out of line.
-  var failure: [ParseError] = []
+  /// Why the rest of a FETCH response is damage, or what was thrown.
+  var damage = ParseError(.invalidValue, offset: 0)
 
   enum Phase: UInt8 {
     /// Between responses.
@@ -89,26 +89,45 @@ public struct ResponseParser: ~Copyable {
     input.discardReported()
     offset &+= reported
     reported = 0
+    var item = QuickItem()
+    if takesQuickLook {
+      if phase == .item {
+        item = quickItem(input.readable)
+        if item.kind.rawValue >= QuickItem.Kind.envelope.rawValue { item = quickStructure(&input, item) }
+        if item.kind == .other { phase = .fetch }
+      } else if phase == .idle, offset <= allowance {
+        item = quickLine(input.readable)
+      }
+    }
+    // The commonest are made here: a call costs more than they do.
+    switch item.kind {
+    case .other: return try nextOfAnyForm(&input)
+    case .fetchBegin:
+      report(&input, item.length)
+      return .fetchBegin(SequenceNumber(rawValue: UInt32(truncatingIfNeeded: item.number)))
+    case .uid:
+      report(&input, item.length)
+      return .fetchAttribute(.uid(UID(rawValue: UInt32(truncatingIfNeeded: item.number))))
+    case .flags:
+      report(&input, item.length)
+      return .fetchAttribute(.flags(FlagListView(input.reportedBytes, plainAt: item.start)))
+    case .fetchEnd:
+      report(&input, item.length)
+      phase = .idle
+      return .fetchEnd
+    default: return quickEvent(&input, item)
+    }
+  }
+
+  /// The next event, where the quick look found none.
+  @_lifetime(&input)
+  private mutating func nextOfAnyForm(_ input: inout ReceiveBuffer) throws(ParseError) -> ResponseEvent {
     while true {
       switch phase {
       case .item:
-        if !takesQuickLook {
-          phase = .fetch
-          continue
-        }
-        var item = quickItem(input.readable)
-        if item.kind.rawValue >= QuickItem.Kind.envelope.rawValue { item = quickStructure(&input, item) }
-        if item.kind == .other {
-          phase = .fetch
-          continue
-        }
-        return quickEvent(&input, item)
+        phase = .fetch
       case .idle:
         if offset > allowance { throw tooMuchUnsolicited() }
-        if takesQuickLook {
-          let line = quickLine(input.readable)
-          if line.kind != .other { return quickEvent(&input, line) }
-        }
         skipNoise(&input)
         guard try frameFirstLine(input.readable) else { return endOrMore(input) }
         if phase == .fetch { return fetchBegin(&input) }
@@ -118,11 +137,9 @@ public struct ResponseParser: ~Copyable {
         scanned = 0
         if length > limits.listElements { try checkElements(input.readable.extracting(first: length)) }
         report(&input, length)
-        let event = Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
-        if case .tagged = event { allowance = offset &+ length &+ Int(limits.unsolicitedBytes) }
-        return event
+        if Self.isTagged(input.reportedBytes) { allowance = offset &+ length &+ Int(limits.unsolicitedBytes) }
+        return Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
       case .fetch:
-        if offset > allowance { throw tooMuchUnsolicited() }
         // What nearly always is behind a section.
         if progress.isBehindLiteral, progress.lineEnd == 0, progress.scanned == 0,
           input.readable.paddedWord(at: 0) & 0xff_ffff == keyword(")\r\n")
@@ -134,7 +151,7 @@ public struct ResponseParser: ~Copyable {
         }
         guard let step = try fetchStep(input.readable) else { return endOrMore(input) }
         report(&input, step.length)
-        return fetchEvent(&input, step)
+        return try fetchEvent(&input, step)
       case .literal:
         return literalEvent(&input)
       case .damaged:
@@ -150,9 +167,6 @@ public struct ResponseParser: ~Copyable {
     }
   }
 
-  /// Why the rest of a FETCH response is damage, or what was thrown.
-  var damage: ParseError { failure.first ?? ParseError(.invalidValue, offset: offset) }
-
   /// Marks `length` bytes as covered by the event about to be returned.
   @inline(__always)
   mutating func report(_ input: inout ReceiveBuffer, _ length: Int) {
@@ -163,7 +177,7 @@ public struct ResponseParser: ~Copyable {
   /// Makes `error` sticky.
   mutating func fail(_ error: ParseError) -> ParseError {
     phase = .failed
-    failure = [error]
+    damage = error
     return error
   }
 
@@ -253,6 +267,14 @@ public struct ResponseParser: ~Copyable {
     if cursor.peek == UInt8(ascii: "[") { return false }
     guard let name = try? cursor.run(of: .token) else { return true }
     return Condition(line, name) == nil
+  }
+
+  /// Whether a response starts with a tag.
+  private static func isTagged(_ line: Span<UInt8>) -> Bool {
+    switch line.byte(at: 0) {
+    case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "["), 0: false
+    default: true
+    }
   }
 
   private mutating func checkElements(_ line: Span<UInt8>) throws(ParseError) {

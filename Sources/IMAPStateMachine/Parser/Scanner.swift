@@ -166,6 +166,8 @@ struct Scanner: ~Escapable {
     while index < end {
       if bytes[index] == 0x5c {
         hasEscapes = true
+        // No line's end can be escaped.
+        if index &+ 1 >= end || bytes[index &+ 1] == 0x0d || bytes[index &+ 1] == 0x0a { return end }
         index &+= 2
       } else {
         let next = index &+ 1

@@ -24,9 +24,10 @@ public struct MessageSetView: ~Escapable {
     return range
   }
 
-  /// An owned copy: of UIDs or of sequence numbers, as the caller knows.
+  /// An owned copy: of UIDs or of sequence numbers, as the caller knows. Complexity: O(n), one allocation.
   public func copy<Number: MessageNumber>(of type: Number.Type = Number.self) -> MessageSet<Number> {
     var set = MessageSet<Number>(ranges: [])
+    if !raw.isEmpty { set.ranges.reserveCapacity(raw.bytes.count(of: UInt8(ascii: ",")) + 1) }
     var iterator = self
     while let range = iterator.next() { set.ranges.append(MessageSet.Range(range.first, range.last)) }
     return set
@@ -95,6 +96,14 @@ public struct StringListView: ~Escapable {
     return StringView(cursor.bytes, token)
   }
 
+  /// How many there are. Complexity: O(n).
+  public var count: Int {
+    var count = 0
+    var iterator = self
+    while iterator.next() != nil { count &+= 1 }
+    return count
+  }
+
   /// Throws where anything but strings is in the row.
   func expectEnd() throws(ParseError) {
     var iterator = self
@@ -102,9 +111,10 @@ public struct StringListView: ~Escapable {
     try iterator.cursor.expectListEnd()
   }
 
-  /// Owned strings, in order.
+  /// Owned strings, in order. Complexity: O(n); one allocation for the list and one for each string.
   public func copy() -> [[UInt8]] {
     var list: [[UInt8]] = []
+    list.reserveCapacity(count)
     var iterator = self
     while let string = iterator.next() { list.append(string.copy()) }
     return list
@@ -113,6 +123,7 @@ public struct StringListView: ~Escapable {
   /// The strings as text.
   func strings() -> [String] {
     var list: [String] = []
+    list.reserveCapacity(count)
     var iterator = self
     while let string = iterator.next() { list.append(string.lossyString()) }
     return list

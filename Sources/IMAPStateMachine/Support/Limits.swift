@@ -14,6 +14,9 @@ public struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible 
     case fetchItems = "FETCH items"
     /// Elements of one list.
     case listElements = "list elements"
+    /// Positions kept for one ENVELOPE or BODYSTRUCTURE: 18 for each of its parts, four for each address, two for each
+    /// parameter. Not configurable: 1,048,576, which is 8 MiB.
+    case structure = "parts of a structure"
     /// Bytes of responses since the last tagged one, streamed literals not counted.
     case unsolicitedBytes = "bytes without a tagged response"
     /// Messages in one APPEND, or parts in one message of it.
@@ -53,7 +56,7 @@ public struct ParserLimits: Sendable, Hashable {
   /// One literal that is kept with its line (a mailbox name, a subject in ENVELOPE). Subjects are below 64 KiB.
   public var bufferedLiteral: Int = 1 << 20
   /// Parentheses inside one another. Real BODYSTRUCTUREs stay below 25. A value above 256 counts as 256: what is nested
-  /// is read by recursion, and no peer may exhaust the stack.
+  /// is read by recursion, and no peer may exhaust the stack. One below 1 counts as 1.
   public var nesting: Int = 64
   /// Data items in one FETCH response. Fetching 100 sections at once is already rare.
   public var fetchItems: Int = 1024
@@ -66,7 +69,8 @@ public struct ParserLimits: Sendable, Hashable {
   /// bytes or more. Lines with fewer bytes than this number are not counted.
   public var listElements: Int = 4 << 20
   /// Responses between two tagged ones, in bytes. Sections that are streamed are not counted: they are the caller's as they
-  /// come, nothing of them is kept, and ``literal`` bounds each.
+  /// come, nothing of them is kept, and ``literal`` bounds each. What passes this is noticed behind the response that did,
+  /// whose own size other bounds hold.
   ///
   /// No command of real use gets near the default. FETCH 1:* FLAGS of a million messages answers with 60 MB; ENVELOPE and
   /// BODYSTRUCTURE of as many with 1 GB. IDLE has no tagged response until DONE: clients renew it every 29 minutes (RFC
@@ -85,7 +89,7 @@ public struct ParserLimits: Sendable, Hashable {
     var limits = self
     limits.line = min(max(line, 0), Int(Int32.max / 4))
     limits.bufferedLiteral = min(max(bufferedLiteral, 0), Int(Int32.max / 4))
-    limits.nesting = min(max(nesting, 0), 256)
+    limits.nesting = min(max(nesting, 1), 256)
     limits.fetchItems = max(fetchItems, 0)
     limits.listElements = max(listElements, 0)
     limits.unsolicitedBytes = min(unsolicitedBytes, UInt64(Int.max / 4))

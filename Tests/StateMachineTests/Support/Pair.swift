@@ -255,7 +255,7 @@ final class Pair {
       collected = OwnedFetch()
       collected.uid = uid
     case .fetchAttribute(let attribute): collected.response.attributes.append(attribute.copy())
-    case .literalBegin(let section, _): collected.begin(section)
+    case .literalBegin(let section, let header): collected.begin(section, header)
     case .literalChunk(let bytes, _): collected.append(bytes)
     case .literalEnd: collected.end()
     case .fetchEnd: responses.append(collected.whole)

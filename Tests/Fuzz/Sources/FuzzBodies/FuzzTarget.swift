@@ -106,12 +106,7 @@ struct FuzzInput {
 
 func text(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: UTF8.self).debugDescription }
 
-func copied(_ span: Span<UInt8>) -> [UInt8] {
-  var bytes: [UInt8] = []
-  bytes.reserveCapacity(span.count)
-  for index in span.indices { bytes.append(span[index]) }
-  return bytes
-}
+func copied(_ span: Span<UInt8>) -> [UInt8] { ByteView(span).copy() }
 
 /// The bytes of a view, nil for NIL.
 func bytes(_ view: borrowing StringView?) -> [UInt8]? {
