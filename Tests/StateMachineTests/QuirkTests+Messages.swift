@@ -141,8 +141,11 @@ extension QuirkTests {
   static let searches: [Fixture] = [
     Fixture(
       name: "SEARCH and ESEARCH for either",
-      input: "* SEARCH 1 2\n* ESEARCH (TAG \"A1\") ALL 1:2\n* ESEARCH ALL 1:2\n* ESEARCH UID\n",
-      log: "search 1 2\nesearch tag=A1 all=1:2\nesearch tag=NIL all=1:2\nesearch tag=NIL uid"),
+      input:
+        "* SEARCH 1 2\n* ESEARCH (TAG \"A1\") ALL 1:2\n* ESEARCH ALL 1:2\n* ESEARCH UID\n* ESEARCH (TAG \"a\") (COUNT 17 MIN 5)\n",
+      log:
+        "search 1 2\nesearch tag=A1 all=1:2\nesearch tag=NIL all=1:2\nesearch tag=NIL uid\nesearch tag=a count=17 min=5"
+    ),
     Fixture(
       name: "several lines, duplicates and nothing",
       input: "* SEARCH 3 3 1\n* SEARCH 2\n* SEARCH \n* SEARCH\n* SEARCH 1 x 2\n",

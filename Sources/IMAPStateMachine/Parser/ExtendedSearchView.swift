@@ -21,6 +21,9 @@ public struct ExtendedSearchView: ~Escapable {
     let end = bytes.firstNot(.token, from: start)
     isUID = bytes.foldedWord(start..<end) == keyword("UID")
     if isUID { cursor.index = end }
+    cursor.skipSpaces()
+    // An example of RFC 5465, section 7 has the items in parentheses.
+    _ = cursor.eat(UInt8(ascii: "("))
     tagToken = correlator.tag
     mailboxToken = correlator.mailbox
     uidValidity = correlator.uidValidity
