@@ -272,16 +272,12 @@ extension SIMDMask<SIMD16<Int8>> {
   /// The index of the first lane that is set; 16 where none is.
   @inline(__always)
   fileprivate var first: Int {
-    // Four bits of each lane are kept, so that one count tells which.
+    // Four bits of each lane are kept, so that one count tells which. All of Swift's platforms are little-endian.
     // Safe: both are sixteen bytes.
     let pairs = unsafe unsafeBitCast(self, to: SIMD8<UInt16>.self)
-    #if _endian(big)
-      let lanes = SIMD8<UInt8>(truncatingIfNeeded: pairs.byteSwapped &>> SIMD8(repeating: 4))
-    #else
-      let lanes = SIMD8<UInt8>(truncatingIfNeeded: pairs &>> SIMD8(repeating: 4))
-    #endif
+    let lanes = SIMD8<UInt8>(truncatingIfNeeded: pairs &>> SIMD8(repeating: 4))
     // Safe: both are eight bytes.
-    return UInt64(littleEndian: unsafe unsafeBitCast(lanes, to: UInt64.self)).trailingZeroBitCount / 4
+    return unsafe unsafeBitCast(lanes, to: UInt64.self).trailingZeroBitCount / 4
   }
 
   /// Whether any lane is set.

@@ -65,9 +65,9 @@ extension Scanner {
     guard !subtype.isFailed, eat(0x20), parameters(record &+ BodyRecord.parameters, &tape), eat(0x20) else {
       return false
     }
-    let id = nstring()
+    let id = rarelyString()
     guard !id.isFailed, eat(0x20) else { return false }
-    let description = nstring()
+    let description = rarelyString()
     tape[record &+ BodyRecord.id] = id.bits
     tape[record &+ BodyRecord.description] = description.bits
     guard !description.isFailed, eat(0x20), peek == 0x22 else { return false }
@@ -104,7 +104,7 @@ extension Scanner {
   private mutating func tail(_ record: Int, _ flags: inout UInt64, _ tape: inout Tape) -> Bool {
     if eat(UInt8(ascii: ")")) { return true }
     guard eat(0x20) else { return false }
-    let md5 = nstring()
+    let md5 = rarelyString()
     tape[record &+ BodyRecord.md5] = md5.bits
     return !md5.isFailed && bodyExtension(record, &flags, &tape)
   }
@@ -130,7 +130,7 @@ extension Scanner {
     guard eat(0x20), languages(record, &tape) else { return false }
     if eat(UInt8(ascii: ")")) { return true }
     guard eat(0x20) else { return false }
-    let location = nstring()
+    let location = rarelyString()
     tape[record &+ BodyRecord.location] = location.bits
     return !location.isFailed && eat(UInt8(ascii: ")"))
   }

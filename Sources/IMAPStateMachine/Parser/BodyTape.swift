@@ -78,15 +78,8 @@ struct BodyWriter {
   @inline(__always)
   func addRecord(at start: Int, _ tape: inout Tape) -> Int {
     let record = tape.count
-    tape.append(PackedToken.missing.bits, times: BodyRecord.count)
+    tape.append(0, times: BodyRecord.count)
     tape[record &+ BodyRecord.raw] = TapeRange(start, start).bits
-    tape[record &+ BodyRecord.octets] = 0
-    tape[record &+ BodyRecord.lines] = 0
-    tape[record &+ BodyRecord.children] = 0
-    tape[record &+ BodyRecord.parameters] = 0
-    tape[record &+ BodyRecord.dispositionParameters] = 0
-    tape[record &+ BodyRecord.languages] = 0
-    tape[record &+ BodyRecord.envelope] = 0
     return record
   }
 

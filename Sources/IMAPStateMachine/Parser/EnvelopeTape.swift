@@ -1,4 +1,5 @@
-/// How an ENVELOPE is written to a ``Tape``: these entries, then four strings for each address.
+/// How an ENVELOPE is written to a ``Tape``: these entries, four strings for each address, and behind those of Bcc the
+/// strings of In-Reply-To and Message-ID.
 @usableFromInline
 enum EnvelopeTape {
   /// Where the value lies.
@@ -7,9 +8,8 @@ enum EnvelopeTape {
   @inlinable static var subject: Int { 2 }
   /// Where on the tape the addresses are, for each of From, Sender, Reply-To, To, Cc and Bcc.
   @inlinable static var lists: Int { 3 }
-  @inlinable static var inReplyTo: Int { 9 }
-  @inlinable static var messageID: Int { 10 }
-  @inlinable static var count: Int { 11 }
+  @inlinable static var bcc: Int { 8 }
+  @inlinable static var count: Int { 9 }
 
   /// Writes an envelope of any form, which ends where `bytes` do. Fields that a server leaves out at the end are NIL.
   /// Throws where it is no list.
@@ -39,13 +39,13 @@ enum EnvelopeTape {
     tape[base &+ raw] = TapeRange(start, cursor.index).bits
     tape[base &+ date] = string(bytes, starts[0])
     tape[base &+ subject] = string(bytes, starts[1])
-    tape[base &+ inReplyTo] = string(bytes, starts[8])
-    tape[base &+ messageID] = string(bytes, starts[9])
     for list in 0..<6 {
       let first = tape.count
       writeAddresses(bytes, starts[list + 2], &tape)
       tape[base &+ lists &+ list] = TapeRange(first, tape.count).bits
     }
+    tape.append(string(bytes, starts[8]))
+    tape.append(string(bytes, starts[9]))
   }
 
   /// A list in a string's place is no string.
@@ -81,14 +81,8 @@ extension Scanner {
   mutating func envelope(_ tape: inout Tape) -> Bool {
     let start = index
     let base = tape.count
-    tape.append(PackedToken.missing.bits, times: EnvelopeTape.lists)
-    guard eat(UInt8(ascii: "(")) else { return false }
-    let date = nstring()
-    guard !date.isFailed, eat(0x20) else { return false }
-    let subject = nstring()
-    guard !subject.isFailed, eat(0x20) else { return false }
-    tape[base &+ EnvelopeTape.date] = date.bits
-    tape[base &+ EnvelopeTape.subject] = subject.bits
+    tape.append(0)
+    guard eat(UInt8(ascii: "(")), nstrings(2, &tape), eat(0x20) else { return false }
     tape.append(0, times: EnvelopeTape.count &- EnvelopeTape.lists)
     for list in 0..<6 {
       let first = tape.count
@@ -102,12 +96,7 @@ extension Scanner {
       tape[base &+ EnvelopeTape.lists &+ list] = TapeRange(first, tape.count).bits
       guard eat(0x20) else { return false }
     }
-    let inReplyTo = nstring()
-    guard !inReplyTo.isFailed, eat(0x20) else { return false }
-    let messageID = nstring()
-    guard !messageID.isFailed, eat(UInt8(ascii: ")")) else { return false }
-    tape[base &+ EnvelopeTape.inReplyTo] = inReplyTo.bits
-    tape[base &+ EnvelopeTape.messageID] = messageID.bits
+    guard nstrings(2, &tape), eat(UInt8(ascii: ")")) else { return false }
     tape[base &+ EnvelopeTape.raw] = TapeRange(start, index).bits
     return true
   }

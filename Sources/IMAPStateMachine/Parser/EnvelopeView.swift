@@ -36,22 +36,25 @@ public struct EnvelopeView: ~Escapable {
   /// The Bcc field.
   @inlinable public var bcc: AddressListView { @_lifetime(copy self) get { addresses(5) } }
   /// The In-Reply-To field.
-  @inlinable public var inReplyTo: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.inReplyTo) } }
+  @inlinable public var inReplyTo: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(tail)) } }
   /// The Message-ID field.
-  @inlinable public var messageID: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.messageID) } }
+  @inlinable public var messageID: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(tail &+ 1)) } }
 
   /// An owned copy. Complexity: O(n); one allocation for each string and list that is not empty.
   public func copy() -> Envelope {
     Envelope(
       date: owned(EnvelopeTape.date), subject: owned(EnvelopeTape.subject), from: from.copy(), sender: sender.copy(),
-      replyTo: replyTo.copy(), to: to.copy(), cc: cc.copy(), bcc: bcc.copy(), inReplyTo: owned(EnvelopeTape.inReplyTo),
-      messageID: owned(EnvelopeTape.messageID))
+      replyTo: replyTo.copy(), to: to.copy(), cc: cc.copy(), bcc: bcc.copy(), inReplyTo: tape.token(tail).copy(bytes),
+      messageID: tape.token(tail &+ 1).copy(bytes))
   }
 
   @_lifetime(copy self)
   @inlinable
   @inline(__always)
   func string(_ field: Int) -> StringView? { .optional(bytes, tape.token(start &+ field)) }
+
+  /// Behind the last address.
+  @inlinable var tail: Int { TapeRange(bits: tape.entry(start &+ EnvelopeTape.bcc)).end }
 
   private func owned(_ field: Int) -> [UInt8]? { tape.token(start &+ field).copy(bytes) }
 

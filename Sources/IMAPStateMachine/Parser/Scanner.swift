@@ -4,10 +4,10 @@ struct PackedToken: BitwiseCopyable {
   /// The start in the lower half; the end in the upper one, whose highest bit says whether there are escapes.
   @usableFromInline let bits: UInt64
 
-  /// NIL, or a field that is not there.
-  static var missing: PackedToken { PackedToken(bits: 0xffff_ffff) }
+  /// NIL, or a field that is not there. No string starts at 0: a quote, a literal's header or a parenthesis is before it.
+  static var missing: PackedToken { PackedToken(bits: 0) }
   /// What ``Scanner`` returns where it gives up.
-  static var failed: PackedToken { PackedToken(bits: 0x1_ffff_ffff) }
+  static var failed: PackedToken { PackedToken(bits: 1) }
 
   @inlinable
   @inline(__always)
@@ -30,8 +30,8 @@ struct PackedToken: BitwiseCopyable {
     }
   }
 
-  @inlinable var isMissing: Bool { UInt32(truncatingIfNeeded: bits) == .max }
-  var isFailed: Bool { bits == 0x1_ffff_ffff }
+  @inlinable var isMissing: Bool { bits == 0 }
+  var isFailed: Bool { bits == 1 }
   @inlinable var hasEscapes: Bool { bits &>> 63 != 0 }
   @inlinable var lowerBound: Int { Int(UInt32(truncatingIfNeeded: bits)) }
   @inlinable var upperBound: Int { Int(bits &>> 32 & 0x7fff_ffff) }
@@ -198,20 +198,50 @@ struct Scanner: ~Escapable {
     return PackedToken(start, index, hasEscapes: false)
   }
 
-  /// Writes `count` strings or NILs, at most 64, a single space between two. False for any other form.
+  /// As ``nstring()``, where NIL is the commonest.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  mutating func rarelyString() -> PackedToken { eatNIL() ? .missing : nstring() }
+
+  /// Writes `count` strings or NILs, a single space between two. False for any other form.
   @_lifetime(self: copy self)
   mutating func nstrings(_ count: Int, _ tape: inout Tape) -> Bool {
-    var place = tape.count
-    tape.append(PackedToken.missing.bits, times: count)
-    let last = place &+ count &- 1
-    while place < last {
-      let token = nstring()
-      guard !token.isFailed, eat(0x20) else { return false }
-      tape[place] = token.bits
-      place &+= 1
+    let bytes = bytes
+    let end = end
+    var index = index
+    var left = count
+    while left > 0 {
+      let word = bytes.quad(at: index)
+      if word & 0xff == 0x22 {
+        let close = bytes.firstQuoteOrBackslash(from: index &+ 1, to: end)
+        let pair = bytes.pair(at: close)
+        guard close < end, pair == 0x2022 || (pair == 0x2922 && left == 1) else { break }
+        tape.append(PackedToken(index &+ 1, close, hasEscapes: false).bits)
+        index = close &+ 2
+      } else if word == UInt32(truncatingIfNeeded: keyword("NIL ")) {
+        tape.append(PackedToken.missing.bits)
+        index &+= 4
+      } else {
+        break
+      }
+      left &-= 1
     }
-    let token = nstring()
-    tape[last] = token.bits
-    return !token.isFailed
+    self.index = left == 0 && count > 0 ? index &- 1 : index
+    return left <= 0 || rareStrings(left, &tape)
+  }
+
+  /// As ``nstrings(_:_:)``, for strings with escapes and for literals too.
+  @inline(never)
+  @_lifetime(self: copy self)
+  private mutating func rareStrings(_ count: Int, _ tape: inout Tape) -> Bool {
+    var left = count
+    while true {
+      let token = nstring()
+      if token.isFailed { return false }
+      tape.append(token.bits)
+      left &-= 1
+      if left <= 0 { return true }
+      guard eat(0x20) else { return false }
+    }
   }
 }
