@@ -65,12 +65,17 @@ extension Scanner {
     guard !subtype.isFailed, eat(0x20), parameters(record &+ BodyRecord.parameters, &tape), eat(0x20) else {
       return false
     }
-    let id = rarelyString()
-    guard !id.isFailed, eat(0x20) else { return false }
-    let description = rarelyString()
-    tape[record &+ BodyRecord.id] = id.bits
-    tape[record &+ BodyRecord.description] = description.bits
-    guard !description.isFailed, eat(0x20), peek == 0x22 else { return false }
+    if bytes.paddedWord(at: index) == keyword("NIL NIL ") {
+      index &+= 8
+    } else {
+      let id = nstring()
+      guard !id.isFailed, eat(0x20) else { return false }
+      let description = nstring()
+      tape[record &+ BodyRecord.id] = id.bits
+      tape[record &+ BodyRecord.description] = description.bits
+      guard !description.isFailed, eat(0x20) else { return false }
+    }
+    guard peek == 0x22 else { return false }
     let encoding = quoted()
     guard !encoding.isFailed, !encoding.isEmpty, bytes[encoding.upperBound &- 1] != 0x20, eat(0x20),
       let octets = number()
@@ -102,6 +107,14 @@ extension Scanner {
   @inline(__always)
   @_lifetime(self: copy self)
   private mutating func tail(_ record: Int, _ flags: inout UInt64, _ tape: inout Tape) -> Bool {
+    // Four fields that are hardly ever used.
+    if bytes.paddedWord(at: index) == keyword(" NIL NIL"), bytes.paddedWord(at: index &+ 8) == keyword(" NIL NIL"),
+      bytes.byte(at: index &+ 16) == UInt8(ascii: ")")
+    {
+      index &+= 17
+      flags |= BodyRecord.extensionFlag
+      return true
+    }
     if eat(UInt8(ascii: ")")) { return true }
     guard eat(0x20) else { return false }
     let md5 = rarelyString()
@@ -112,6 +125,13 @@ extension Scanner {
   /// `[disposition [language [location]]])`.
   @_lifetime(self: copy self)
   private mutating func bodyExtension(_ record: Int, _ flags: inout UInt64, _ tape: inout Tape) -> Bool {
+    if bytes.paddedWord(at: index) == keyword(" NIL NIL"), bytes.quad(at: index &+ 8) == Self.spaceNIL,
+      bytes.byte(at: index &+ 12) == UInt8(ascii: ")")
+    {
+      index &+= 13
+      flags |= BodyRecord.extensionFlag
+      return true
+    }
     if eat(UInt8(ascii: ")")) { return true }
     guard eat(0x20) else { return false }
     flags |= BodyRecord.extensionFlag
@@ -134,6 +154,8 @@ extension Scanner {
     tape[record &+ BodyRecord.location] = location.bits
     return !location.isFailed && eat(UInt8(ascii: ")"))
   }
+
+  private static var spaceNIL: UInt32 { UInt32(truncatingIfNeeded: keyword(" NIL")) }
 
   /// `(name value ...)` or NIL.
   @_lifetime(self: copy self)
