@@ -86,19 +86,27 @@ extension Span where Element == UInt8 {
   @inline(__always)
   func firstQuoteOrBackslash(from start: Int, to end: Int) -> Int {
     var index = start
-    while index < end, index &+ 32 <= count {
-      let (low, high) = (vector(at: index), vector(at: index &+ 16))
-      // Both at once, and no branch between: how long strings are cannot be predicted.
-      let lows = ((low .== lanes(0x22)) .| (low .== lanes(0x5c))).nibbles
-      let highs = ((high .== lanes(0x22)) .| (high .== lanes(0x5c))).nibbles
-      if lows | highs != 0 {
-        let hit = lows != 0 ? lows.trailingZeroBitCount : highs.trailingZeroBitCount &+ 64
-        return min(index &+ hit / 4, end)
-      }
-      index &+= 32
+    while index < end, index &+ 16 <= count {
+      let vector = vector(at: index)
+      let hit = ((vector .== lanes(0x22)) .| (vector .== lanes(0x5c))).first
+      if hit < 16 { return min(index &+ hit, end) }
+      index &+= 16
     }
     while index < end, self[index] != 0x22, self[index] != 0x5c { index &+= 1 }
     return index
+  }
+
+  /// The index of the first quote at or after `start` where that is less than 32 bytes away and no backslash is that near;
+  /// else `count`.
+  @inline(__always)
+  func nearQuote(from start: Int) -> Int {
+    if start &+ 32 > count { return count }
+    let (low, high) = (vector(at: start), vector(at: start &+ 16))
+    // What decides where the next string starts is the critical path: it has neither branches nor the backslashes in it.
+    let lows = (low .== lanes(0x22)).nibbles
+    let highs = (high .== lanes(0x22)).nibbles
+    if lows | highs == 0 || ((low .== lanes(0x5c)) .| (high .== lanes(0x5c))).isAnySet { return count }
+    return start &+ (lows != 0 ? lows.trailingZeroBitCount : highs.trailingZeroBitCount &+ 64) / 4
   }
 
   /// The index of the first byte at or after `start` that ends a token (``ByteClass/token``): a control character, a

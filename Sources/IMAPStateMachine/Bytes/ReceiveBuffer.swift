@@ -178,11 +178,12 @@ public struct ReceiveBuffer: ~Copyable {
     }
   }
 
-  /// Makes room for `count` more bytes: by moving the unread ones to the front where that frees at least half of the
-  /// storage, else by doubling. Either way a byte is moved a constant number of times, amortised.
+  /// Makes room for `count` more bytes: by moving the unread ones to the front where that is cheap or frees at least half
+  /// of the storage, else by doubling. Either way a byte is moved a constant number of times, amortised. Few unread bytes
+  /// are moved even where there is room, so that the same storage is written again while caches have it.
   private mutating func reserve(_ count: Int) {
-    if capacity - tail >= count { return }
     let used = tail - head
+    if capacity - tail >= count, head == 0 || head < used * 4 { return }
     if used + count <= capacity, used <= capacity / 2, let base = unsafe base {
       // Safe: both ranges lie inside the allocation; `copyMemory` allows overlap.
       unsafe base.copyMemory(from: base + head, byteCount: used)

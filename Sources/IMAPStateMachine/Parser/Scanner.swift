@@ -140,7 +140,8 @@ struct Scanner: ~Escapable {
   @_lifetime(self: copy self)
   mutating func quoted() -> PackedToken {
     let start = index &+ 1
-    let close = bytes.firstQuoteOrBackslash(from: start, to: end)
+    var close = bytes.nearQuote(from: start)
+    if close >= end { close = bytes.firstQuoteOrBackslash(from: start, to: end) }
     let pair = bytes.pair(at: close)
     if close < end, pair == 0x2022 || pair == 0x2922 {
       index = close &+ 1
@@ -213,7 +214,8 @@ struct Scanner: ~Escapable {
     while left > 0 {
       let word = bytes.quad(at: index)
       if word & 0xff == 0x22 {
-        let close = bytes.firstQuoteOrBackslash(from: index &+ 1, to: end)
+        var close = bytes.nearQuote(from: index &+ 1)
+        if close >= end { close = bytes.firstQuoteOrBackslash(from: index &+ 1, to: end) }
         let pair = bytes.pair(at: close)
         guard close < end, pair == 0x2022 || (pair == 0x2922 && left == 1) else { break }
         tape.append(PackedToken(index &+ 1, close, hasEscapes: false).bits)
