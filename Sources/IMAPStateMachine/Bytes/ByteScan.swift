@@ -106,7 +106,9 @@ extension Span where Element == UInt8 {
     let lows = (low .== lanes(0x22)).nibbles
     let highs = (high .== lanes(0x22)).nibbles
     if lows | highs == 0 || ((low .== lanes(0x5c)) .| (high .== lanes(0x5c))).isAnySet { return count }
-    return start &+ (lows != 0 ? lows.trailingZeroBitCount : highs.trailingZeroBitCount &+ 64) / 4
+    let bits = lows.trailingZeroBitCount
+    // Of no lanes it is 64, and only then do the upper ones count.
+    return start &+ (bits &+ (highs.trailingZeroBitCount & (0 &- (bits &>> 6)))) &>> 2
   }
 
   /// The index of the first byte at or after `start` that ends a token (``ByteClass/token``): a control character, a
