@@ -110,18 +110,24 @@ public struct ReceiveBuffer: ~Copyable {
     reported = Swift.min(count, tail &- head)
   }
 
-  /// The tape, to be written and given back to ``keep(_:)``.
+  /// Lets `body` write the tape anew, from the unread bytes.
   @inline(__always)
-  mutating func takeTape() -> Tape {
-    var taken = Tape()
-    swap(&taken, &tape)
-    taken.clear()
-    return taken
+  mutating func writeTape<Result>(_ body: (Span<UInt8>, inout Tape) -> Result) -> Result {
+    tape.clear()
+    // Safe: as `readable`. The tape is storage of its own, and nothing else can reach this buffer while `body` runs.
+    let bytes = unsafe UnsafeRawBufferPointer(start: base.map { unsafe $0 + (head &+ reported) }, count: unread)
+    let span = unsafe Span<UInt8>(_unsafeBytes: bytes)
+    return body(span, &tape)
   }
 
-  /// Takes what ``takeTape()`` gave out.
-  @inline(__always)
-  mutating func keep(_ written: consuming Tape) { tape = written }
+  /// As ``writeTape(_:)``, from the bytes that the event about to be returned covers.
+  mutating func writeTapeFromReported<Result>(_ body: (Span<UInt8>, inout Tape) -> Result) -> Result {
+    tape.clear()
+    // Safe: as `reportedBytes`, and as above.
+    let bytes = unsafe UnsafeRawBufferPointer(start: base.map { unsafe $0 + head }, count: reported)
+    let span = unsafe Span<UInt8>(_unsafeBytes: bytes)
+    return body(span, &tape)
+  }
 
   /// What the tape says of the event about to be returned.
   var reportedTape: Span<UInt64> {

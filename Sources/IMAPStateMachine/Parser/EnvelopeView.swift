@@ -20,25 +20,25 @@ public struct EnvelopeView: ~Escapable {
   }
 
   /// The Date field.
-  @inlinable public var date: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.date) } }
+  @inlinable @inline(__always) public var date: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.date) } }
   /// The Subject field, not decoded.
-  @inlinable public var subject: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.subject) } }
+  @inlinable @inline(__always) public var subject: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.subject) } }
   /// The From field.
-  @inlinable public var from: AddressListView { @_lifetime(copy self) get { addresses(0) } }
+  @inlinable @inline(__always) public var from: AddressListView { @_lifetime(copy self) get { addresses(0) } }
   /// The Sender field.
-  @inlinable public var sender: AddressListView { @_lifetime(copy self) get { addresses(1) } }
+  @inlinable @inline(__always) public var sender: AddressListView { @_lifetime(copy self) get { addresses(1) } }
   /// The Reply-To field.
-  @inlinable public var replyTo: AddressListView { @_lifetime(copy self) get { addresses(2) } }
+  @inlinable @inline(__always) public var replyTo: AddressListView { @_lifetime(copy self) get { addresses(2) } }
   /// The To field.
-  @inlinable public var to: AddressListView { @_lifetime(copy self) get { addresses(3) } }
+  @inlinable @inline(__always) public var to: AddressListView { @_lifetime(copy self) get { addresses(3) } }
   /// The Cc field.
-  @inlinable public var cc: AddressListView { @_lifetime(copy self) get { addresses(4) } }
+  @inlinable @inline(__always) public var cc: AddressListView { @_lifetime(copy self) get { addresses(4) } }
   /// The Bcc field.
-  @inlinable public var bcc: AddressListView { @_lifetime(copy self) get { addresses(5) } }
+  @inlinable @inline(__always) public var bcc: AddressListView { @_lifetime(copy self) get { addresses(5) } }
   /// The In-Reply-To field.
-  @inlinable public var inReplyTo: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(tail)) } }
+  @inlinable @inline(__always) public var inReplyTo: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(tail)) } }
   /// The Message-ID field.
-  @inlinable public var messageID: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(tail &+ 1)) } }
+  @inlinable @inline(__always) public var messageID: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(tail &+ 1)) } }
 
   /// An owned copy. Complexity: O(n); one allocation for each string and list that is not empty.
   public func copy() -> Envelope {
@@ -125,13 +125,13 @@ public struct AddressView: ~Escapable {
   }
 
   /// The display name, not decoded.
-  @inlinable public var name: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start)) } }
+  @inlinable @inline(__always) public var name: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start)) } }
   /// The source route.
-  @inlinable public var route: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 1)) } }
+  @inlinable @inline(__always) public var route: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 1)) } }
   /// The part before `@`.
-  @inlinable public var mailbox: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 2)) } }
+  @inlinable @inline(__always) public var mailbox: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 2)) } }
   /// The part behind `@`.
-  @inlinable public var host: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 3)) } }
+  @inlinable @inline(__always) public var host: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 3)) } }
 
   /// An owned copy.
   public func copy() -> Address {

@@ -2,10 +2,7 @@
 extension ResponseParser {
   /// Reads the value of `item`, an ENVELOPE or BODYSTRUCTURE that starts there; other for a form that wants care.
   mutating func quickStructure(_ input: inout ReceiveBuffer, _ item: QuickItem) -> QuickItem {
-    var tape = input.takeTape()
-    let item = quickStructure(input.readable, item, &tape)
-    input.keep(tape)
-    return item
+    input.writeTape { bytes, tape in quickStructure(bytes, item, &tape) }
   }
 
   private mutating func quickStructure(_ bytes: Span<UInt8>, _ item: QuickItem, _ tape: inout Tape) -> QuickItem {
@@ -21,9 +18,9 @@ extension ResponseParser {
   mutating func structureEvent(
     _ input: inout ReceiveBuffer, _ token: FetchItemToken
   ) throws(ParseError) -> ResponseEvent {
-    var tape = input.takeTape()
-    let failure = Self.write(input.reportedBytes.extracting(token.value), token, limits, &tape)
-    input.keep(tape)
+    let failure = input.writeTapeFromReported { bytes, tape in
+      Self.write(bytes.extracting(token.value), token, limits, &tape)
+    }
     let value = input.reportedBytes.extracting(token.value)
     if let failure = failure?.shifted(by: offset + token.value.lowerBound) {
       if case .limit = failure.reason { throw fail(failure) }
