@@ -1,32 +1,41 @@
 /// A date-time (RFC 9051, section 9): a wall-clock time with its zone, kept as it was written.
 public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
+  // Small, so that the events and values that hold one are.
+  @usableFromInline let storedYear: Int16
+  @usableFromInline let storedZone: Int16
+  @usableFromInline let storedMonth: Int8
+  @usableFromInline let storedDay: Int8
+  @usableFromInline let storedHour: Int8
+  @usableFromInline let storedMinute: Int8
+  @usableFromInline let storedSecond: Int8
+
   /// The year, four digits.
-  public let year: Int
+  @inlinable public var year: Int { Int(storedYear) }
   /// The month, 1 to 12.
-  public let month: Int
+  @inlinable public var month: Int { Int(storedMonth) }
   /// The day of the month, 1 to 31.
-  public let day: Int
+  @inlinable public var day: Int { Int(storedDay) }
   /// The hour, 0 to 23.
-  public let hour: Int
+  @inlinable public var hour: Int { Int(storedHour) }
   /// The minute, 0 to 59.
-  public let minute: Int
+  @inlinable public var minute: Int { Int(storedMinute) }
   /// The second, 0 to 60.
-  public let second: Int
+  @inlinable public var second: Int { Int(storedSecond) }
   /// The zone's offset from UTC in minutes, east positive.
-  public let zone: Int
+  @inlinable public var zone: Int { Int(storedZone) }
 
   /// A date-time. Nil where a field is out of its range.
   public init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int, zone: Int) {
     guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day), (0...23).contains(hour),
       (0...59).contains(minute), (0...60).contains(second), (-5999...5999).contains(zone)
     else { return nil }
-    self.year = year
-    self.month = month
-    self.day = day
-    self.hour = hour
-    self.minute = minute
-    self.second = second
-    self.zone = zone
+    storedYear = Int16(truncatingIfNeeded: year)
+    storedMonth = Int8(truncatingIfNeeded: month)
+    storedDay = Int8(truncatingIfNeeded: day)
+    storedHour = Int8(truncatingIfNeeded: hour)
+    storedMinute = Int8(truncatingIfNeeded: minute)
+    storedSecond = Int8(truncatingIfNeeded: second)
+    storedZone = Int16(truncatingIfNeeded: zone)
   }
 
   /// The date-time of `unixSeconds` since 1970-01-01 00:00 UTC, shown in `zone` (minutes east, at most 99 hours). What
@@ -45,13 +54,14 @@ public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
     let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
     let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
     let marchMonth = (5 * dayOfYear + 2) / 153
-    day = Int(dayOfYear - (153 * marchMonth + 2) / 5) + 1
-    month = Int(marchMonth < 10 ? marchMonth + 3 : marchMonth - 9)
-    year = Int(yearOfEra + era * 400) + (month <= 2 ? 1 : 0)
-    hour = seconds / 3600
-    minute = seconds / 60 % 60
-    second = seconds % 60
-    self.zone = zone
+    let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
+    storedDay = Int8(truncatingIfNeeded: dayOfYear - (153 * marchMonth + 2) / 5 + 1)
+    storedMonth = Int8(truncatingIfNeeded: month)
+    storedYear = Int16(truncatingIfNeeded: yearOfEra + era * 400 + (month <= 2 ? 1 : 0))
+    storedHour = Int8(truncatingIfNeeded: seconds / 3600)
+    storedMinute = Int8(truncatingIfNeeded: seconds / 60 % 60)
+    storedSecond = Int8(truncatingIfNeeded: seconds % 60)
+    storedZone = Int16(truncatingIfNeeded: zone)
   }
 
   /// Seconds since 1970-01-01 00:00 UTC.

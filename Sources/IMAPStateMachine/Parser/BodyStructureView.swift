@@ -97,15 +97,23 @@ public struct BodyFieldsView: ~Escapable {
   /// The media type; nil for a multipart, and where the server gave none.
   @inlinable @inline(__always) public var type: StringView? { @_lifetime(copy self) get { string(BodyRecord.type) } }
   /// The media subtype; nil where the server gave none.
-  @inlinable @inline(__always) public var subtype: StringView? { @_lifetime(copy self) get { string(BodyRecord.subtype) } }
+  @inlinable @inline(__always) public var subtype: StringView? {
+    @_lifetime(copy self) get { string(BodyRecord.subtype) }
+  }
   /// Content-Type parameters.
-  @inlinable @inline(__always) public var parameters: BodyParameterListView { @_lifetime(copy self) get { pairs(BodyRecord.parameters) } }
+  @inlinable @inline(__always) public var parameters: BodyParameterListView {
+    @_lifetime(copy self) get { pairs(BodyRecord.parameters) }
+  }
   /// Content-ID.
   @inlinable @inline(__always) public var id: StringView? { @_lifetime(copy self) get { string(BodyRecord.id) } }
   /// Content-Description.
-  @inlinable @inline(__always) public var description: StringView? { @_lifetime(copy self) get { string(BodyRecord.description) } }
+  @inlinable @inline(__always) public var description: StringView? {
+    @_lifetime(copy self) get { string(BodyRecord.description) }
+  }
   /// Content-Transfer-Encoding; nil where the server gave none, which is `7BIT`.
-  @inlinable @inline(__always) public var encoding: StringView? { @_lifetime(copy self) get { string(BodyRecord.encoding) } }
+  @inlinable @inline(__always) public var encoding: StringView? {
+    @_lifetime(copy self) get { string(BodyRecord.encoding) }
+  }
   /// Size in transfer encoding. Servers are known to be wrong: never use it as an exact length.
   @inlinable public var octets: UInt64 { entry(BodyRecord.octets) }
   /// The number of lines of a text or of a message inside the message; nil for anything else.
@@ -138,7 +146,9 @@ public struct BodyFieldsView: ~Escapable {
   /// Whether there is a Content-Disposition.
   @inlinable public var hasDisposition: Bool { record.hasDisposition }
   /// Its word; nil where the server gave an empty one, which is `attachment`.
-  @inlinable @inline(__always) public var disposition: StringView? { @_lifetime(copy self) get { string(BodyRecord.disposition) } }
+  @inlinable @inline(__always) public var disposition: StringView? {
+    @_lifetime(copy self) get { string(BodyRecord.disposition) }
+  }
   /// Its parameters.
   @inlinable @inline(__always) public var dispositionParameters: BodyParameterListView {
     @_lifetime(copy self) get { pairs(BodyRecord.dispositionParameters) }
@@ -148,7 +158,9 @@ public struct BodyFieldsView: ~Escapable {
     @_lifetime(copy self) get { BodyLanguageListView(bytes, tape, TapeRange(bits: entry(BodyRecord.languages))) }
   }
   /// Content-Location.
-  @inlinable @inline(__always) public var location: StringView? { @_lifetime(copy self) get { string(BodyRecord.location) } }
+  @inlinable @inline(__always) public var location: StringView? {
+    @_lifetime(copy self) get { string(BodyRecord.location) }
+  }
 
   @inlinable var record: BodyRecord { BodyRecord(header: tape.entry(index)) }
 

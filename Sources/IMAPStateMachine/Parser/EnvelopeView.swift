@@ -22,7 +22,9 @@ public struct EnvelopeView: ~Escapable {
   /// The Date field.
   @inlinable @inline(__always) public var date: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.date) } }
   /// The Subject field, not decoded.
-  @inlinable @inline(__always) public var subject: StringView? { @_lifetime(copy self) get { string(EnvelopeTape.subject) } }
+  @inlinable @inline(__always) public var subject: StringView? {
+    @_lifetime(copy self) get { string(EnvelopeTape.subject) }
+  }
   /// The From field.
   @inlinable @inline(__always) public var from: AddressListView { @_lifetime(copy self) get { addresses(0) } }
   /// The Sender field.
@@ -36,9 +38,13 @@ public struct EnvelopeView: ~Escapable {
   /// The Bcc field.
   @inlinable @inline(__always) public var bcc: AddressListView { @_lifetime(copy self) get { addresses(5) } }
   /// The In-Reply-To field.
-  @inlinable @inline(__always) public var inReplyTo: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(tail)) } }
+  @inlinable @inline(__always) public var inReplyTo: StringView? {
+    @_lifetime(copy self) get { .optional(bytes, tape.token(tail)) }
+  }
   /// The Message-ID field.
-  @inlinable @inline(__always) public var messageID: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(tail &+ 1)) } }
+  @inlinable @inline(__always) public var messageID: StringView? {
+    @_lifetime(copy self) get { .optional(bytes, tape.token(tail &+ 1)) }
+  }
 
   /// An owned copy. Complexity: O(n); one allocation for each string and list that is not empty.
   public func copy() -> Envelope {
@@ -125,13 +131,21 @@ public struct AddressView: ~Escapable {
   }
 
   /// The display name, not decoded.
-  @inlinable @inline(__always) public var name: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start)) } }
+  @inlinable @inline(__always) public var name: StringView? {
+    @_lifetime(copy self) get { .optional(bytes, tape.token(start)) }
+  }
   /// The source route.
-  @inlinable @inline(__always) public var route: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 1)) } }
+  @inlinable @inline(__always) public var route: StringView? {
+    @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 1)) }
+  }
   /// The part before `@`.
-  @inlinable @inline(__always) public var mailbox: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 2)) } }
+  @inlinable @inline(__always) public var mailbox: StringView? {
+    @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 2)) }
+  }
   /// The part behind `@`.
-  @inlinable @inline(__always) public var host: StringView? { @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 3)) } }
+  @inlinable @inline(__always) public var host: StringView? {
+    @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 3)) }
+  }
 
   /// An owned copy.
   public func copy() -> Address {

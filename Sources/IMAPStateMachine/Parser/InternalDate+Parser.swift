@@ -35,16 +35,18 @@ extension InternalDate {
     guard bytes[2] == 0x2d, bytes[6] == 0x2d, bytes[11] == 0x20, time & 0xff00_00ff_0000 == 0x3a00_003a_0000,
       bytes[20] == 0x20, bytes[21] == 0x2b || bytes[21] == 0x2d
     else { return nil }
-    let (year, yearDigits) = leadingDigits(bytes.paddedWord(at: 7))
-    let (zone, zoneDigits) = leadingDigits(bytes.paddedWord(at: 22))
+    let (years, zones) = (bytes.quad(at: 7), bytes.quad(at: 22))
+    let (century, year) = (Self.two(UInt64(years)), Self.two(UInt64(years &>> 16)))
+    let (zoneHours, zoneMinutes) = (Self.two(UInt64(zones)), Self.two(UInt64(zones &>> 16)))
     let (hour, minute, second) = (Self.two(time), Self.two(time &>> 24), Self.two(time &>> 48))
     let day = bytes[0] == 0x20 ? Self.two(date | 0x10) : Self.two(date)
-    guard yearDigits == 4, zoneDigits == 4, zone % 100 < 60, hour >= 0, minute >= 0, second >= 0, day >= 0,
+    // What is below 0 has no two digits.
+    guard century | year | zoneHours | zoneMinutes | hour | minute | second | day >= 0, zoneMinutes < 60,
       let month = Self.month(uppercased(date &>> 24 & 0xff_ffff))
     else { return nil }
-    let minutes = Int(zone / 100 * 60 + zone % 100)
+    let minutes = zoneHours &* 60 &+ zoneMinutes
     self.init(
-      year: Int(year), month: month, day: day, hour: hour, minute: minute, second: second,
+      year: century &* 100 &+ year, month: month, day: day, hour: hour, minute: minute, second: second,
       zone: bytes[21] == 0x2d ? -minutes : minutes)
   }
 

@@ -207,7 +207,6 @@ extension ResponseParser {
     case .recent: return .untagged(.recent(UInt32(truncatingIfNeeded: item.number)))
     case .expunge:
       return .untagged(.expunge(SequenceNumber(rawValue: UInt32(truncatingIfNeeded: item.number))))
-    case .size: return .fetchAttribute(.rfc822Size(item.number))
     case .modSeq: return .fetchAttribute(.modSeq(ModSeq(rawValue: item.number)))
     case .list:
       let line = input.reportedBytes
@@ -216,14 +215,10 @@ extension ResponseParser {
       }
       return .untagged(line[3] == UInt8(ascii: "I") ? .list(listing) : .lsub(listing))
     case .date, .section: return quickRareEvent(&input, item)
-    case .envelope:
-      return .fetchAttribute(.envelope(EnvelopeView(input.reportedBytes, input.reportedTape, at: 0)))
-    case .bodyStructure:
-      return .fetchAttribute(.bodyStructure(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
     case .body:
       return .fetchAttribute(.body(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
     // These are made by `next`.
-    case .other, .fetchBegin, .fetchEnd, .uid, .flags: return .needMoreInput
+    case .other, .fetchBegin, .fetchEnd, .uid, .flags, .size, .envelope, .bodyStructure: return .needMoreInput
     }
   }
 

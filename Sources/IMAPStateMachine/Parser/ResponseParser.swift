@@ -115,6 +115,15 @@ public struct ResponseParser: ~Copyable {
       report(&input, item.length)
       phase = .idle
       return .fetchEnd
+    case .size:
+      report(&input, item.length)
+      return .fetchAttribute(.rfc822Size(item.number))
+    case .envelope:
+      report(&input, item.length)
+      return .fetchAttribute(.envelope(EnvelopeView(input.reportedBytes, input.reportedTape, at: 0)))
+    case .bodyStructure:
+      report(&input, item.length)
+      return .fetchAttribute(.bodyStructure(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
     default: return quickEvent(&input, item)
     }
   }
