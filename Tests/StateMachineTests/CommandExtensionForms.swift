@@ -158,6 +158,7 @@ import Testing
     Fault("a SEARCH RETURN (PARTIAL 1:-5) ALL", .unexpectedByte(0x2d), 27),
     Fault("a SEARCH RETURN (PARTIAL 0:5) ALL", .invalidValue, 25),
     Fault("a SEARCH MODSEQ \"x\" any 5", .invalidValue, 20),
+    Fault("a SEARCH MODSEQ \"/flags/\u{e9}\" all 5", .invalidValue, 17),
     Fault("a SORT (WEIGHT) UTF-8 ALL", .invalidValue, 8),
     Fault("a SORT () UTF-8 ALL", .unexpectedByte(0x29), 8),
     Fault("a ESEARCH IN (selected-delayed) ALL", .invalidValue, 14),

@@ -183,6 +183,7 @@ extension CommandEncoder {
     case .modSeq(let value, let entry):
       output.append("MODSEQ ")
       if let entry {
+        if !ModSeqEntry.isQuotable(entry.name) { throw EncodingError() }
         try string(entry.name)
         output.append(UInt8(ascii: " "))
         output.append(entry.scope.rawValue)

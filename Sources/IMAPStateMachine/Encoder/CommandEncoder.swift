@@ -104,7 +104,7 @@ struct CommandEncoder: ~Copyable {
   }
 
   /// The longest quoted string: servers cap tokens far above it, and literals have no cap.
-  private static let longestQuoted = 1024
+  static let longestQuoted = 1024
 
   /// A number of its own kind: a message's, a part's.
   private mutating func number(_ bound: MessageBound) throws(EncodingError) {

@@ -114,6 +114,11 @@ public struct ModSeqEntry: Hashable, Sendable {
     self.name = name
     self.scope = scope
   }
+
+  /// Whether `name` can stand between quotes. An entry's name never is a literal (RFC 7162, section 7).
+  static func isQuotable(_ name: String) -> Bool {
+    name.utf8.count <= CommandEncoder.longestQuoted && name.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f }
+  }
 }
 
 /// What a SEARCH response holds (RFC 3501, section 7.2.5; RFC 7162, section 3.1.5).

@@ -374,6 +374,8 @@ extension CommandReader {
     if cursor.peek != 0x22 { return .modSeq(try modSeq()) }
     let token = try quoted()
     let name = cursor.view(token).lossyString()
+    // A flag's name is an atom, and an entry's goes between quotes only.
+    if !ModSeqEntry.isQuotable(name) { throw ParseError(.invalidValue, offset: token.range.lowerBound) }
     try space()
     let word = try atom()
     let scope: ModSeqEntry.Scope
