@@ -74,13 +74,13 @@ public enum BodyStructure: Hashable, Sendable {
     public var ext: Extension?
 
     /// What the media type adds to the basic fields.
-    public indirect enum Content: Hashable, Sendable {
+    public enum Content: Hashable, Sendable {
       /// Nothing.
       case basic
       /// `text/*`: the number of lines.
       case text(lines: UInt64)
       /// `message/rfc822` and `message/global`: the message inside.
-      case message(Envelope, BodyStructure, lines: UInt64)
+      indirect case message(Envelope, BodyStructure, lines: UInt64)
     }
 
     /// A part.

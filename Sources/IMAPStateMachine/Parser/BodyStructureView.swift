@@ -30,7 +30,7 @@ public struct BodyStructureView: ~Escapable {
   }
 
   /// The whole structure as an owned value. Complexity: O(n); one allocation for each string and list that is not empty,
-  /// and one for the levels. By iteration, so that no depth can exhaust the stack.
+  /// one for each message inside the message, and one for the levels. By iteration, so that no depth can exhaust the stack.
   public func copy() -> BodyStructure {
     var open: [OpenBody] = []
     var walk = walk
@@ -39,21 +39,23 @@ public struct BodyStructureView: ~Escapable {
       switch step {
       case .part(let fields): element = .single(fields.copyPart())
       case .multipartBegin(let childCount):
+        if open.isEmpty { open.reserveCapacity(4) }
         open.append(OpenBody(childCount))
         continue
       case .messageBegin:
-        open.append(OpenBody(1))
+        if open.isEmpty { open.reserveCapacity(4) }
+        open.append(OpenBody())
         continue
       case .messageEnd(let fields):
         var part = fields.copyPart()
-        if let level = open.popLast(), !level.parts.isEmpty {
-          part.content = .message(fields.copyEnvelope(), level.parts[0], lines: fields.lines ?? 0)
+        if let body = open.popLast()?.body {
+          part.content = .message(fields.copyEnvelope(), body, lines: fields.lines ?? 0)
         }
         element = .single(part)
       case .multipartEnd(let fields): element = fields.copyMultipart(open.popLast()?.parts ?? [])
       }
       if open.isEmpty { return element }
-      open[open.count - 1].parts.append(element)
+      open[open.count - 1].add(element)
     }
     return .multipart(BodyStructure.Multipart(parts: [], subtype: []))
   }
@@ -70,11 +72,26 @@ public struct BodyStructureView: ~Escapable {
   }
 }
 
-/// The children of a multipart or message whose end was not read yet.
+/// A multipart or message whose end was not read yet.
 private struct OpenBody {
+  /// The children of a multipart.
   var parts: [BodyStructure] = []
+  /// The body of a message.
+  var body: BodyStructure?
+  private let isMessage: Bool
 
-  init(_ count: Int) { parts.reserveCapacity(count) }
+  /// A message.
+  init() { isMessage = true }
+
+  /// A multipart with `count` children.
+  init(_ count: Int) {
+    isMessage = false
+    parts.reserveCapacity(count)
+  }
+
+  mutating func add(_ element: BodyStructure) {
+    if isMessage { body = element } else { parts.append(element) }
+  }
 }
 
 /// One level of a body structure, borrowed: where its fields lie.
