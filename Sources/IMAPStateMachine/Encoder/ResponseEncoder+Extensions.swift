@@ -145,6 +145,8 @@ extension ResponseEncoder {
       joined(scores, into: &output) { $1.append(decimal: $0) }
       output.append(0x29)
     case .unknown(let name, let value):
+      // Before all items this word says that they are UIDs.
+      if asciiUppercased(name) == "UID" { throw unencodable }
       try atom(name, into: &output)
       output.append(0x20)
       try raw(value, into: &output)
