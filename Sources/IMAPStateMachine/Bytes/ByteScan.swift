@@ -96,19 +96,42 @@ extension Span where Element == UInt8 {
     return index
   }
 
-  /// The index of the first quote at or after `start` where that is less than 32 bytes away and no backslash is that near;
-  /// else `count`.
+  /// Whether there is a backslash at or after `start` and before `end`, which must not be above `count`.
   @inline(__always)
-  func nearQuote(from start: Int) -> Int {
-    if start &+ 32 > count { return count }
-    let (low, high) = (vector(at: start), vector(at: start &+ 16))
-    // What decides where the next string starts is the critical path: it has neither branches nor the backslashes in it.
-    let lows = (low .== lanes(0x22)).nibbles
-    let highs = (high .== lanes(0x22)).nibbles
-    if lows | highs == 0 || ((low .== lanes(0x5c)) .| (high .== lanes(0x5c))).isAnySet { return count }
-    let bits = lows.trailingZeroBitCount
-    // Of no lanes it is 64, and only then do the upper ones count.
-    return start &+ (bits &+ (highs.trailingZeroBitCount & (0 &- (bits &>> 6)))) &>> 2
+  func hasBackslash(from start: Int, to end: Int) -> Bool {
+    var index = start
+    // What is behind `end` may be looked at, and does not count.
+    while index < end, index &+ 16 <= count {
+      let hit = (vector(at: index) .== lanes(0x5c)).first
+      if hit < 16 { return index &+ hit < end }
+      index &+= 16
+    }
+    while index < end {
+      if self[index] == 0x5c { return true }
+      index &+= 1
+    }
+    return false
+  }
+
+  /// The index of the first quote at or after `start`; `end`, which must not be above `count`, or more where there is none
+  /// before it.
+  @inline(__always)
+  func firstQuote(from start: Int, to end: Int) -> Int {
+    var index = start
+    while index &+ 32 <= count {
+      // Where the next string starts hangs on this: no branch tells the halves apart, as none could be predicted.
+      let lows = (vector(at: index) .== lanes(0x22)).nibbles
+      let highs = (vector(at: index &+ 16) .== lanes(0x22)).nibbles
+      if lows | highs != 0 {
+        let bits = lows.trailingZeroBitCount
+        // Of no lanes it is 64, and only then do the upper ones count.
+        return index &+ (bits &+ (highs.trailingZeroBitCount & (0 &- (bits &>> 6)))) &>> 2
+      }
+      index &+= 32
+      if index >= end { return end }
+    }
+    while index < end, self[index] != 0x22 { index &+= 1 }
+    return index
   }
 
   /// The index of the first byte at or after `start` that ends a token (``ByteClass/token``): a control character, a

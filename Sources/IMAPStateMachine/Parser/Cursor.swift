@@ -139,7 +139,7 @@ struct Cursor: ~Escapable {
     while true {
       index = bytes.firstQuotedSpecial(from: index)
       switch peek {
-      case 0x5c where index &+ 1 < bytes.count && bytes[index &+ 1] != 0x0d && bytes[index &+ 1] != 0x0a:
+      case 0x5c where index &+ 1 < bytes.count && !isLineEnd(at: index &+ 1):
         hasEscapes = true
         index &+= 2
       case 0x22:
@@ -154,6 +154,10 @@ struct Cursor: ~Escapable {
         throw ParseError(.unterminatedString, offset: start)
       }
     }
+  }
+
+  private func isLineEnd(at index: Int) -> Bool {
+    bytes[index] == 0x0a || (bytes[index] == 0x0d && (index &+ 1 == bytes.count || bytes[index &+ 1] == 0x0a))
   }
 
   /// Whether a literal's announcement is next: `{` and a digit, or `~{`.

@@ -127,7 +127,7 @@ extension ResponseParser {
       scanner.index = item.start
       // An earlier quote ends what is no date.
       let date = scanner.quoted()
-      guard !date.isFailed, !date.hasEscapes, date.range.count == 26 else { return item }
+      guard !date.isFailed, date.range.count == 26 else { return item }
       item.kind = .date
     case keyword("ENVELOPE"):
       scanner.index = start &+ 8

@@ -1,7 +1,7 @@
 /// Where a string's content lies, in eight bytes. Positions are below 2^31: ``ParserLimits/countable`` bounds every value.
 @usableFromInline
 struct PackedToken: BitwiseCopyable {
-  /// The start in the lower half; the end in the upper one, whose highest bit says whether there are escapes.
+  /// The start in the lower half; the end in the upper one, whose highest bit says whether there may be escapes.
   @usableFromInline let bits: UInt64
 
   /// NIL, or a field that is not there. No string starts at 0: a quote, a literal's header or a parenthesis is before it.
@@ -14,17 +14,17 @@ struct PackedToken: BitwiseCopyable {
   init(bits: UInt64) { self.bits = bits }
 
   @inline(__always)
-  init(_ start: Int, _ end: Int, hasEscapes: Bool) {
+  init(_ start: Int, _ end: Int, mayHaveEscapes: Bool) {
     bits =
       UInt64(UInt32(truncatingIfNeeded: start)) | UInt64(UInt32(truncatingIfNeeded: end)) &<< 32
-      | (hasEscapes ? 1 << 63 : 0)
+      | (mayHaveEscapes ? 1 << 63 : 0)
   }
 
-  init(_ range: Range<Int>) { self.init(range.lowerBound, range.upperBound, hasEscapes: false) }
+  init(_ range: Range<Int>) { self.init(range.lowerBound, range.upperBound, mayHaveEscapes: false) }
 
   init(_ token: StringToken?) {
     if let token {
-      self.init(token.range.lowerBound, token.range.upperBound, hasEscapes: token.hasEscapes)
+      self.init(token.range.lowerBound, token.range.upperBound, mayHaveEscapes: token.hasEscapes)
     } else {
       self = .missing
     }
@@ -32,7 +32,7 @@ struct PackedToken: BitwiseCopyable {
 
   @inlinable var isMissing: Bool { bits == 0 }
   var isFailed: Bool { bits == 1 }
-  @inlinable var hasEscapes: Bool { bits &>> 63 != 0 }
+  @inlinable var mayHaveEscapes: Bool { bits &>> 63 != 0 }
   @inlinable var lowerBound: Int { Int(UInt32(truncatingIfNeeded: bits)) }
   @inlinable var upperBound: Int { Int(bits &>> 32 & 0x7fff_ffff) }
   var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
@@ -40,7 +40,9 @@ struct PackedToken: BitwiseCopyable {
 
   /// An owned copy of the content; nil where it is missing.
   func copy(_ bytes: Span<UInt8>) -> [UInt8]? {
-    isMissing ? nil : StringView(bytes, self).copy()
+    if isMissing { return nil }
+    if mayHaveEscapes, bytes.hasBackslash(from: lowerBound, to: upperBound) { return StringView(bytes, self).copy() }
+    return bytes.slice(range).copy()
   }
 }
 
@@ -140,25 +142,26 @@ struct Scanner: ~Escapable {
   @_lifetime(self: copy self)
   mutating func quoted() -> PackedToken {
     let start = index &+ 1
-    var close = bytes.nearQuote(from: start)
-    if close >= end { close = bytes.firstQuoteOrBackslash(from: start, to: end) }
-    let pair = bytes.pair(at: close)
-    if close < end, pair == 0x2022 || pair == 0x2922 {
+    let close = bytes.firstQuote(from: start, to: end)
+    // A quote behind a backslash may be a part of the string. Other backslashes are left to whoever reads it.
+    let around = bytes.quad(at: close &- 1)
+    let next = around &>> 16 & 0xff
+    if close < end, around & 0xff != 0x5c, next == 0x20 || next == 0x29 {
       index = close &+ 1
-      return PackedToken(start, close, hasEscapes: false)
+      return PackedToken(start, close, mayHaveEscapes: true)
     }
-    return rareQuoted(start, close)
+    return rareQuoted(start)
   }
 
-  /// A string with a backslash, or a quote inside it.
+  /// A string with a quote inside it.
   @inline(never)
   @_lifetime(self: copy self)
-  private mutating func rareQuoted(_ start: Int, _ special: Int) -> PackedToken {
+  private mutating func rareQuoted(_ start: Int) -> PackedToken {
     var hasEscapes = false
-    let close = closingQuote(from: special, &hasEscapes)
+    let close = closingQuote(from: bytes.firstQuoteOrBackslash(from: start, to: end), &hasEscapes)
     if close >= end { return .failed }
     index = close &+ 1
-    return PackedToken(start, close, hasEscapes: hasEscapes)
+    return PackedToken(start, close, mayHaveEscapes: hasEscapes)
   }
 
   /// The closing quote of a string, from its first quote or backslash on; `end` where there is none.
@@ -196,7 +199,7 @@ struct Scanner: ~Escapable {
     }
     let start = index
     index &+= Int(count)
-    return PackedToken(start, index, hasEscapes: false)
+    return PackedToken(start, index, mayHaveEscapes: false)
   }
 
   /// As ``nstring()``, where NIL is the commonest.
@@ -214,11 +217,11 @@ struct Scanner: ~Escapable {
     while left > 0 {
       let word = bytes.quad(at: index)
       if word & 0xff == 0x22 {
-        var close = bytes.nearQuote(from: index &+ 1)
-        if close >= end { close = bytes.firstQuoteOrBackslash(from: index &+ 1, to: end) }
-        let pair = bytes.pair(at: close)
-        guard close < end, pair == 0x2022 || (pair == 0x2922 && left == 1) else { break }
-        tape.append(PackedToken(index &+ 1, close, hasEscapes: false).bits)
+        let close = bytes.firstQuote(from: index &+ 1, to: end)
+        let around = bytes.quad(at: close &- 1)
+        let next = around &>> 16 & 0xff
+        guard close < end, around & 0xff != 0x5c, next == 0x20 || (next == 0x29 && left == 1) else { break }
+        tape.append(PackedToken(index &+ 1, close, mayHaveEscapes: true).bits)
         index = close &+ 2
       } else if word == UInt32(truncatingIfNeeded: keyword("NIL ")) {
         tape.append(PackedToken.missing.bits)

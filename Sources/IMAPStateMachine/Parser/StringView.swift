@@ -2,13 +2,16 @@
 public struct StringView: ~Escapable {
   /// The content as on the wire: in a quoted string, backslashes are still there.
   public let raw: ByteView
-  /// Whether ``raw`` holds backslashes that stand for the byte behind them.
-  public let hasEscapes: Bool
+  /// Whether it stood between quotes, where a backslash stands for the byte behind it.
+  @usableFromInline let mayHaveEscapes: Bool
+
+  /// Whether ``raw`` holds backslashes that stand for the byte behind them. Complexity: O(n).
+  public var hasEscapes: Bool { mayHaveEscapes && raw.bytes.hasBackslash(from: 0, to: raw.count) }
 
   @_lifetime(copy bytes)
   init(_ bytes: Span<UInt8>, _ token: StringToken) {
     raw = ByteView(bytes.extracting(token.range))
-    hasEscapes = token.hasEscapes
+    mayHaveEscapes = token.hasEscapes
   }
 
   @_lifetime(copy bytes)
@@ -16,7 +19,7 @@ public struct StringView: ~Escapable {
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ token: PackedToken) {
     raw = ByteView(bytes.extracting(token.lowerBound..<token.upperBound))
-    hasEscapes = token.hasEscapes
+    mayHaveEscapes = token.mayHaveEscapes
   }
 
   /// An owned copy with backslashes resolved. Complexity: O(n), one allocation.
