@@ -18,6 +18,28 @@ import Testing
     }
   }
 
+  /// Behind the message a literal is announced that is too large to be counted: nothing can be answered any more.
+  @Test func nothingIsAskedOfTheHandlerOnceTheEndOfACommandIsUnknown() {
+    let bench = ServerTestBench(greeting: Status(.preauth, "hi"))
+    bench.feed("1 APPEND a {5+}\r\nhello {99999999999999999999+}\r\n2 NOOP\r\n")
+    #expect(bench.log.count == 2, "\(bench.log)")
+    #expect(bench.log.last?.hasPrefix("closed ") == true, "\(bench.log)")
+    #expect(bench.sentText.contains("\r\n* BYE "), "\(bench.sentText)")
+    #expect(!bench.sentText.contains("\r\n1 "), "\(bench.sentText)")
+  }
+
+  /// The one bad answer that was too many.
+  @Test func nothingIsAskedOfTheHandlerOnceTooMuchWasBad() {
+    var configuration = ServerConnection.Configuration()
+    configuration.maximumBadCommands = 1
+    let bench = ServerTestBench(configuration)
+    bench.feed("1 AUTHENTICATE PLAIN\r\n!\r\n2 NOOP\r\n")
+    #expect(bench.log.count == 2, "\(bench.log)")
+    #expect(bench.log.last?.hasPrefix("closed ") == true, "\(bench.log)")
+    #expect(bench.sentText.contains("\r\n* BYE "), "\(bench.sentText)")
+    #expect(!bench.sentText.contains("\r\n1 "), "\(bench.sentText)")
+  }
+
   @Test func misuseThrowsAndChangesNothing() throws {
     let bench = ServerTestBench(greeting: nil, answers: false)
     let bytes: [UInt8] = [1]

@@ -224,6 +224,8 @@ extension ServerConnection {
     consume(end, of: &input, now)
     state.appended(header)
     failIfUncounted(header)
+    // Nobody is asked for an answer that could not be sent any more.
+    if state.isOver { return nil }
     if let error { return .literalAborted(active.id, error) }
     return .literalEnd(active.id)
   }
@@ -279,6 +281,7 @@ extension ServerConnection {
     }
     state.ended()
     if !isCancelled { countBadCommand() }
+    if state.isOver { return nil }
     return .cancelled(active.id)
   }
 
