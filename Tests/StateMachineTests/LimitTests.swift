@@ -287,6 +287,25 @@ import Testing
     // A tagged response does not undo what was passed before it.
     #expect(log(text, unsolicited: 11).contains(passes(11, at: 12)))
     #expect(log("\n\n\n* 1 EXISTS\n", unsolicited: 17).hasSuffix(passes(17, at: 18)))
+    // Blank lines count wherever they are cut.
+    let blank = wire("* 1 EXISTS\n\n\n* 2 EXISTS\n")
+    for cut in 0...blank.count {
+      #expect(log("* 1 EXISTS\n\n\n* 2 EXISTS\n", unsolicited: 12, .split(cut)).hasSuffix(passes(12, at: 13)), "\(cut)")
+    }
+  }
+
+  /// A quote that nothing closes is looked for once, not from each quote anew: that would take hours.
+  @Test(.timeLimit(.minutes(1)), arguments: ["* CAPABILITY", "* XFOO", "* 1 FETCH (FLAGS (", "* OK [PERMANENTFLAGS ("])
+  func unclosedQuotesTakeLinearTime(start: String) throws {
+    let text = start + String(repeating: " \"a", count: 200_000) + "\r\n"
+    var limits = ParserLimits()
+    limits.listElements = 300_000
+    var parser = ResponseParser(limits: limits)
+    var input = ReceiveBuffer()
+    input.append(Array(text.utf8).span)
+    var count = 0
+    while try parser.nextOwned(&input) != nil { count += 1 }
+    #expect(count > 0 && input.unread == 0)
   }
 
   /// Sections belong to the caller as they come; what is around them counts.

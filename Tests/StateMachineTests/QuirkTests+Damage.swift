@@ -70,6 +70,17 @@ extension QuirkTests {
         exists 1
         """),
     Fixture(
+      name: "bytes behind a structure of URLFETCH",
+      input: "* URLFETCH \"a\" (BODYPARTSTRUCTURE (\"A\" \"B\" NIL NIL NIL \"7BIT\" 1) junk)\n",
+      log: """
+        urlfetch "a"=[invalid("BODYPARTSTRUCTURE" "('A' 'B' NIL NIL NIL '7BIT' 1) junk" unexpected byte 0x6a at byte 31)]
+        """),
+    Fixture(
+      name: "an empty flag in quotes", input: "* FLAGS (\"\" \"\\\\Seen\" a)\n",
+      log: """
+        flags \\Seen a
+        """),
+    Fixture(
       name: "parts of URLFETCH", input: "* URLFETCH \"a\" (BODY)(BINARY x)(BODYPARTSTRUCTURE NIL)((x) 1)(X 5)\n",
       log: """
         urlfetch "a"=[invalid("BODY" "" unexpected end of line at byte 0); invalid("BINARY" "x" unexpected byte 0x78 at byte 0); invalid("BODYPARTSTRUCTURE" "NIL" unexpected byte 0x4e at byte 0); invalid("" "((x) 1)" unexpected byte 0x28 at byte 1); X?"5"]

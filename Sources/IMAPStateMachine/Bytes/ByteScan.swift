@@ -128,7 +128,7 @@ extension Span where Element == UInt8 {
         return index &+ (bits &+ (highs.trailingZeroBitCount & (0 &- (bits &>> 6)))) &>> 2
       }
       index &+= 32
-      if index >= end { return end }
+      if index >= end { return max(start, end) }
     }
     while index < end, self[index] != 0x22 { index &+= 1 }
     return index
@@ -251,14 +251,6 @@ extension Span where Element == UInt8 {
     return unsafe bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
   }
 
-  /// The two bytes at `index`, the first one lowest; 0 where they are not both here. `index` must not be negative.
-  @inline(__always)
-  func pair(at index: Int) -> UInt16 {
-    if index &+ 2 > count { return 0 }
-    // Safe: `index + 2 <= count`, and `index` never is negative.
-    return unsafe UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index, as: UInt16.self))
-  }
-
   /// The four bytes at `index`, the first one lowest; 0 where they are not all here. `index` must not be negative.
   @inline(__always)
   func quad(at index: Int) -> UInt32 {
@@ -336,12 +328,6 @@ extension SIMDMask<SIMD16<Int8>> {
 @inline(__always)
 func zeroBytes(_ word: UInt64) -> UInt64 {
   (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
-}
-
-/// As ``zeroBytes(_:)`` for the bytes of `word` that are below `bound`, which is at most 0x80.
-@inline(__always)
-func bytesBelow(_ bound: UInt8, _ word: UInt64) -> UInt64 {
-  (word &- UInt64(bound) &* 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
 }
 
 /// The number that the digits at the start of `word` make, and how many they are: 0 where it starts with none, at most 8.

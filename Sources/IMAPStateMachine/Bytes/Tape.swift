@@ -35,7 +35,6 @@ struct Tape: ~Copyable {
     count &+= 1
   }
 
-  /// Appends `entry` `length` times.
   /// Appends `entry` `length` times, at most 64.
   @inline(__always)
   mutating func append(_ entry: UInt64, times length: Int) {
@@ -89,19 +88,46 @@ struct Tape: ~Copyable {
   }
 }
 
-extension Span where Element == UInt64 {
+/// A value's bytes and what a tape says of them, borrowed. Nothing in it can trap: what is not there is 0, missing or empty.
+@usableFromInline
+struct TapeView: ~Escapable {
+  @usableFromInline let bytes: Span<UInt8>
+  @usableFromInline let entries: Span<UInt64>
+
+  /// Positions in `entries` count from the first of `bytes`.
+  @_lifetime(copy bytes, copy entries)
+  @inline(__always)
+  init(_ bytes: Span<UInt8>, _ entries: Span<UInt64>) {
+    self.bytes = bytes
+    self.entries = entries
+  }
+
   /// The entry at `index`; 0 where there is none.
   @inlinable
   @inline(__always)
   func entry(_ index: Int) -> UInt64 {
-    if UInt(bitPattern: index) >= UInt(bitPattern: count) { return 0 }
-    return self[index]
+    if UInt(bitPattern: index) >= UInt(bitPattern: entries.count) { return 0 }
+    return entries[index]
   }
 
-  /// The string at `index`.
+  /// The positions at `index`.
+  @inlinable
+  @inline(__always)
+  func range(_ index: Int) -> TapeRange { TapeRange(bits: entry(index)) }
+
+  /// Where the string at `index` lies.
   @inlinable
   @inline(__always)
   func token(_ index: Int) -> PackedToken { PackedToken(bits: entry(index)) }
+
+  /// The string at `index`; nil where it is missing.
+  @_lifetime(copy self)
+  @inlinable
+  @inline(__always)
+  func string(_ index: Int) -> StringView? { .optional(bytes, token(index)) }
+
+  /// An owned copy of the string at `index`; nil where it is missing.
+  func copy(_ index: Int) -> [UInt8]? { token(index).copy(bytes) }
 }
 
 /// Two positions in one entry.

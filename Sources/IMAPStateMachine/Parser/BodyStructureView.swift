@@ -1,32 +1,30 @@
 /// A BODYSTRUCTURE or BODY, borrowed.
 public struct BodyStructureView: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let tape: TapeView
   @usableFromInline let index: Int
 
   /// Reads the structure whose first record is at `index` of `tape`, by the positions that it has in `bytes`.
-  @_lifetime(copy bytes, copy tape)
+  @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at index: Int) {
-    self.bytes = bytes
+  init(_ tape: TapeView, at index: Int) {
     self.tape = tape
     self.index = index
   }
 
   /// The whole value as on the wire, parentheses included.
   public var raw: ByteView {
-    @_lifetime(copy self) get { ByteView(bytes.slice(TapeRange(bits: tape.entry(index &+ BodyRecord.raw)).range)) }
+    @_lifetime(copy self) get { ByteView(tape.bytes.slice(tape.range(index &+ BodyRecord.raw).range)) }
   }
 
   /// All levels, one after the other, in the order of the wire.
   @inlinable public var walk: BodyWalkView {
-    @_lifetime(copy self) get { BodyWalkView(bytes, tape, from: index, to: end) }
+    @_lifetime(copy self) get { BodyWalkView(tape, from: index, to: end) }
   }
 
   /// The fields of the outermost level. Complexity: O(1).
   @inlinable public var fields: BodyFieldsView {
-    @_lifetime(copy self) get { BodyFieldsView(bytes, tape, at: last) }
+    @_lifetime(copy self) get { BodyFieldsView(tape, at: last) }
   }
 
   /// The whole structure as an owned value. Complexity: O(n); one allocation for each string and list that is not empty,
@@ -96,15 +94,13 @@ private struct OpenBody {
 
 /// One level of a body structure, borrowed: where its fields lie.
 public struct BodyFieldsView: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let tape: TapeView
   @usableFromInline let index: Int
 
-  @_lifetime(copy bytes, copy tape)
+  @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at index: Int) {
-    self.bytes = bytes
+  init(_ tape: TapeView, at index: Int) {
     self.tape = tape
     self.index = index
   }
@@ -139,7 +135,7 @@ public struct BodyFieldsView: ~Escapable {
   @inlinable public var envelope: EnvelopeView? {
     @_lifetime(copy self) get {
       let start = Int(truncatingIfNeeded: entry(BodyRecord.envelope))
-      return start == 0 ? nil : EnvelopeView(bytes, tape, at: start)
+      return start == 0 ? nil : EnvelopeView(tape, at: start)
     }
   }
   /// How many children there are.
@@ -149,10 +145,10 @@ public struct BodyFieldsView: ~Escapable {
     @_lifetime(copy self) get {
       let partner = Int(truncatingIfNeeded: entry(BodyRecord.partner))
       switch record.step {
-      case .messageBegin, .multipartBegin: return BodyListView(bytes, tape, from: record.next, to: partner)
+      case .messageBegin, .multipartBegin: return BodyListView(tape, from: record.next, to: partner)
       case .messageEnd, .multipartEnd:
-        return BodyListView(bytes, tape, from: BodyRecord(header: tape.entry(partner)).next, to: index)
-      case .none, .part: return BodyListView(bytes, tape, from: 0, to: 0)
+        return BodyListView(tape, from: BodyRecord(header: tape.entry(partner)).next, to: index)
+      case .none, .part: return BodyListView(tape, from: 0, to: 0)
       }
     }
   }
@@ -172,7 +168,7 @@ public struct BodyFieldsView: ~Escapable {
   }
   /// Content-Language.
   @inlinable @inline(__always) public var languages: BodyLanguageListView {
-    @_lifetime(copy self) get { BodyLanguageListView(bytes, tape, TapeRange(bits: entry(BodyRecord.languages))) }
+    @_lifetime(copy self) get { BodyLanguageListView(tape, tape.range(index &+ BodyRecord.languages)) }
   }
   /// Content-Location.
   @inlinable @inline(__always) public var location: StringView? {
@@ -188,13 +184,13 @@ public struct BodyFieldsView: ~Escapable {
   @_lifetime(copy self)
   @inlinable
   @inline(__always)
-  func string(_ field: Int) -> StringView? { .optional(bytes, tape.token(index &+ field)) }
+  func string(_ field: Int) -> StringView? { tape.string(index &+ field) }
 
   @_lifetime(copy self)
   @inlinable
   @inline(__always)
   func pairs(_ field: Int) -> BodyParameterListView {
-    BodyParameterListView(bytes, tape, TapeRange(bits: entry(field)))
+    BodyParameterListView(tape, TapeRange(bits: entry(field)))
   }
 }
 
@@ -234,7 +230,7 @@ extension BodyFieldsView {
       disposition: disposition, languages: languages.copy(), location: owned(BodyRecord.location))
   }
 
-  private func owned(_ field: Int) -> [UInt8]? { tape.token(index &+ field).copy(bytes) }
+  private func owned(_ field: Int) -> [UInt8]? { tape.copy(index &+ field) }
 
   /// What RFC 2046 and usage make of a type alone.
   private static func defaultSubtype(_ type: [UInt8]) -> [UInt8] {
@@ -247,16 +243,14 @@ extension BodyFieldsView {
 
 /// The children of a multipart, borrowed. Iterate a copy.
 public struct BodyListView: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let tape: TapeView
   @usableFromInline var index: Int
   @usableFromInline let end: Int
 
-  @_lifetime(copy bytes, copy tape)
+  @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, from index: Int, to end: Int) {
-    self.bytes = bytes
+  init(_ tape: TapeView, from index: Int, to end: Int) {
     self.tape = tape
     self.index = index
     self.end = end
@@ -266,7 +260,7 @@ public struct BodyListView: ~Escapable {
   @_lifetime(copy self)
   public mutating func next() -> BodyStructureView? {
     if index >= end { return nil }
-    let child = BodyStructureView(bytes, tape, at: index)
+    let child = BodyStructureView(tape, at: index)
     // Records lie in order, so that the list ends.
     index = max(child.end, index &+ 1)
     return child
@@ -275,19 +269,17 @@ public struct BodyListView: ~Escapable {
 
 /// Parameters of a Content-Type or Content-Disposition, borrowed. Iterate a copy.
 public struct BodyParameterListView: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let tape: TapeView
   @usableFromInline var index: Int
   @usableFromInline let end: Int
 
-  @_lifetime(copy bytes, copy tape)
+  @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, _ range: TapeRange) {
-    self.bytes = bytes
+  init(_ tape: TapeView, _ range: TapeRange) {
     self.tape = tape
     index = range.start
-    end = min(range.end, tape.count)
+    end = min(range.end, tape.entries.count)
   }
 
   /// How many parameters are still to come.
@@ -302,7 +294,7 @@ public struct BodyParameterListView: ~Escapable {
     let name = tape.token(index)
     let value = tape.token(index &+ 1)
     index &+= 2
-    return AttributeView(bytes, name, value)
+    return AttributeView(tape.bytes, name, value)
   }
 
   /// Owned parameters, in order. A value that is NIL is empty.
@@ -312,8 +304,8 @@ public struct BodyParameterListView: ~Escapable {
     list.reserveCapacity(count)
     var index = index
     while index < end {
-      let name = tape.token(index).copy(bytes) ?? []
-      list.append(BodyStructure.Parameter(name: name, value: tape.token(index &+ 1).copy(bytes) ?? []))
+      let name = tape.copy(index) ?? []
+      list.append(BodyStructure.Parameter(name: name, value: tape.copy(index &+ 1) ?? []))
       index &+= 2
     }
     return list
@@ -322,19 +314,17 @@ public struct BodyParameterListView: ~Escapable {
 
 /// Languages of a Content-Language, borrowed. Iterate a copy.
 public struct BodyLanguageListView: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let tape: TapeView
   @usableFromInline var index: Int
   @usableFromInline let end: Int
 
-  @_lifetime(copy bytes, copy tape)
+  @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, _ range: TapeRange) {
-    self.bytes = bytes
+  init(_ tape: TapeView, _ range: TapeRange) {
     self.tape = tape
     index = range.start
-    end = min(range.end, tape.count)
+    end = min(range.end, tape.entries.count)
   }
 
   /// The next language, or nil behind the last. Complexity: O(1).
@@ -345,7 +335,7 @@ public struct BodyLanguageListView: ~Escapable {
     if index >= end { return nil }
     let token = tape.token(index)
     index &+= 1
-    return StringView(bytes, token)
+    return StringView(tape.bytes, token)
   }
 
   /// Owned languages, in order.
@@ -353,7 +343,7 @@ public struct BodyLanguageListView: ~Escapable {
     if index >= end { return [] }
     var list: [[UInt8]] = []
     list.reserveCapacity(end &- index)
-    for index in index..<end { list.append(tape.token(index).copy(bytes) ?? []) }
+    for index in index..<end { list.append(tape.copy(index) ?? []) }
     return list
   }
 }

@@ -147,9 +147,10 @@ struct BodyWriter {
 
 /// Any form of a structure.
 extension BodyWriter {
-  /// Writes the structure that `bytes` are. Throws where it makes no sense, or is nested deeper than `nesting`. By
+  /// Writes the structure that `bytes` start with and returns where it ends. Throws where it makes no sense, or is nested deeper than `nesting`. By
   /// iteration, so that no depth can exhaust the stack.
-  static func write(_ bytes: Span<UInt8>, nesting: Int, _ tape: inout Tape) throws(ParseError) {
+  @discardableResult
+  static func write(_ bytes: Span<UInt8>, nesting: Int, _ tape: inout Tape) throws(ParseError) -> Int {
     var writer = BodyWriter()
     var cursor = Cursor(bytes)
     try writer.element(&cursor, nesting, &tape)
@@ -164,6 +165,7 @@ extension BodyWriter {
       }
       if tape.isFull { break }
     }
+    return cursor.index
   }
 
   /// An element whose parenthesis is next: a part to its end, of anything else the begin.

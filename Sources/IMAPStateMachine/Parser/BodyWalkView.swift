@@ -2,7 +2,8 @@
 public enum BodyStepView: ~Escapable {
   /// A part that holds no other.
   case part(BodyFieldsView)
-  /// A message inside the message: what is before its body, whose steps follow, then ``messageEnd(_:)``.
+  /// A message inside the message: what is before its body, whose steps follow, then ``messageEnd(_:)``. Lines, MD5 and
+  /// extension data stand behind the body: here they are missing.
   case messageBegin(BodyFieldsView)
   /// The end of a message inside the message: all of its fields, with lines, MD5 and extension data.
   case messageEnd(BodyFieldsView)
@@ -14,17 +15,15 @@ public enum BodyStepView: ~Escapable {
 
 /// A walk over all levels of a body structure, borrowed. Iterate a copy.
 public struct BodyWalkView: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let tape: TapeView
   @usableFromInline var index: Int
   @usableFromInline let end: Int
 
   /// Reads the records of `tape` from `index` to `end`.
-  @_lifetime(copy bytes, copy tape)
+  @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, from index: Int, to end: Int) {
-    self.bytes = bytes
+  init(_ tape: TapeView, from index: Int, to end: Int) {
     self.tape = tape
     self.index = index
     self.end = end
@@ -37,7 +36,7 @@ public struct BodyWalkView: ~Escapable {
   public mutating func next() -> BodyStepView? {
     if index >= end { return nil }
     let record = BodyRecord(header: tape.entry(index))
-    let fields = BodyFieldsView(bytes, tape, at: index)
+    let fields = BodyFieldsView(tape, at: index)
     // Records lie in order, so that the walk ends.
     index = max(record.next, index &+ 1)
     switch record.step {

@@ -47,6 +47,7 @@ struct ElementCount {
     var cursor = start
     var counts = InlineArray<256, Int>(repeating: 0)
     var depth = 0
+    var unclosedUntil = 0
     while !cursor.isAtEnd {
       switch cursor.peek {
       case 0x20, 0x0d, 0x0a:
@@ -66,20 +67,25 @@ struct ElementCount {
       if cursor.eat(UInt8(ascii: "(")) {
         depth += 1
         if depth < Self.maximumDepth { counts[depth] = 0 }
-      } else if try step(&cursor) == UInt8(ascii: "]"), endsAtBracket, depth == 0 {
+      } else if try step(&cursor, &unclosedUntil) == UInt8(ascii: "]"), endsAtBracket, depth == 0 {
         return
       }
     }
   }
 
-  /// Steps over a string, a token, or a set of numbers, whose ranges are counted. Returns the last byte.
+  /// Steps over a string, a token, or a set of numbers, whose ranges are counted. Returns the last byte. Of the quotes
+  /// before `unclosedUntil` none begins a string: each would only find that anew.
   @_lifetime(cursor: copy cursor)
-  private func step(_ cursor: inout Cursor) throws(ParseError) -> UInt8 {
+  private func step(_ cursor: inout Cursor, _ unclosedUntil: inout Int) throws(ParseError) -> UInt8 {
     let start = cursor.index
-    if cursor.peek == 0x22 || cursor.isAtLiteral {
+    let isQuote = cursor.peek == 0x22 && start >= unclosedUntil
+    if isQuote || cursor.isAtLiteral {
       if (try? cursor.string()) != nil { return 0x22 }
+      if isQuote { unclosedUntil = cursor.index }
       // No string after all. The parser that reads the line says what it makes of that.
       cursor.index = start + 1
+    } else if cursor.peek == 0x22 {
+      cursor.index += 1
     }
     let isSet = cursor.peek &- 0x30 <= 9 || cursor.peek == UInt8(ascii: "*")
     var ranges = 1

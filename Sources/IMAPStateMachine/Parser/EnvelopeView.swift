@@ -1,22 +1,20 @@
 /// An ENVELOPE, borrowed: where its ten fields lie. Strings are decoded when asked for.
 public struct EnvelopeView: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let tape: TapeView
   @usableFromInline let start: Int
 
   /// Reads the envelope that was written to `tape` at `start`, by the positions that it has in `bytes`.
-  @_lifetime(copy bytes, copy tape)
+  @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at start: Int) {
-    self.bytes = bytes
+  init(_ tape: TapeView, at start: Int) {
     self.tape = tape
     self.start = start
   }
 
   /// The whole value as on the wire, parentheses included.
   public var raw: ByteView {
-    @_lifetime(copy self) get { ByteView(bytes.slice(TapeRange(bits: tape.entry(start &+ EnvelopeTape.raw)).range)) }
+    @_lifetime(copy self) get { ByteView(tape.bytes.slice(tape.range(start &+ EnvelopeTape.raw).range)) }
   }
 
   /// The Date field.
@@ -39,55 +37,53 @@ public struct EnvelopeView: ~Escapable {
   @inlinable @inline(__always) public var bcc: AddressListView { @_lifetime(copy self) get { addresses(5) } }
   /// The In-Reply-To field.
   @inlinable @inline(__always) public var inReplyTo: StringView? {
-    @_lifetime(copy self) get { .optional(bytes, tape.token(tail)) }
+    @_lifetime(copy self) get { tape.string(tail) }
   }
   /// The Message-ID field.
   @inlinable @inline(__always) public var messageID: StringView? {
-    @_lifetime(copy self) get { .optional(bytes, tape.token(tail &+ 1)) }
+    @_lifetime(copy self) get { tape.string(tail &+ 1) }
   }
 
   /// An owned copy. Complexity: O(n); one allocation for each string and list that is not empty.
   public func copy() -> Envelope {
     Envelope(
       date: owned(EnvelopeTape.date), subject: owned(EnvelopeTape.subject), from: from.copy(), sender: sender.copy(),
-      replyTo: replyTo.copy(), to: to.copy(), cc: cc.copy(), bcc: bcc.copy(), inReplyTo: tape.token(tail).copy(bytes),
-      messageID: tape.token(tail &+ 1).copy(bytes))
+      replyTo: replyTo.copy(), to: to.copy(), cc: cc.copy(), bcc: bcc.copy(), inReplyTo: tape.copy(tail),
+      messageID: tape.copy(tail &+ 1))
   }
 
   @_lifetime(copy self)
   @inlinable
   @inline(__always)
-  func string(_ field: Int) -> StringView? { .optional(bytes, tape.token(start &+ field)) }
+  func string(_ field: Int) -> StringView? { tape.string(start &+ field) }
 
   /// Behind the last address.
-  @inlinable var tail: Int { TapeRange(bits: tape.entry(start &+ EnvelopeTape.bcc)).end }
+  @inlinable var tail: Int { tape.range(start &+ EnvelopeTape.bcc).end }
 
-  private func owned(_ field: Int) -> [UInt8]? { tape.token(start &+ field).copy(bytes) }
+  private func owned(_ field: Int) -> [UInt8]? { tape.copy(start &+ field) }
 
   @_lifetime(copy self)
   @inlinable
   @inline(__always)
   func addresses(_ list: Int) -> AddressListView {
-    AddressListView(bytes, tape, TapeRange(bits: tape.entry(start &+ EnvelopeTape.lists &+ list)))
+    AddressListView(tape, tape.range(start &+ EnvelopeTape.lists &+ list))
   }
 }
 
 /// The addresses of one ENVELOPE field, borrowed. Iterate a copy. What is no address, such as a NIL between two, is left
 /// out.
 public struct AddressListView: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let tape: TapeView
   @usableFromInline var index: Int
   @usableFromInline let end: Int
 
-  @_lifetime(copy bytes, copy tape)
+  @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, _ range: TapeRange) {
-    self.bytes = bytes
+  init(_ tape: TapeView, _ range: TapeRange) {
     self.tape = tape
     index = range.start
-    end = min(range.end, tape.count)
+    end = min(range.end, tape.entries.count)
   }
 
   /// How many addresses are still to come.
@@ -99,7 +95,7 @@ public struct AddressListView: ~Escapable {
   @inline(__always)
   public mutating func next() -> AddressView? {
     if index >= end { return nil }
-    let address = AddressView(bytes, tape, at: index)
+    let address = AddressView(tape, at: index)
     index &+= 4
     return address
   }
@@ -117,40 +113,38 @@ public struct AddressListView: ~Escapable {
 
 /// One address, borrowed.
 public struct AddressView: ~Escapable {
-  @usableFromInline let bytes: Span<UInt8>
-  @usableFromInline let tape: Span<UInt64>
+  @usableFromInline let tape: TapeView
   @usableFromInline let start: Int
 
-  @_lifetime(copy bytes, copy tape)
+  @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ bytes: Span<UInt8>, _ tape: Span<UInt64>, at start: Int) {
-    self.bytes = bytes
+  init(_ tape: TapeView, at start: Int) {
     self.tape = tape
     self.start = start
   }
 
   /// The display name, not decoded.
   @inlinable @inline(__always) public var name: StringView? {
-    @_lifetime(copy self) get { .optional(bytes, tape.token(start)) }
+    @_lifetime(copy self) get { tape.string(start) }
   }
   /// The source route.
   @inlinable @inline(__always) public var route: StringView? {
-    @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 1)) }
+    @_lifetime(copy self) get { tape.string(start &+ 1) }
   }
   /// The part before `@`.
   @inlinable @inline(__always) public var mailbox: StringView? {
-    @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 2)) }
+    @_lifetime(copy self) get { tape.string(start &+ 2) }
   }
   /// The part behind `@`.
   @inlinable @inline(__always) public var host: StringView? {
-    @_lifetime(copy self) get { .optional(bytes, tape.token(start &+ 3)) }
+    @_lifetime(copy self) get { tape.string(start &+ 3) }
   }
 
   /// An owned copy.
   public func copy() -> Address {
     Address(
-      name: tape.token(start).copy(bytes), route: tape.token(start &+ 1).copy(bytes),
-      mailbox: tape.token(start &+ 2).copy(bytes), host: tape.token(start &+ 3).copy(bytes))
+      name: tape.copy(start), route: tape.copy(start &+ 1),
+      mailbox: tape.copy(start &+ 2), host: tape.copy(start &+ 3))
   }
 }

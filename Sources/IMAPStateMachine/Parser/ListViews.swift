@@ -4,6 +4,8 @@ public struct FlagListView: ~Escapable {
   private var index = 0
   /// Whether nothing but flags and spaces is between the parentheses.
   private let isPlain: Bool
+  /// Of the quotes before this place none begins a string: each would only find that anew.
+  private var unclosedUntil = 0
 
   /// Reads `(flag flag ...)`; parentheses, quotes around a flag and runs of spaces are stepped over. NIL is no flags.
   @_lifetime(copy bytes)
@@ -50,7 +52,7 @@ public struct FlagListView: ~Escapable {
       }
       let start = index
       index &+= 1
-      if bytes[start] == 0x22, let flag = quoted(at: start) { return ByteView(bytes.extracting(flag)) }
+      if bytes[start] == 0x22, start >= unclosedUntil, let flag = quoted(at: start) { return ByteView(bytes.extracting(flag)) }
     }
     return nil
   }
@@ -87,8 +89,12 @@ public struct FlagListView: ~Escapable {
   /// A flag in quotes, which may hold spaces. Its backslash may be escaped or not.
   private mutating func quoted(at start: Int) -> Range<Int>? {
     var cursor = Cursor(bytes, at: start)
-    guard let token = try? cursor.quoted(), !token.range.isEmpty else { return nil }
+    guard let token = try? cursor.quoted() else {
+      unclosedUntil = cursor.index
+      return nil
+    }
     index = cursor.index
+    if token.range.isEmpty { return nil }
     let isEscaped =
       token.range.count > 1 && bytes[token.range.lowerBound] == 0x5c && bytes[token.range.lowerBound + 1] == 0x5c
     return isEscaped ? token.range.lowerBound + 1..<token.range.upperBound : token.range

@@ -14,6 +14,8 @@ struct OwnedFetch {
 extension ResponseParser {
   /// The next response as an owned value; nil where more input is needed, or none will come. FETCH responses come whole,
   /// sections included, so memory grows with them up to ``ParserLimits/literal``: for large bodies use ``next(_:)``.
+  /// Of a FETCH response with a damaged line the damage comes first, a literal behind it in as many pieces as arrived, then
+  /// the items that were read.
   /// Throws as ``next(_:)`` does.
   public mutating func nextOwned(_ input: inout ReceiveBuffer) throws(ParseError) -> Response? {
     while true {
@@ -113,7 +115,7 @@ extension UntaggedView {
 }
 
 extension FetchAttributeView {
-  /// An owned copy. A BODYSTRUCTURE that does not parse becomes ``FetchAttribute/invalid(name:value:reason:)``.
+  /// An owned copy.
   public func copy() -> FetchAttribute {
     switch self {
     case .uid(let uid): return .uid(uid)

@@ -20,10 +20,11 @@ extension ResponseParser {
     var length = 0
     /// Where the value starts; it ends where the item does.
     var start = 0
+    /// The number of the response or item. Of a section the length of its literal, above where its bracket is.
     var number: UInt64 = 0
   }
 
-  /// A line that starts with `* number`; anything else is other.
+  /// A line that starts with `* number`, or a LIST or LSUB; anything else is other.
   @inline(__always)
   mutating func quickLine(_ bytes: Span<UInt8>) -> QuickItem {
     var item = QuickItem()
@@ -113,7 +114,7 @@ extension ResponseParser {
   /// The items whose names are longer.
   private mutating func quickLongItem(_ bytes: Span<UInt8>, _ start: Int, _ word: UInt64) -> QuickItem {
     var item = QuickItem()
-    var scanner = Scanner(bytes, at: start, lineEnd: progress.lineEnd, limits)
+    var scanner = Scanner(bytes, at: start, lineEnd: progress.lineEnd, longestLine: longestQuickLine, limits)
     switch word {
     case keyword("RFC822.S"):
       guard scanner.bytes.paddedWord(at: start &+ 4) == keyword("22.SIZE ") else { return item }
@@ -216,7 +217,7 @@ extension ResponseParser {
       return .untagged(line[3] == UInt8(ascii: "I") ? .list(listing) : .lsub(listing))
     case .date, .section: return quickRareEvent(&input, item)
     case .body:
-      return .fetchAttribute(.body(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
+      return .fetchAttribute(.body(BodyStructureView(TapeView(input.reportedBytes, input.reportedTape), at: 0)))
     // These are made by `next`.
     case .other, .fetchBegin, .fetchEnd, .uid, .flags, .size, .envelope, .bodyStructure: return .needMoreInput
     }

@@ -6,7 +6,7 @@ extension ResponseParser {
   }
 
   private mutating func quickStructure(_ bytes: Span<UInt8>, _ item: QuickItem, _ tape: inout Tape) -> QuickItem {
-    var scanner = Scanner(bytes, at: item.start, lineEnd: progress.lineEnd, limits)
+    var scanner = Scanner(bytes, at: item.start, lineEnd: progress.lineEnd, longestLine: longestQuickLine, limits)
     let isRead =
       item.kind == .envelope
       ? limits.nesting >= 4 && scanner.envelope(&tape) : scanner.body(&tape, nesting: limits.nesting)
@@ -28,9 +28,9 @@ extension ResponseParser {
         .invalid(name: ByteView(input.reportedBytes.extracting(token.name)), value: ByteView(value), failure))
     }
     switch token.kind {
-    case .envelope: return .fetchAttribute(.envelope(EnvelopeView(value, input.reportedTape, at: 0)))
-    case .body: return .fetchAttribute(.body(BodyStructureView(value, input.reportedTape, at: 0)))
-    default: return .fetchAttribute(.bodyStructure(BodyStructureView(value, input.reportedTape, at: 0)))
+    case .envelope: return .fetchAttribute(.envelope(EnvelopeView(TapeView(value, input.reportedTape), at: 0)))
+    case .body: return .fetchAttribute(.body(BodyStructureView(TapeView(value, input.reportedTape), at: 0)))
+    default: return .fetchAttribute(.bodyStructure(BodyStructureView(TapeView(value, input.reportedTape), at: 0)))
     }
   }
 
@@ -61,9 +61,11 @@ extension BodyStructure {
   /// Reads one from `value`, which is all here.
   init(_ value: Span<UInt8>, nesting: Int) throws(ParseError) {
     var tape = Tape()
-    try BodyWriter.write(value, nesting: nesting, &tape)
+    var rest = Cursor(value, at: try BodyWriter.write(value, nesting: nesting, &tape))
     if tape.isFull { throw tapeIsFull }
-    self = BodyStructureView(value, tape.entries, at: 0).copy()
+    rest.skipSpaces()
+    if !rest.isAtEnd { throw rest.unexpected }
+    self = BodyStructureView(TapeView(value, tape.entries), at: 0).copy()
   }
 }
 

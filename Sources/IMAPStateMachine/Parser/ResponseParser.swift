@@ -120,10 +120,10 @@ public struct ResponseParser: ~Copyable {
       return .fetchAttribute(.rfc822Size(item.number))
     case .envelope:
       report(&input, item.length)
-      return .fetchAttribute(.envelope(EnvelopeView(input.reportedBytes, input.reportedTape, at: 0)))
+      return .fetchAttribute(.envelope(EnvelopeView(TapeView(input.reportedBytes, input.reportedTape), at: 0)))
     case .bodyStructure:
       report(&input, item.length)
-      return .fetchAttribute(.bodyStructure(BodyStructureView(input.reportedBytes, input.reportedTape, at: 0)))
+      return .fetchAttribute(.bodyStructure(BodyStructureView(TapeView(input.reportedBytes, input.reportedTape), at: 0)))
     default: return quickEvent(&input, item)
     }
   }
@@ -136,8 +136,8 @@ public struct ResponseParser: ~Copyable {
       case .item:
         phase = .fetch
       case .idle:
-        if offset > allowance { throw tooMuchUnsolicited() }
         skipNoise(&input)
+        if offset > allowance { throw tooMuchUnsolicited() }
         guard try frameFirstLine(input.readable) else { return endOrMore(input) }
         if phase == .fetch { return fetchBegin(&input) }
       case .framing:
@@ -193,7 +193,8 @@ public struct ResponseParser: ~Copyable {
   /// Blank lines between responses and NULs before one: Exchange and others send them.
   private mutating func skipNoise(_ input: inout ReceiveBuffer) {
     if scanned > 0 { return }
-    let count = Self.noise(input.readable)
+    // No further than the bound, so that the error says the same place however the bytes arrived.
+    let count = min(Self.noise(input.readable), max(allowance &+ 1 &- offset, 0))
     if count == 0 { return }
     input.report(count)
     input.discardReported()

@@ -35,7 +35,7 @@ struct PackedToken: BitwiseCopyable {
   @inlinable var mayHaveEscapes: Bool { bits &>> 63 != 0 }
   @inlinable var lowerBound: Int { Int(UInt32(truncatingIfNeeded: bits)) }
   @inlinable var upperBound: Int { Int(bits &>> 32 & 0x7fff_ffff) }
-  var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
+  @inlinable var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
   var isEmpty: Bool { lowerBound == upperBound }
 
   /// An owned copy of the content; nil where it is missing.
@@ -63,34 +63,34 @@ extension StringView {
 struct Scanner: ~Escapable {
   let bytes: Span<UInt8>
   var index: Int
-  /// Behind the last byte that may be read: the line's end while a response is framed.
+  /// Behind the last byte that may be read: the line's end. It moves to that of the next line behind a literal.
   private(set) var end: Int
-  /// Whether `end` is the end of a line, which moves to that of the next one behind a literal.
-  private let endIsLine: Bool
 
-  /// The longest literal that is read.
+  /// The longest literal that is read; below 0 for none.
   private let longestLiteral: Int
+  /// The longest line with its literals. Positions on the tape are of 31 bits.
+  private let longestLine: Int
 
   /// Reads a line of `bytes`, which are what has arrived.
   @_lifetime(copy bytes)
   @inline(__always)
-  init(_ bytes: Span<UInt8>, at index: Int, lineEnd: Int, _ limits: borrowing ParserLimits) {
+  init(_ bytes: Span<UInt8>, at index: Int, lineEnd: Int, longestLine: Int, _ limits: borrowing ParserLimits) {
     longestLiteral = limits.bufferedLiteral
+    self.longestLine = longestLine
     self.bytes = bytes
     self.index = index
     end = lineEnd
-    endIsLine = true
   }
 
-  /// Reads a value that is all here.
-  @_lifetime(copy value)
+  /// Reads a line that is all here and has no literals.
+  @_lifetime(copy line)
   @inline(__always)
-  init(_ value: Span<UInt8>, at index: Int = 0) {
-    longestLiteral = .max
-    bytes = value
+  init(_ line: Span<UInt8>, at index: Int) {
+    longestLiteral = -1
+    longestLine = 0
+    bytes = line
     self.index = index
-    end = value.count
-    endIsLine = false
+    end = line.count
   }
 
   @inline(__always)
@@ -189,14 +189,11 @@ struct Scanner: ~Escapable {
   mutating func literal() -> PackedToken {
     index &+= 1
     guard let count = number(), eat(UInt8(ascii: "}")), eat(0x0d), eat(0x0a), Int(count) <= bytes.count &- index,
-      Int(count) <= longestLiteral
+      Int(count) <= longestLiteral, index == end
     else { return .failed }
-    if endIsLine {
-      if index != end { return .failed }
-      let lineFeed = bytes.firstLF(from: index &+ Int(count))
-      if lineFeed >= bytes.count { return .failed }
-      end = lineFeed &+ 1
-    }
+    let lineFeed = bytes.firstLF(from: index &+ Int(count))
+    if lineFeed >= bytes.count || lineFeed >= longestLine { return .failed }
+    end = lineFeed &+ 1
     let start = index
     index &+= Int(count)
     return PackedToken(start, index, mayHaveEscapes: false)

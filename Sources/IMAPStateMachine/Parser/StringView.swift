@@ -2,7 +2,7 @@
 public struct StringView: ~Escapable {
   /// The content as on the wire: in a quoted string, backslashes are still there.
   public let raw: ByteView
-  /// Whether it stood between quotes, where a backslash stands for the byte behind it.
+  /// Whether ``raw`` may hold backslashes that stand for the byte behind them; false for literals and bare tokens.
   @usableFromInline let mayHaveEscapes: Bool
 
   /// Whether ``raw`` holds backslashes that stand for the byte behind them. Complexity: O(n).
@@ -18,7 +18,7 @@ public struct StringView: ~Escapable {
   @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ token: PackedToken) {
-    raw = ByteView(bytes.extracting(token.lowerBound..<token.upperBound))
+    raw = ByteView(bytes.slice(token.range))
     mayHaveEscapes = token.mayHaveEscapes
   }
 

@@ -63,11 +63,10 @@ public struct ParserLimits: Sendable, Hashable {
   /// Elements of one list: between two parentheses (flags, addresses, parameters, the parts of a body), in one run of words
   /// (capabilities, the numbers of SEARCH), or ranges in one set of numbers. Where lists are nested each has its own count.
   ///
-  /// An element takes two bytes of the line at least, its space being one of them. So nothing that meets the default bound
-  /// on lines passes this one, a SEARCH answer with four million numbers included, and both have to be set together: raise
-  /// this when lines may be longer, lower it where values that are copied must stay small, for each element then takes 16
+  /// An element takes a byte of the line at least. So nothing that meets the default bound on lines passes this one, a
+  /// SEARCH answer with four million numbers included, and both have to be set together: raise this when lines may be longer, lower it where values that are copied must stay small, for each element then takes 16
   /// bytes or more. Lines with fewer bytes than this number are not counted.
-  public var listElements: Int = 4 << 20
+  public var listElements: Int = 8 << 20
   /// Responses between two tagged ones, in bytes. Sections that are streamed are not counted: they are the caller's as they
   /// come, nothing of them is kept, and ``literal`` bounds each. What passes this is noticed behind the response that did,
   /// whose own size other bounds hold.

@@ -97,9 +97,12 @@ struct CommandDecoder {
     return ParseError(.limit(LimitExceeded(limit: limit, value: value, offset: offset)), offset: offset)
   }
 
-  /// Whether the literal whose header ends before `end` is the message of an APPEND: all before it makes a command.
+  /// The commands whose last argument is a message.
+  private static let uploads: Set<String> = ["APPEND", "REPLACE", "UID REPLACE"]
+
+  /// Whether the literal whose header ends before `end` is the message of one of ``uploads``: all before it makes a command.
   private func announcesMessage(_ end: Int) -> Bool {
-    guard ClientSyntax(bytes[start..<end], literals).name == "APPEND" else { return false }
+    guard Self.uploads.contains(ClientSyntax(bytes[start..<end], literals).name) else { return false }
     return (try? parser.parse(bytes[start..<end].span)) != nil
   }
 

@@ -31,7 +31,9 @@ enum ClientLines {
     }
     guard (try? machine.enqueue(command, now: now)) != nil else { return nil }
     drain(&machine, &input)
-    let line = take(&machine)
+    var line = take(&machine)
+    // A message without bytes is over with its header, and a command of one message with it.
+    if case .append = command, line.suffix(5).elementsEqual("}\r\n\r\n".utf8) { line.removeLast(2) }
     guard let space = line.firstIndex(of: 0x20) else { return nil }
     return Array(line[(space + 1)...])
   }
