@@ -81,7 +81,7 @@ def time(options):
         if note == "copies":
             notes.append("BODYSTRUCTURE through an owned copy")
         if untyped == responses:
-            notes.append("no type yet: framed only")
+            notes.append("framed only")
         row = {"name": name, "mode": mode, "mb_per_s": round(speed[name, mode], 1)}
         row["responses_per_s"] = round(speed[name, mode] * 1e6 * responses / size)
         for key, peer in (("ratio_table_loop", "C table loop"), ("ratio_libetpan", "libetpan")):

@@ -124,8 +124,30 @@ extension Sink {
         add(UInt64(number))
         numbers += 1
       }
+    case .extendedSearch(let view):
+      var items = view
+      while let item = items.next() { read(item) }
     case .exists(let count), .recent(let count): add(UInt64(count))
     case .expunge(let sequence): add(UInt64(sequence.rawValue))
+    default: untyped += 1
+    }
+  }
+
+  @inline(__always)
+  private mutating func read(_ item: borrowing ExtendedSearchItemView) {
+    switch copy item {
+    case .min(let number), .max(let number): add(UInt64(number))
+    case .count(let count): add(count)
+    case .modSeq(let value): add(value.rawValue)
+    case .all(let set):
+      var ranges = set
+      while let range = ranges.next() {
+        add(UInt64(range.first.number ?? 0))
+        add(UInt64(range.last.number ?? 0))
+      }
+    case .invalid(let name, _, _):
+      add(name)
+      refused += 1
     default: untyped += 1
     }
   }
