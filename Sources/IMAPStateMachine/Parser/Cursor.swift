@@ -62,6 +62,18 @@ struct Cursor: ~Escapable {
   @inline(__always)
   @_lifetime(self: copy self)
   mutating func number() throws(ParseError) -> UInt64 {
+    let (short, count) = leadingDigits(bytes.paddedWord(at: index))
+    if count > 0, count < 8 {
+      index &+= count
+      return UInt64(short)
+    }
+    return try longNumber()
+  }
+
+  /// As ``number()``, digit by digit.
+  @inline(never)
+  @_lifetime(self: copy self)
+  private mutating func longNumber() throws(ParseError) -> UInt64 {
     let start = index
     var value: UInt64 = 0
     while true {

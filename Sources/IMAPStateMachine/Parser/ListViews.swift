@@ -52,7 +52,9 @@ public struct FlagListView: ~Escapable {
       }
       let start = index
       index &+= 1
-      if bytes[start] == 0x22, start >= unclosedUntil, let flag = quoted(at: start) { return ByteView(bytes.extracting(flag)) }
+      if bytes[start] == 0x22, start >= unclosedUntil, let flag = quoted(at: start) {
+        return ByteView(bytes.extracting(flag))
+      }
     }
     return nil
   }

@@ -123,7 +123,8 @@ public struct ResponseParser: ~Copyable {
       return .fetchAttribute(.envelope(EnvelopeView(TapeView(input.reportedBytes, input.reportedTape), at: 0)))
     case .bodyStructure:
       report(&input, item.length)
-      return .fetchAttribute(.bodyStructure(BodyStructureView(TapeView(input.reportedBytes, input.reportedTape), at: 0)))
+      return .fetchAttribute(
+        .bodyStructure(BodyStructureView(TapeView(input.reportedBytes, input.reportedTape), at: 0)))
     default: return quickEvent(&input, item)
     }
   }
