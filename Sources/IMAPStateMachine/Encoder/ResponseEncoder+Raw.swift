@@ -7,7 +7,21 @@ extension ResponseEncoder {
     guard let range = try? cursor.value(), range.lowerBound == 0, cursor.isAtEnd else { throw unencodable }
     // A word that looks like a literal's header would be one at the end of a line.
     if bytes.last == UInt8(ascii: "}"), bytes.contains(UInt8(ascii: "{")), !bytes.contains(0x0a) { throw unencodable }
+    if bytes.contains(0x0a), !isFramed(bytes) { throw unencodable }
     output.append(bytes)
+  }
+
+  /// Whether a reader finds the end of a response behind `bytes`: their line ends are those of literals, and announced in a
+  /// form that frames them.
+  private func isFramed(_ bytes: [UInt8]) -> Bool {
+    var input = ReceiveBuffer()
+    input.append(Array("* X (".utf8).span)
+    input.append(bytes.span)
+    input.append([0x29, 0x0d, 0x0a].span)
+    let count = input.unread
+    var parser = ResponseParser()
+    guard (try? parser.nextOwned(&input)) != nil else { return false }
+    return parser.position == count && !parser.isInsideResponse
   }
 
   /// The name of a data item: a word, and possibly a section in brackets with an offset behind it.
