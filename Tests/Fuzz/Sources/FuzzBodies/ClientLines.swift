@@ -33,9 +33,10 @@ enum ClientLines {
     drain(&machine, &input)
     var line = take(&machine)
     // A message without bytes is over with its header, and a command of one message with it.
-    if case .append = command {
-      let end = line.lastIndex { $0 != 0x29 && $0 != 0x0d && $0 != 0x0a } ?? 0
-      if line[end] == UInt8(ascii: "}"), line.count > end + 3 { line.removeSubrange((end + 3)...) }
+    if case .append = command, let end = line.lastIndex(where: { $0 != 0x29 && $0 != 0x0d && $0 != 0x0a }),
+      line[end] == UInt8(ascii: "}"), line.count > end + 3
+    {
+      line.removeSubrange((end + 3)...)
     }
     guard let space = line.firstIndex(of: 0x20) else { return nil }
     return Array(line[(space + 1)...])
