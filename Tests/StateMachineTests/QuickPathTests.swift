@@ -20,6 +20,8 @@
         "* 3 FETCH (BODYSTRUCTURE (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"UTF-8\") NIL NIL \"7BIT\" 10 2 NIL NIL NIL NIL))\n",
         "* 3 FETCH (BODY ((\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 10 2)(\"IMAGE\" \"PNG\" NIL \"<i>\" NIL \"BASE64\" 9) \"MIXED\"))\n",
         "* 3 FETCH (BODYSTRUCTURE ((\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 9 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) (\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1) 5) \"MIXED\" (\"B\" \"x\") NIL (\"en\") NIL))\n",
+        "* 3 FETCH (BODYSTRUCTURE (\"TEXT\"x y\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1) UID 4)\n",
+        "* 3 FETCH (BODYSTRUCTURE (\"MESSAGE\"x y\" \"RFC822\" NIL NIL NIL \"7BIT\" 1 1) UID 4)\n",
         "* LIST (\\HasNoChildren \\Sent) \"/\" \"Sent Items\"\n", "* LIST () \".\" INBOX\n",
         "* LSUB (\\Noselect) NIL a&AOQ-b\n",
         "* LIST (\\HasChildren) \"/\" \"a\" (CHILDINFO (\"SUBSCRIBED\"))\n",

@@ -84,11 +84,13 @@ extension Scanner {
     tape[record &+ BodyRecord.octets] = UInt64(octets)
     var flags: UInt64 = 0
     let word = uppercased(bytes.paddedWord(at: type.lowerBound))
-    if word & 0xff_ffff_ffff == keyword("TEXT\"") {
+    // Quotes that are left bare may be inside, so that the length has to be looked at.
+    let typeLength = type.upperBound &- type.lowerBound
+    if typeLength == 4, word & 0xffff_ffff == keyword("TEXT") {
       guard eat(0x20), let lines = number() else { return false }
       tape[record &+ BodyRecord.lines] = UInt64(lines)
       flags = BodyRecord.linesFlag
-    } else if word == keyword("MESSAGE\"") {
+    } else if typeLength == 7, word & 0xff_ffff_ffff_ffff == keyword("MESSAGE") {
       guard eat(0x20) else { return false }
       if peek == UInt8(ascii: "(") {
         tape[record &+ BodyRecord.envelope] = UInt64(tape.count)
