@@ -263,6 +263,12 @@ struct TranscriptPlayer: ~Copyable {
       log.note(
         "selected \(selected.name) exists=\(selected.exists) validity=\(selected.uidValidity ?? 0)"
           + " next=\(selected.uidNext ?? 0) flags=\(selected.flags.count)")
+    case (".known", _):
+      let selected = machine.selected
+      log.note(
+        "known permanent=\(selected?.permanentFlags.map { "\($0.count)" } ?? "unknown")"
+          + " validity=\(selected?.uidValidity.map { "\($0)" } ?? "unknown")"
+          + " next=\(selected?.uidNext.map { "\($0)" } ?? "unknown")")
     case (".capabilities", _):
       log.note("capabilities \(machine.capabilities?.map(\.rawValue).joined(separator: " ") ?? "unknown")")
     case (".deadline", _):
