@@ -277,15 +277,15 @@ extension SessionQuirkTests {
       "no more in flight than servers take, and refusals of what is too much",
       "S: * PREAUTH hi\nE: greeting PREAUTH hi\n"
         + String(repeating: "> NOOP\n", count: 22) + (1...20).map { "C: A\($0) NOOP\n" }.joined()
-        + """
-        S: A1 OK done
-        E: completed A1 OK done
-        C: A21 NOOP
-        S: A2 BAD Command Error. 12
-        E: completed A2 BAD Command Error. 12
-        C: A22 NOOP
+          + """
+          S: A1 OK done
+          E: completed A1 OK done
+          C: A21 NOOP
+          S: A2 BAD Command Error. 12
+          E: completed A2 BAD Command Error. 12
+          C: A22 NOOP
 
-        """ + (3...22).map { "S: A\($0) OK done\nE: completed A\($0) OK done\n" }.joined()),
+          """ + (3...22).map { "S: A\($0) OK done\nE: completed A\($0) OK done\n" }.joined()),
     Session(
       "a long FETCH ends in BYE",
       """

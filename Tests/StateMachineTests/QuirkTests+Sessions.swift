@@ -6,10 +6,14 @@ import Testing
 ///
 /// Shown elsewhere already:
 /// - SASL-IR announced, and the initial response asked for nevertheless: `authenticate-asked-again.imap`
-/// - text after a login that failed, whatever its code: `QuirkTests.meanings`
 /// - labels in modified UTF-7: `QuirkTests.mailboxes`
 /// - too many connections told in the greeting: `greeting-bye.imap`
 /// - EXPUNGE without EXISTS lowers the count: `select.imap`
+/// - "Still here" and the texts of refusals, to the parser alone: `QuirkTests.meanings` and `QuirkTests.codes`
+/// - the bound of commands in flight as it is set: `PipeliningTests.noMoreThanTheMaximumIsInFlight`
+/// - any data renews the time of a command: `command-timeout.imap`; IDLE is renewed: `idle-renewed.imap`
+/// - bytes behind the answer to STARTTLS fail every command:
+///   `PairTests.bytesBehindTheStartTLSAnswerAreFatalAndTheCommandFails`
 /// - what came in the clear before TLS is forgotten: `starttls.imap` and `starttls-injected-responses.imap`
 @Suite struct SessionQuirkTests {
   struct Session: CustomTestStringConvertible, Sendable {
