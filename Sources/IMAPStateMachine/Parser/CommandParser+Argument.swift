@@ -33,7 +33,9 @@ extension CommandReader {
   mutating func optionalArgument() throws(ParseError) -> CommandArgument? {
     let start = cursor.index
     cursor.skipSpaces()
-    if cursor.index > start, cursor.peek == 0x28 || cursor.peek == 0x22 || cursor.peek &- 0x30 <= 9 {
+    if cursor.index > start,
+      cursor.peek == 0x28 || cursor.peek == 0x22 || cursor.isAtLiteral || cursor.peek &- 0x30 <= 9
+    {
       return try argument()
     }
     cursor.index = start
