@@ -51,6 +51,9 @@ public struct ChallengeView: ~Escapable {
     base64 = text.slice(start..<end)
   }
 
-  /// The decoded challenge; nil where it is not base64.
-  public func decode() -> [UInt8]? { Base64.decode(base64.bytes) }
+  /// The decoded challenge; nil where it is not base64. Spaces inside count for nothing: UW's server is known to put some.
+  public func decode() -> [UInt8]? {
+    let symbols = base64.bytes.copy().filter { $0 != 0x20 }
+    return Base64.decode(symbols.span)
+  }
 }

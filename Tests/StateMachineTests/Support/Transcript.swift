@@ -9,7 +9,7 @@ import Testing
 ///                         (`\n` is CRLF, for literals)
 ///     > .done A3          another verb of the machine: .done, .write, .answer, .cancel, .tls, .close, .eof, .fail
 ///     > .at 30            time passes: seconds since the start
-///     C: A1 LOGIN ...     exactly this is sent next
+///     C: A1 LOGIN ...     exactly this is sent next, and before the server says more
 ///     S: * OK hi          the server sends this and CRLF
 ///     S|: abc             the server sends this and nothing behind it
 ///     E: greeting OK "hi" the next event
@@ -104,7 +104,10 @@ struct TranscriptPlayer: ~Copyable {
         perform(text, number)
         drain()
       case .client(let text): expectSent(text, number)
-      case .server(let bytes): receive(bytes, feed)
+      case .server(let bytes):
+        // Whatever is sent is written down before the server goes on: nothing may be sent too early.
+        if machine.outbound.count > 0 { problems.append("line \(number): unexpected bytes: \(takeOutbound())") }
+        receive(bytes, feed)
       case .event(let text):
         if seen < log.lines.count {
           if log.lines[seen] != text { problems.append("line \(number): event \(log.lines[seen]), expected \(text)") }
@@ -263,6 +266,12 @@ struct TranscriptPlayer: ~Copyable {
       log.note(
         "selected \(selected.name) exists=\(selected.exists) validity=\(selected.uidValidity ?? 0)"
           + " next=\(selected.uidNext ?? 0) flags=\(selected.flags.count)")
+    case (".known", _):
+      let selected = machine.selected
+      log.note(
+        "known permanent=\(selected?.permanentFlags.map { "\($0.count)" } ?? "unknown")"
+          + " validity=\(selected?.uidValidity.map { "\($0)" } ?? "unknown")"
+          + " next=\(selected?.uidNext.map { "\($0)" } ?? "unknown")")
     case (".capabilities", _):
       log.note("capabilities \(machine.capabilities?.map(\.rawValue).joined(separator: " ") ?? "unknown")")
     case (".deadline", _):
