@@ -117,9 +117,9 @@ func allocations(_ body: () throws -> Void) rethrows -> Int {
     var count = mirror.displayStyle == .collection && !mirror.children.isEmpty ? 1 : 0
     switch value {
     // A structure is a block of its own, as it may hold others, and while it is made there is a list of open levels, which
-    // is long enough for four. So is a message inside.
+    // is long enough for four. A message inside is a block, and the structure of a URL's part has such a list.
     case FetchAttribute.bodyStructure, FetchAttribute.body: count += 2
-    case BodyStructure.Part.Content.message: count += 1
+    case BodyStructure.Part.Content.message, FetchedURL.Part.structure: count += 1
     default: break
     }
     for child in mirror.children { count += owned(by: child.value) }
@@ -152,32 +152,11 @@ func allocations(_ body: () throws -> Void) rethrows -> Int {
     case .literalBegin(let section, _): (value, found) = measured { section.copy() }
     case .fetchBegin, .uidFetchBegin, .literalChunk, .literalEnd, .fetchEnd: return true
     }
-    guard let value, isBounded(value) else { return true }
+    guard let value else { return true }
     let bound = owned(by: value)
     copied += bound
     if found > bound { problems.append("\(found) allocations for \(bound) strings and lists: \(value)") }
     return true
-  }
-
-  /// Whether a copy of this kind is made in one go: what a mailbox is synchronised by. Of the others, which come once in a
-  /// session, lists grow as they are read.
-  private static func isBounded(_ value: Any) -> Bool {
-    switch value {
-    case let response as Response:
-      switch response {
-      case .capability, .enabled, .flags, .search, .sort, .list, .lsub, .exists, .recent, .expunge, .vanished, .fetch:
-        true
-      default: false
-      }
-    case let attribute as FetchAttribute:
-      switch attribute {
-      case .uid, .flags, .internalDate, .rfc822Size, .modSeq, .envelope, .bodyStructure, .body, .preview, .saveDate:
-        true
-      default: false
-      }
-    case is [UInt8]: true
-    default: false
-    }
   }
 
   /// Makes a value, and says how many allocations that took.

@@ -1,5 +1,5 @@
 /// A STATUS line, borrowed. Iterate a copy for the items.
-public struct MailboxStatusView: ~Escapable {
+public struct MailboxStatusView: ElementView, ~Escapable {
   /// The mailbox's name as on the wire.
   public let name: StringView
   private let encoding: MailboxName.Encoding
@@ -33,22 +33,26 @@ public struct MailboxStatusView: ~Escapable {
     return StatusItemView(items.bytes, name, behind..<behind)
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// An owned copy.
   public func copy() -> MailboxStatus {
     var status = MailboxStatus(mailbox: MailboxName(wire: name.copy(), encoding: encoding))
     var iterator = self
     while let item = iterator.next() {
-      let name = asciiUppercased(item.name.lossyString())
       do throws(ParseError) {
+        if item.name.isEmpty || item.raw.isEmpty {
+          throw ParseError(item.raw.isEmpty ? .unexpectedEnd : .invalidValue, offset: 0)
+        }
+        let name = item.name.uppercasedString()
         if let known = StatusItem(rawValue: name) {
           try item.fill(known, &status)
-        } else if item.name.isEmpty || item.raw.isEmpty {
-          throw ParseError(item.raw.isEmpty ? .unexpectedEnd : .invalidValue, offset: 0)
         } else {
-          status.others.append(RawItem(name: name, value: item.raw.copy()))
+          status.others.append(RawItem(name: name, value: item.raw.copy()), room: iterator.remaining)
         }
       } catch {
-        status.invalid.append(InvalidItem(name: item.name.copy(), value: item.raw.copy(), reason: error))
+        status.invalid.append(
+          InvalidItem(name: item.name.copy(), value: item.raw.copy(), reason: error), room: iterator.remaining)
       }
     }
     return status
