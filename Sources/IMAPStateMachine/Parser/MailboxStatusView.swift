@@ -44,11 +44,11 @@ public struct MailboxStatusView: ElementView, ~Escapable {
         if item.name.isEmpty || item.raw.isEmpty {
           throw ParseError(item.raw.isEmpty ? .unexpectedEnd : .invalidValue, offset: 0)
         }
-        let name = item.name.uppercasedString()
-        if let known = StatusItem(rawValue: name) {
+        if let known = item.known {
           try item.fill(known, &status)
         } else {
-          status.others.append(RawItem(name: name, value: item.raw.copy()), room: iterator.remaining)
+          status.others.append(
+            RawItem(name: item.name.uppercasedString(), value: item.raw.copy()), room: iterator.remaining)
         }
       } catch {
         status.invalid.append(
@@ -91,6 +91,24 @@ public struct StatusItemView: ~Escapable {
     if isList { try cursor.expect(UInt8(ascii: ")")) }
     if !cursor.isAtEnd { throw cursor.unexpected }
     return cursor.view(id)
+  }
+
+  /// The item of this name. Not by its raw value: to look for one allocates.
+  fileprivate var known: StatusItem? {
+    switch name.bytes.foldedWord(0..<name.count) {
+    case keyword("MESSAGES"): return .messages
+    case keyword("RECENT"): return .recent
+    case keyword("UIDNEXT"): return .uidNext
+    case keyword("UNSEEN"): return .unseen
+    case keyword("DELETED"): return .deleted
+    case keyword("SIZE"): return .size
+    default: break
+    }
+    if name.equalsIgnoringCase("UIDVALIDITY") { return .uidValidity }
+    if name.equalsIgnoringCase("HIGHESTMODSEQ") { return .highestModSeq }
+    if name.equalsIgnoringCase("DELETED-STORAGE") { return .deletedStorage }
+    if name.equalsIgnoringCase("APPENDLIMIT") { return .appendLimit }
+    return name.equalsIgnoringCase("MAILBOXID") ? .mailboxID : nil
   }
 
   /// Sets `item` of `status`. Throws where the value is none that the item has.

@@ -206,7 +206,8 @@ public struct NamespaceItemView: ElementView, ~Escapable {
     var iterator = self
     while iterator.next() != nil {}
     // The last byte is the parenthesis that closes the namespace.
-    return iterator.extensions.leftover().map { extensions.bytes.extracting($0.dropLast()).copy() }
+    guard let rest = iterator.extensions.leftover() else { return nil }
+    return extensions.bytes.extracting(rest.lowerBound..<rest.upperBound - 1).copy()
   }
 
   /// The next extension, or nil behind the last (RFC 2342, section 6).

@@ -95,7 +95,8 @@ public struct ResponseCodeView: ~Escapable {
   private func copyUID(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode {
     let validity = try cursor.quantity32()
     cursor.skipSpaces()
-    if cursor.isAtEnd { return .copyUID(validity: validity, source: [], destination: []) }
+    let none = UIDSet(ranges: [])
+    if cursor.isAtEnd { return .copyUID(validity: validity, source: none, destination: none) }
     let source = try cursor.setView()
     cursor.skipSpaces()
     let destination = try cursor.setView()
