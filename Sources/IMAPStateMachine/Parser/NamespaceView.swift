@@ -165,9 +165,9 @@ public struct NamespaceListView: ElementView, ~Escapable {
       do throws(ParseError) {
         let item = try NamespaceItemView(bytes)
         list.append(item.copy(encoding), room: iterator.remaining)
-        guard let rest = item.leftover(), let first = rest.first else { continue }
-        let error = ParseError(.unexpectedByte(first), offset: 0)
-        invalid.append(InvalidItem(name: Array(kind.utf8), value: rest, reason: error), room: room)
+        guard let rest = item.leftover(), !rest.isEmpty else { continue }
+        let error = ParseError(.unexpectedByte(rest.bytes[0]), offset: 0)
+        invalid.append(InvalidItem(name: Array(kind.utf8), value: rest.copy(), reason: error), room: room)
       } catch {
         invalid.append(InvalidItem(name: Array(kind.utf8), value: bytes.copy(), reason: error), room: room)
       }
@@ -202,12 +202,13 @@ public struct NamespaceItemView: ElementView, ~Escapable {
   }
 
   /// What is behind the last extension and should not be.
-  fileprivate func leftover() -> [UInt8]? {
+  @_lifetime(copy self)
+  fileprivate func leftover() -> ByteView? {
     var iterator = self
     while iterator.next() != nil {}
     // The last byte is the parenthesis that closes the namespace.
     guard let rest = iterator.extensions.leftover() else { return nil }
-    return extensions.bytes.extracting(rest.lowerBound..<rest.upperBound - 1).copy()
+    return ByteView(extensions.bytes.extracting(rest.lowerBound..<rest.upperBound - 1))
   }
 
   /// The next extension, or nil behind the last (RFC 2342, section 6).
