@@ -24,6 +24,9 @@ public struct ByteView: ~Escapable {
   /// The bytes as text: UTF-8 where valid, else ISO 8859-1, which maps every byte. Complexity: O(n).
   public func lossyString() -> String { bytes.lossyString() }
 
+  /// As ``lossyString()``, a to z made A to Z.
+  func uppercasedString() -> String { bytes.uppercasedString() }
+
   /// Whether the bytes are `text`, ASCII letters compared without case (RFC 3501, section 9, note 1).
   public func equalsIgnoringCase(_ text: StaticString) -> Bool { bytes.equalsIgnoringCase(text) }
 
@@ -57,9 +60,32 @@ extension Span where Element == UInt8 {
   /// UTF-8 where valid, else ISO 8859-1. Servers send 8-bit text in places where the grammar allows none.
   func lossyString() -> String {
     if let text = utf8String() { return text }
-    var text = ""
-    for index in indices { text.unicodeScalars.append(Unicode.Scalar(self[index])) }
-    return text
+    var size = count
+    for index in indices where self[index] >= 0x80 { size += 1 }
+    return unsafe String(unsafeUninitializedCapacity: size) { target in
+      var end = 0
+      for index in indices {
+        // Safe: one byte for each of ASCII and two for each other, as counted.
+        let byte = self[index]
+        if byte >= 0x80 {
+          unsafe target.initializeElement(at: end, to: 0xc0 | byte >> 6)
+          end += 1
+        }
+        unsafe target.initializeElement(at: end, to: byte < 0x80 ? byte : 0x80 | byte & 0x3f)
+        end += 1
+      }
+      return end
+    }
+  }
+
+  /// As ``lossyString()``, a to z made A to Z. One allocation for what is ASCII.
+  func uppercasedString() -> String {
+    for index in indices where self[index] >= 0x80 { return asciiUppercased(lossyString()) }
+    return unsafe String(unsafeUninitializedCapacity: count) { target in
+      // Safe: there is room for as many bytes as there are.
+      for index in indices { unsafe target.initializeElement(at: index, to: asciiUppercased(self[index])) }
+      return count
+    }
   }
 
   func equalsIgnoringCase(_ text: StaticString) -> Bool {

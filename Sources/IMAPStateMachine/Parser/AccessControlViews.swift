@@ -1,5 +1,5 @@
 /// An ACL response (RFC 4314, section 3.6), borrowed. Iterate a copy for the entries.
-public struct AccessControlListView: ~Escapable {
+public struct AccessControlListView: ElementView, ~Escapable {
   /// The mailbox's name as on the wire.
   public let mailbox: StringView
   private let encoding: MailboxName.Encoding
@@ -33,6 +33,8 @@ public struct AccessControlListView: ~Escapable {
     return nil
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// An owned copy.
   public func copy() -> AccessControlList {
     var list = AccessControlList(mailbox: MailboxName(wire: mailbox.copy(), encoding: encoding), entries: [])
@@ -40,7 +42,8 @@ public struct AccessControlListView: ~Escapable {
     while let entry = iterator.next() {
       list.entries.append(
         AccessControlList.Entry(
-          identifier: entry.identifier.copy(), rights: AccessRights(entry.rights.lossyString())))
+          identifier: entry.identifier.copy(), rights: AccessRights(entry.rights.lossyString())),
+        room: iterator.remaining)
     }
     return list
   }
@@ -89,9 +92,14 @@ public struct ListRightsView: ~Escapable {
 
   /// An owned copy.
   public func copy() -> ListRights {
-    ListRights(
+    var rights = ListRights(
       mailbox: MailboxName(wire: mailbox.copy(), encoding: encoding), identifier: identifier.copy(),
-      required: AccessRights(required.lossyString()), optional: optional.strings().map { AccessRights($0) })
+      required: AccessRights(required.lossyString()), optional: [])
+    var iterator = optional
+    while let group = iterator.next() {
+      rights.optional.append(AccessRights(group.lossyString()), room: iterator.count)
+    }
+    return rights
   }
 }
 

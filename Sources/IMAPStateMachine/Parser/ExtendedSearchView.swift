@@ -1,5 +1,5 @@
 /// An ESEARCH response (RFC 9051, section 7.3.4), borrowed. Iterate a copy for the items.
-public struct ExtendedSearchView: ~Escapable {
+public struct ExtendedSearchView: ElementView, ~Escapable {
   /// Whether the numbers are UIDs.
   public let isUID: Bool
   /// The UID validity value of the mailbox that was searched (RFC 7377).
@@ -53,6 +53,8 @@ public struct ExtendedSearchView: ~Escapable {
     return ExtendedSearchItemView(items.bytes, name, behind..<behind)
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// An owned copy.
   public func copy() -> ExtendedSearchResult {
     var result = ExtendedSearchResult(uidValidity: uidValidity, isUID: isUID)
@@ -61,7 +63,7 @@ public struct ExtendedSearchView: ~Escapable {
       result.mailbox = MailboxName(wire: StringView(items.bytes, mailboxToken).copy(), encoding: encoding)
     }
     var iterator = self
-    while let item = iterator.next() { result.items.append(item.copy(isUID: isUID)) }
+    while let item = iterator.next() { result.items.append(item.copy(isUID: isUID), room: iterator.remaining) }
     return result
   }
 
@@ -223,7 +225,7 @@ public enum ExtendedSearchItemView: ~Escapable {
     case .removeFrom(let list): return .removeFrom(list.copy(isUID: isUID))
     case .relevancy(let scores): return .relevancy(scores.copy().numbers)
     case .unknown(let name, let value):
-      return .unknown(name: asciiUppercased(name.lossyString()), value: value.copy())
+      return .unknown(name: name.uppercasedString(), value: value.copy())
     case .invalid(let name, let value, let error):
       return .invalid(InvalidItem(name: name.copy(), value: value.copy(), reason: error))
     }
@@ -231,7 +233,7 @@ public enum ExtendedSearchItemView: ~Escapable {
 }
 
 /// What came to a search result, or left it (RFC 5267, section 4.3), borrowed. Iterate a copy.
-public struct SearchUpdateListView: ~Escapable {
+public struct SearchUpdateListView: ElementView, ~Escapable {
   private var cursor: Cursor
 
   /// Reads `(position set ...)`.
@@ -259,13 +261,16 @@ public struct SearchUpdateListView: ~Escapable {
     return nil
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   func copy(isUID: Bool) -> [ExtendedSearchResult.Update] {
     var list: [ExtendedSearchResult.Update] = []
     var iterator = self
     while let update = iterator.next() {
       list.append(
         ExtendedSearchResult.Update(
-          position: update.position, messages: update.messages.reference(isUID: isUID)))
+          position: update.position, messages: update.messages.reference(isUID: isUID)),
+        room: iterator.remaining)
     }
     return list
   }

@@ -123,7 +123,7 @@ public struct CapabilityListView: ~Escapable {
       if name.equalsIgnoringCase("+"), !list.isEmpty, list[list.count - 1] == Capability("LITERAL") {
         list[list.count - 1] = .literalPlus
       } else {
-        list.append(Capability(name.lossyString()))
+        list.append(Capability(name.uppercasedString()))
       }
     }
     return list

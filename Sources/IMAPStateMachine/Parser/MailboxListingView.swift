@@ -78,7 +78,8 @@ public struct MailboxListingView: ~Escapable {
     listing.isXList = isXList
     if let raw = invalidDelimiter {
       listing.invalid.append(
-        InvalidItem(name: Array("DELIMITER".utf8), value: raw.copy(), reason: ParseError(.invalidValue, offset: 0)))
+        InvalidItem(name: Array("DELIMITER".utf8), value: raw.copy(), reason: ParseError(.invalidValue, offset: 0)),
+        room: extended.remaining)
     }
     var iterator = extended
     while let item = iterator.next() {
@@ -86,9 +87,11 @@ public struct MailboxListingView: ~Escapable {
       case .childInfo(let words): listing.childInfo = words.strings()
       case .oldName(let name): listing.oldName = MailboxName(wire: name.copy(), encoding: encoding)
       case .unknown(let name, let value):
-        listing.extended.append(RawItem(name: name.lossyString(), value: value.copy()))
+        listing.extended.append(
+          RawItem(name: name.lossyString(), value: value.copy()), room: iterator.remaining)
       case .invalid(let name, let value, let error):
-        listing.invalid.append(InvalidItem(name: name.copy(), value: value.copy(), reason: error))
+        listing.invalid.append(
+          InvalidItem(name: name.copy(), value: value.copy(), reason: error), room: iterator.remaining)
       }
     }
     return listing
@@ -96,7 +99,7 @@ public struct MailboxListingView: ~Escapable {
 }
 
 /// The extended data of a LIST line, borrowed. Iterate a copy.
-public struct ListExtensionView: ~Escapable {
+public struct ListExtensionView: ElementView, ~Escapable {
   private var cursor: Cursor
 
   /// Starts behind the mailbox's name.
@@ -132,6 +135,8 @@ public struct ListExtensionView: ~Escapable {
     }
     return .unknown(name: name, value: ByteView(value))
   }
+
+  mutating func skip() -> Bool { next() != nil }
 }
 
 /// One item of the extended data of a LIST line, borrowed.

@@ -1,5 +1,5 @@
 /// A STATUS line, borrowed. Iterate a copy for the items.
-public struct MailboxStatusView: ~Escapable {
+public struct MailboxStatusView: ElementView, ~Escapable {
   /// The mailbox's name as on the wire.
   public let name: StringView
   private let encoding: MailboxName.Encoding
@@ -33,22 +33,26 @@ public struct MailboxStatusView: ~Escapable {
     return StatusItemView(items.bytes, name, behind..<behind)
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// An owned copy.
   public func copy() -> MailboxStatus {
     var status = MailboxStatus(mailbox: MailboxName(wire: name.copy(), encoding: encoding))
     var iterator = self
     while let item = iterator.next() {
-      let name = asciiUppercased(item.name.lossyString())
       do throws(ParseError) {
-        if let known = StatusItem(rawValue: name) {
-          try item.fill(known, &status)
-        } else if item.name.isEmpty || item.raw.isEmpty {
+        if item.name.isEmpty || item.raw.isEmpty {
           throw ParseError(item.raw.isEmpty ? .unexpectedEnd : .invalidValue, offset: 0)
+        }
+        if let known = item.known {
+          try item.fill(known, &status)
         } else {
-          status.others.append(RawItem(name: name, value: item.raw.copy()))
+          status.others.append(
+            RawItem(name: item.name.uppercasedString(), value: item.raw.copy()), room: iterator.remaining)
         }
       } catch {
-        status.invalid.append(InvalidItem(name: item.name.copy(), value: item.raw.copy(), reason: error))
+        status.invalid.append(
+          InvalidItem(name: item.name.copy(), value: item.raw.copy(), reason: error), room: iterator.remaining)
       }
     }
     return status
@@ -87,6 +91,24 @@ public struct StatusItemView: ~Escapable {
     if isList { try cursor.expect(UInt8(ascii: ")")) }
     if !cursor.isAtEnd { throw cursor.unexpected }
     return cursor.view(id)
+  }
+
+  /// The item of this name. Not by its raw value: to look for one allocates.
+  fileprivate var known: StatusItem? {
+    switch name.bytes.foldedWord(0..<name.count) {
+    case keyword("MESSAGES"): return .messages
+    case keyword("RECENT"): return .recent
+    case keyword("UIDNEXT"): return .uidNext
+    case keyword("UNSEEN"): return .unseen
+    case keyword("DELETED"): return .deleted
+    case keyword("SIZE"): return .size
+    default: break
+    }
+    if name.equalsIgnoringCase("UIDVALIDITY") { return .uidValidity }
+    if name.equalsIgnoringCase("HIGHESTMODSEQ") { return .highestModSeq }
+    if name.equalsIgnoringCase("DELETED-STORAGE") { return .deletedStorage }
+    if name.equalsIgnoringCase("APPENDLIMIT") { return .appendLimit }
+    return name.equalsIgnoringCase("MAILBOXID") ? .mailboxID : nil
   }
 
   /// Sets `item` of `status`. Throws where the value is none that the item has.

@@ -1,5 +1,5 @@
 /// A METADATA response (RFC 5464, section 4.4), borrowed. Iterate a copy for the entries.
-public struct MetadataView: ~Escapable {
+public struct MetadataView: ElementView, ~Escapable {
   /// The mailbox's name as on the wire; empty for the server.
   public let mailbox: StringView
   /// Whether the entries come with their values. Else they only changed.
@@ -28,6 +28,8 @@ public struct MetadataView: ~Escapable {
     hasValues ? entries.attribute() : entries.bareAttribute()
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// An owned copy.
   public func copy() -> Metadata {
     let mailbox = MailboxName(wire: mailbox.copy(), encoding: encoding)
@@ -35,12 +37,13 @@ public struct MetadataView: ~Escapable {
     if hasValues {
       var list: [Metadata.Entry] = []
       while let entry = iterator.next() {
-        list.append(Metadata.Entry(name: entry.name.copy(), value: entry.copyValue()))
+        list.append(
+          Metadata.Entry(name: entry.name.copy(), value: entry.copyValue()), room: iterator.remaining)
       }
       return Metadata(mailbox: mailbox, .values(list))
     }
     var names: [[UInt8]] = []
-    while let entry = iterator.next() { names.append(entry.name.copy()) }
+    while let entry = iterator.next() { names.append(entry.name.copy(), room: iterator.remaining) }
     return Metadata(mailbox: mailbox, .changed(names))
   }
 }
@@ -73,10 +76,18 @@ public struct AttributeView: ~Escapable {
     case .none: nil
     }
   }
+
+  /// The value as text.
+  func valueString() -> String? {
+    switch value {
+    case .some(let view): view.lossyString()
+    case .none: nil
+    }
+  }
 }
 
 /// The annotations of a message (RFC 5257, section 4.3), borrowed. Iterate a copy.
-public struct AnnotationListView: ~Escapable {
+public struct AnnotationListView: ElementView, ~Escapable {
   private var cursor: Cursor
 
   /// Reads `(entry (attribute value ...) ...)`, or `(entry ...)`.
@@ -110,17 +121,19 @@ public struct AnnotationListView: ~Escapable {
     return AnnotationView(cursor.bytes, entry, attributes)
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// Owned annotations, in order.
   public func copy() -> [MessageAnnotation] {
     var list: [MessageAnnotation] = []
     var iterator = self
-    while let annotation = iterator.next() { list.append(annotation.copy()) }
+    while let annotation = iterator.next() { list.append(annotation.copy(), room: iterator.remaining) }
     return list
   }
 }
 
 /// One annotation of a message, borrowed. Iterate a copy for its attributes.
-public struct AnnotationView: ~Escapable {
+public struct AnnotationView: ElementView, ~Escapable {
   /// The entry's name.
   public let entry: StringView
   private var attributes: Cursor
@@ -136,6 +149,8 @@ public struct AnnotationView: ~Escapable {
   @_lifetime(copy self)
   public mutating func next() -> AttributeView? { attributes.attribute() }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// Throws where anything but attributes is among the attributes.
   func expectEnd() throws(ParseError) {
     var iterator = self
@@ -149,7 +164,8 @@ public struct AnnotationView: ~Escapable {
     var iterator = self
     while let attribute = iterator.next() {
       annotation.attributes.append(
-        MessageAnnotation.Attribute(name: attribute.name.copy(), value: attribute.copyValue()))
+        MessageAnnotation.Attribute(name: attribute.name.copy(), value: attribute.copyValue()),
+        room: iterator.remaining)
     }
     return annotation
   }

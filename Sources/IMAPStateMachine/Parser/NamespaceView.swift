@@ -1,5 +1,5 @@
 /// An ID response (RFC 2971), borrowed. Iterate a copy for the fields.
-public struct IDView: ~Escapable {
+public struct IDView: ElementView, ~Escapable {
   /// Whether the server answers NIL.
   public let isNil: Bool
   private var cursor: Cursor
@@ -33,13 +33,15 @@ public struct IDView: ~Escapable {
     }
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// The fields; nil where the server answers NIL.
   public func copy() -> [IDField]? {
     if isNil { return nil }
     var fields: [IDField] = []
     var iterator = self
     while let field = iterator.next() {
-      fields.append(IDField(field.name.lossyString(), field.copyValue().map { $0.span.lossyString() }))
+      fields.append(IDField(field.name.lossyString(), field.valueString()), room: iterator.remaining)
     }
     return fields
   }
@@ -111,15 +113,16 @@ public struct NamespaceView: ~Escapable {
   /// An owned copy. A namespace that does not parse is in ``Namespaces/invalid``.
   public func copy() -> Namespaces {
     var namespaces = Namespaces()
-    namespaces.personal = personal.copy(encoding, "PERSONAL", &namespaces.invalid)
-    namespaces.otherUsers = otherUsers.copy(encoding, "OTHER", &namespaces.invalid)
-    namespaces.shared = shared.copy(encoding, "SHARED", &namespaces.invalid)
+    let count = personal.remaining + otherUsers.remaining + shared.remaining
+    namespaces.personal = personal.copy(encoding, "PERSONAL", &namespaces.invalid, room: count)
+    namespaces.otherUsers = otherUsers.copy(encoding, "OTHER", &namespaces.invalid, room: count)
+    namespaces.shared = shared.copy(encoding, "SHARED", &namespaces.invalid, room: count)
     return namespaces
   }
 }
 
 /// The namespaces of one kind, borrowed. Iterate a copy.
-public struct NamespaceListView: ~Escapable {
+public struct NamespaceListView: ElementView, ~Escapable {
   private var cursor: Cursor
 
   @_lifetime(copy bytes)
@@ -137,6 +140,8 @@ public struct NamespaceListView: ~Escapable {
     return nil
   }
 
+  mutating func skip() -> Bool { nextRange() != nil }
+
   private mutating func nextRange() -> Range<Int>? {
     cursor.skipSpaces()
     guard cursor.peek == UInt8(ascii: "(") else { return nil }
@@ -151,7 +156,7 @@ public struct NamespaceListView: ~Escapable {
   }
 
   fileprivate func copy(
-    _ encoding: MailboxName.Encoding, _ kind: String, _ invalid: inout [InvalidItem]
+    _ encoding: MailboxName.Encoding, _ kind: String, _ invalid: inout [InvalidItem], room: Int
   ) -> [Namespaces.Namespace] {
     var list: [Namespaces.Namespace] = []
     var iterator = self
@@ -159,12 +164,12 @@ public struct NamespaceListView: ~Escapable {
       let bytes = cursor.bytes.extracting(range)
       do throws(ParseError) {
         let item = try NamespaceItemView(bytes)
-        list.append(item.copy(encoding))
-        guard let rest = item.leftover(), let first = rest.first else { continue }
-        let error = ParseError(.unexpectedByte(first), offset: 0)
-        invalid.append(InvalidItem(name: Array(kind.utf8), value: rest, reason: error))
+        list.append(item.copy(encoding), room: iterator.remaining)
+        guard let rest = item.leftover(), !rest.isEmpty else { continue }
+        let error = ParseError(.unexpectedByte(rest.bytes[0]), offset: 0)
+        invalid.append(InvalidItem(name: Array(kind.utf8), value: rest.copy(), reason: error), room: room)
       } catch {
-        invalid.append(InvalidItem(name: Array(kind.utf8), value: bytes.copy(), reason: error))
+        invalid.append(InvalidItem(name: Array(kind.utf8), value: bytes.copy(), reason: error), room: room)
       }
     }
     return list
@@ -172,7 +177,7 @@ public struct NamespaceListView: ~Escapable {
 }
 
 /// One namespace, borrowed. Iterate a copy for its extensions.
-public struct NamespaceItemView: ~Escapable {
+public struct NamespaceItemView: ElementView, ~Escapable {
   /// What its mailbox names start with.
   public let prefix: StringView
   /// What separates the levels of its hierarchy; nil in a flat one.
@@ -197,11 +202,13 @@ public struct NamespaceItemView: ~Escapable {
   }
 
   /// What is behind the last extension and should not be.
-  fileprivate func leftover() -> [UInt8]? {
+  @_lifetime(copy self)
+  fileprivate func leftover() -> ByteView? {
     var iterator = self
     while iterator.next() != nil {}
     // The last byte is the parenthesis that closes the namespace.
-    return iterator.extensions.leftover().map { extensions.bytes.extracting($0.dropLast()).copy() }
+    guard let rest = iterator.extensions.leftover() else { return nil }
+    return ByteView(extensions.bytes.extracting(rest.lowerBound..<rest.upperBound - 1))
   }
 
   /// The next extension, or nil behind the last (RFC 2342, section 6).
@@ -216,13 +223,16 @@ public struct NamespaceItemView: ~Escapable {
     return NamespaceExtensionView(extensions.bytes, name, values)
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   fileprivate func copy(_ encoding: MailboxName.Encoding) -> Namespaces.Namespace {
     var namespace = Namespaces.Namespace(
       prefix: MailboxName(wire: prefix.copy(), encoding: encoding),
       delimiter: delimiter.map { Character(Unicode.Scalar($0)) })
     var iterator = self
     while let item = iterator.next() {
-      namespace.extensions.append(Namespaces.Extension(name: item.name.copy(), values: item.values.copy()))
+      namespace.extensions.append(
+        Namespaces.Extension(name: item.name.copy(), values: item.values.copy()), room: iterator.remaining)
     }
     return namespace
   }

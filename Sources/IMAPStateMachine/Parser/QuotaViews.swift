@@ -1,5 +1,5 @@
 /// A QUOTA response (RFC 9208, section 5.1), borrowed. Iterate a copy for the resources.
-public struct QuotaView: ~Escapable {
+public struct QuotaView: ElementView, ~Escapable {
   /// The quota root.
   public let root: StringView
   private var resources: Cursor
@@ -38,13 +38,16 @@ public struct QuotaView: ~Escapable {
     return nil
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// An owned copy.
   public func copy() -> Quota {
     var quota = Quota(root: root.copy(), resources: [])
     var iterator = self
     while let resource = iterator.next() {
       quota.resources.append(
-        Quota.Resource(resource.name.lossyString(), usage: resource.usage, limit: resource.limit))
+        Quota.Resource(resource.name.uppercasedString(), usage: resource.usage, limit: resource.limit),
+        room: iterator.remaining)
     }
     return quota
   }

@@ -22,12 +22,12 @@ public struct ResponseCodeView: ~Escapable {
   /// ``ResponseCode/invalid(name:arguments:reason:)``.
   public func copy() -> ResponseCode {
     if arguments.isEmpty, let code = bare() { return code }
-    let name = asciiUppercased(name.lossyString())
     do throws(ParseError) {
       if let code = try typed() { return code }
     } catch {
-      return .invalid(name: name, arguments: arguments.copy(), reason: error)
+      return .invalid(name: name.uppercasedString(), arguments: arguments.copy(), reason: error)
     }
+    let name = name.uppercasedString()
     return arguments.isEmpty ? .atom(name) : .other(name: name, arguments: arguments.copy())
   }
 
@@ -65,7 +65,10 @@ public struct ResponseCodeView: ~Escapable {
     switch name.bytes.foldedWord(0..<name.count) {
     case keyword("UIDNEXT"): return .uidNext(try cursor.quantity32())
     case keyword("UNSEEN"): return .unseen(try cursor.quantity32())
-    case keyword("MODIFIED"): return .modified(try cursor.messageSet())
+    case keyword("MODIFIED"):
+      let set = try cursor.setView()
+      if !cursor.isAtEnd { throw cursor.unexpected }
+      return .modified(set.copy())
     case keyword("COPYUID"): return try copyUID(&cursor)
     default: break
     }
@@ -81,7 +84,9 @@ public struct ResponseCodeView: ~Escapable {
     if name.equalsIgnoringCase("APPENDUID") {
       let validity = try cursor.quantity32()
       cursor.skipSpaces()
-      return .appendUID(validity: validity, uids: try cursor.messageSet())
+      let uids = try cursor.setView()
+      if !cursor.isAtEnd { throw cursor.unexpected }
+      return .appendUID(validity: validity, uids: uids.copy())
     }
     return nil
   }
@@ -90,10 +95,13 @@ public struct ResponseCodeView: ~Escapable {
   private func copyUID(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode {
     let validity = try cursor.quantity32()
     cursor.skipSpaces()
-    if cursor.isAtEnd { return .copyUID(validity: validity, source: [], destination: []) }
-    let source: UIDSet = try cursor.messageSet()
+    let none = UIDSet(ranges: [])
+    if cursor.isAtEnd { return .copyUID(validity: validity, source: none, destination: none) }
+    let source = try cursor.setView()
     cursor.skipSpaces()
-    return .copyUID(validity: validity, source: source, destination: try cursor.messageSet())
+    let destination = try cursor.setView()
+    if !cursor.isAtEnd { throw cursor.unexpected }
+    return .copyUID(validity: validity, source: source.copy(), destination: destination.copy())
   }
 
   /// The codes of the other extensions.

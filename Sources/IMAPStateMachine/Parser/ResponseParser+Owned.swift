@@ -133,11 +133,15 @@ extension FetchAttributeView {
       return .binarySize(part: part, size)
     case .preview(let text): return .preview(Self.bytes(text))
     case .saveDate(let date): return .saveDate(date)
-    case .emailID(let id): return .emailID(Self.bytes(id).map { $0.span.lossyString() })
-    case .threadID(let id): return .threadID(Self.bytes(id).map { $0.span.lossyString() })
+    case .emailID(let id): return .emailID(Self.text(id))
+    case .threadID(let id): return .threadID(Self.text(id))
     case .gmailMessageID(let id): return .gmailMessageID(id)
     case .gmailThreadID(let id): return .gmailThreadID(id)
-    case .gmailLabels(let labels): return .gmailLabels(labels.copy().map { GmailLabel(wire: $0) })
+    case .gmailLabels(let view):
+      var labels: [GmailLabel] = []
+      var iterator = view
+      while let label = iterator.next() { labels.append(GmailLabel(wire: label.copy()), room: iterator.count) }
+      return .gmailLabels(labels)
     case .annotations(let view): return .annotations(view.copy())
     case .section(let section, let string):
       let data = Self.bytes(string)
@@ -146,6 +150,13 @@ extension FetchAttributeView {
     case .unknown(let name, let value): return .unknown(name: name.copy(), value: value.copy())
     case .invalid(let name, let value, let error):
       return .invalid(name: name.copy(), value: value.copy(), reason: error)
+    }
+  }
+
+  private static func text(_ view: borrowing StringView?) -> String? {
+    switch copy view {
+    case .some(let view): view.lossyString()
+    case .none: nil
     }
   }
 

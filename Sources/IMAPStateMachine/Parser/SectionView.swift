@@ -46,7 +46,8 @@ extension Cursor {
   mutating func section() throws(ParseError) -> Section {
     var section = Section()
     while peek &- 0x30 <= 9 {
-      section.part.append(try number32())
+      let number = try number32()
+      section.part.append(number, room: partsBehind)
       if !eat(UInt8(ascii: ".")) { return section }
     }
     if isAtEnd || peek == UInt8(ascii: "]") { return section }
@@ -69,6 +70,17 @@ extension Cursor {
     return section
   }
 
+  /// At most so many numbers of a part are still to come.
+  private var partsBehind: Int {
+    var probe = self
+    var count = 0
+    while probe.peek == UInt8(ascii: ".") || probe.peek &- 0x30 <= 9 {
+      if probe.peek == UInt8(ascii: ".") { count += 1 }
+      probe.index += 1
+    }
+    return count
+  }
+
   @_lifetime(self: copy self)
   private mutating func fieldNames() throws(ParseError) -> [String] {
     skipSpaces()
@@ -78,7 +90,8 @@ extension Cursor {
       skipSpaces()
       if eat(UInt8(ascii: ")")) { return names }
       let token = try astring()
-      names.append(view(token).lossyString())
+      let name = view(token).lossyString()
+      names.append(name, room: StringListView(rest).count)
     }
   }
 }

@@ -141,12 +141,16 @@ extension Cursor {
   /// A sequence-set (RFC 9051, section 9). Its size is bounded by its line.
   @_lifetime(self: copy self)
   mutating func messageSet<Number: MessageNumber>() throws(ParseError) -> MessageSet<Number> {
-    var set = MessageSet<Number>(ranges: [])
-    repeat {
-      let range = try setRange()
-      set.ranges.append(MessageSet.Range(range.first, range.last))
-    } while eat(UInt8(ascii: ","))
-    return set
+    try setView().copy()
+  }
+
+  /// A sequence-set, borrowed.
+  @_lifetime(self: copy self)
+  @_lifetime(copy self)
+  mutating func setView() throws(ParseError) -> MessageSetView {
+    let start = index
+    repeat { _ = try setRange() } while eat(UInt8(ascii: ","))
+    return try MessageSetView(bytes.extracting(start..<index))
   }
 
   @_lifetime(self: copy self)

@@ -27,18 +27,39 @@ public struct StringView: ~Escapable {
     if !hasEscapes { return raw.copy() }
     var output: [UInt8] = []
     output.reserveCapacity(raw.count)
-    var index = 0
-    while index < raw.count {
-      if raw.bytes[index] == 0x5c, index + 1 < raw.count { index += 1 }
-      output.append(raw.bytes[index])
-      index += 1
-    }
+    forEachByte { output.append($0) }
     return output
   }
 
   /// The content as text: UTF-8 where valid, else ISO 8859-1.
   public func lossyString() -> String {
-    hasEscapes ? copy().span.lossyString() : raw.lossyString()
+    if !hasEscapes { return raw.lossyString() }
+    // What is UTF-8 with its backslashes is UTF-8 without them.
+    guard (try? UTF8Span(validating: raw.bytes)) != nil else { return copy().span.lossyString() }
+    var count = 0
+    forEachByte { _ in count += 1 }
+    return unsafe String(unsafeUninitializedCapacity: count) { target in
+      var end = 0
+      forEachByte { byte in
+        // Safe: as many bytes as were counted.
+        unsafe target.initializeElement(at: end, to: byte)
+        end += 1
+      }
+      return end
+    }
+  }
+
+  /// As ``lossyString()``, a to z made A to Z.
+  func uppercasedString() -> String { hasEscapes ? asciiUppercased(lossyString()) : raw.uppercasedString() }
+
+  /// The bytes with backslashes resolved.
+  private func forEachByte(_ body: (UInt8) -> Void) {
+    var index = 0
+    while index < raw.count {
+      if raw.bytes[index] == 0x5c, index + 1 < raw.count { index += 1 }
+      body(raw.bytes[index])
+      index += 1
+    }
   }
 }
 

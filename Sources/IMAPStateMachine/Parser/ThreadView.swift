@@ -42,32 +42,69 @@ public struct ThreadView: ~Escapable {
     (try? cursor.threadToken()) ?? nil
   }
 
-  /// The threads as trees. By an explicit stack, so that depth costs no stack of the machine.
+  /// The threads as trees, without recursion, so that depth costs no stack of the machine.
   public func copy() -> [MessageThread] {
+    // Those that are open are the last of the list, as many as `depth` says.
     var threads: [MessageThread] = []
-    var open: [MessageThread] = []
+    threads.reserveCapacity(room)
+    var depth = 0
     var iterator = self
     while let token = iterator.next() {
+      let last = threads.count - 1
       switch token {
-      case .open: open.append(MessageThread())
-      case .message(let number): Self.add(number, &open, &threads)
+      case .open:
+        threads.append(MessageThread())
+        depth += 1
+      // A number without parentheses is a thread of its own, one behind a branch another branch.
+      case .message(let number) where depth <= 0: threads.append(MessageThread([number]))
+      case .message(let number) where threads[last].branches.isEmpty:
+        threads[last].messages.append(number, room: iterator.messagesInRow)
+      case .message(let number): threads[last].branches.append(MessageThread([number]))
       case .close:
-        guard let thread = open.popLast() else { return threads }
-        if open.isEmpty { threads.append(thread) } else { open[open.count - 1].branches.append(thread) }
+        depth -= 1
+        guard depth > 0, let branch = threads.popLast() else { continue }
+        threads[last - 1].branches.append(branch, room: iterator.branchesBehind)
       }
     }
     return threads
   }
 
-  private static func add(_ number: UInt32, _ open: inout [MessageThread], _ threads: inout [MessageThread]) {
-    // A number without parentheses is a thread of its own, one behind a branch another branch.
-    if open.isEmpty {
-      threads.append(MessageThread([number]))
-    } else if open[open.count - 1].branches.isEmpty {
-      open[open.count - 1].messages.append(number)
-    } else {
-      open[open.count - 1].branches.append(MessageThread([number]))
+  /// How long the list of threads gets while it is made.
+  private var room: Int {
+    var (room, count, depth) = (0, 0, 0)
+    var iterator = self
+    while let token = iterator.next() {
+      switch token {
+      case .open: depth += 1
+      case .message: if depth == 0 { count += 1 }
+      case .close:
+        depth -= 1
+        if depth == 0 { count += 1 }
+      }
+      room = max(room, count + depth)
     }
+    return room
+  }
+
+  /// How many messages are before the next parenthesis.
+  private var messagesInRow: Int {
+    var count = 0
+    var iterator = self
+    while case .message = iterator.next() { count += 1 }
+    return count
+  }
+
+  /// How many branches are before the parenthesis that closes the thread. Each level looks ahead once, so that all
+  /// together cost the bytes times the depth, which is bounded.
+  private var branchesBehind: Int {
+    var (count, depth) = (0, 0)
+    var iterator = self
+    while depth >= 0, let token = iterator.next() {
+      if depth == 0, token != .close { count += 1 }
+      if token == .open { depth += 1 }
+      if token == .close { depth -= 1 }
+    }
+    return count
   }
 }
 

@@ -1,5 +1,5 @@
 /// A URLFETCH response (RFC 4467, section 7; RFC 5524, section 3), borrowed. Iterate a copy for the URLs.
-public struct FetchedURLListView: ~Escapable {
+public struct FetchedURLListView: ElementView, ~Escapable {
   private var cursor: Cursor
   private let nesting: Int
 
@@ -36,17 +36,19 @@ public struct FetchedURLListView: ~Escapable {
     }
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// Owned URLs, in order.
   public func copy() -> [FetchedURL] {
     var list: [FetchedURL] = []
     var iterator = self
-    while let url = iterator.next() { list.append(url.copy()) }
+    while let url = iterator.next() { list.append(url.copy(), room: iterator.remaining) }
     return list
   }
 }
 
 /// One URL of a URLFETCH response, borrowed. Iterate a copy for its parts.
-public struct FetchedURLView: ~Escapable {
+public struct FetchedURLView: ElementView, ~Escapable {
   /// The URL.
   public let url: StringView
   /// The data; nil where the URL was refused, or was asked for in the extended form.
@@ -84,6 +86,8 @@ public struct FetchedURLView: ~Escapable {
     return FetchedURLPartView.typed(word, value, nesting: nesting)
   }
 
+  mutating func skip() -> Bool { next() != nil }
+
   /// An owned copy.
   public func copy() -> FetchedURL {
     if !isExtended {
@@ -94,7 +98,7 @@ public struct FetchedURLView: ~Escapable {
     }
     var list: [FetchedURL.Part] = []
     var iterator = self
-    while let part = iterator.next() { list.append(part.copy()) }
+    while let part = iterator.next() { list.append(part.copy(), room: iterator.remaining) }
     return FetchedURL(url.copy(), .parts(list))
   }
 }
@@ -159,7 +163,7 @@ public enum FetchedURLPartView: ~Escapable {
     case .body(let view): return .body(Self.bytes(view))
     case .binary(let view): return .binary(Self.bytes(view))
     case .unknown(let name, let value):
-      return .unknown(name: asciiUppercased(name.lossyString()), value: value.copy())
+      return .unknown(name: name.uppercasedString(), value: value.copy())
     case .invalid(let name, let value, let error):
       return .invalid(InvalidItem(name: name.copy(), value: value.copy(), reason: error))
     }
