@@ -127,8 +127,8 @@ public struct ListExtensionView: ElementView, ~Escapable {
     }
     let name = StringView(cursor.bytes, token)
     let value = cursor.bytes.extracting(range)
-    if name.raw.equalsIgnoringCase("CHILDINFO") { return .childInfo(FlagListView(value)) }
-    if name.raw.equalsIgnoringCase("OLDNAME") {
+    if name.equalsIgnoringCase("CHILDINFO") { return .childInfo(FlagListView(value)) }
+    if name.equalsIgnoringCase("OLDNAME") {
       var names = StringListView(value)
       if let old = names.next() { return .oldName(old) }
       return .invalid(name: name.raw, value: ByteView(value), ParseError(.invalidValue, offset: 0))

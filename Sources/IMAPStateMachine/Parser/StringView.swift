@@ -31,6 +31,23 @@ public struct StringView: ~Escapable {
     return output
   }
 
+  /// Whether the content with backslashes resolved is `text`, ASCII letters compared without case. Complexity: O(n).
+  func equalsIgnoringCase(_ text: StaticString) -> Bool {
+    if !hasEscapes { return raw.equalsIgnoringCase(text) }
+    var index = 0
+    var matched = 0
+    while index < raw.count {
+      if raw.bytes[index] == 0x5c, index + 1 < raw.count { index += 1 }
+      guard matched < text.utf8CodeUnitCount else { return false }
+      // Safe: `matched` is below the length of a static string, whose bytes never go away.
+      let other = unsafe text.utf8Start[matched]
+      if asciiUppercased(raw.bytes[index]) != asciiUppercased(other) { return false }
+      index += 1
+      matched += 1
+    }
+    return matched == text.utf8CodeUnitCount
+  }
+
   /// The content as text: UTF-8 where valid, else ISO 8859-1.
   public func lossyString() -> String {
     if !hasEscapes { return raw.lossyString() }
