@@ -53,7 +53,14 @@ public struct ExtendedSearchView: ElementView, ~Escapable {
     return ExtendedSearchItemView(items.bytes, name, behind..<behind)
   }
 
-  mutating func skip() -> Bool { next() != nil }
+  /// Steps as ``next()`` does, without reading the value, which may be a long set.
+  mutating func skip() -> Bool {
+    items.skipSpaces()
+    guard (try? items.run(of: .token)) != nil else { return items.leftover() != nil }
+    let behind = items.index
+    if (try? items.value()) == nil { items.index = behind }
+    return true
+  }
 
   /// An owned copy.
   public func copy() -> ExtendedSearchResult {

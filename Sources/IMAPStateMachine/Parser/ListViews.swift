@@ -266,7 +266,10 @@ extension Cursor {
         index += 1
       case UInt8(ascii: "\""): _ = try quoted()
       case UInt8(ascii: "{") where isAtLiteral, UInt8(ascii: "~") where isAtLiteral: _ = try literal()
-      default: _ = try run(of: .token)
+      default:
+        let start = index
+        index = bytes.firstNotToken(from: start)
+        if index == start { throw unexpected }
       }
     } while depth > 0
   }
