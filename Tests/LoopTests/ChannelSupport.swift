@@ -59,6 +59,7 @@ final class ClientLog: ClientChannelDelegate {
 func describe(_ reason: CloseReason) -> String {
   switch reason {
   case .logout: "logout"
+  case .refused(let text): "refused \(text)"
   case .bye(let text): "bye \(text)"
   case .endOfInput: "end of input"
   case .local: "local"

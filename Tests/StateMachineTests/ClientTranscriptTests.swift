@@ -19,7 +19,7 @@ import Testing
 
   @Test(arguments: names) func transcript(_ name: String) throws {
     let transcript = try Transcript(named: name)
-    for feed in feeds(transcript.serverByteCount) {
+    for feed in transcript.feeds {
       let problems = transcript.replay(feed)
       #expect(problems.isEmpty, "\(name), \(feed): \(problems.joined(separator: "; "))")
       if !problems.isEmpty { break }

@@ -55,7 +55,7 @@ import Testing
     case .login, .authenticate: isLogin = true
     default: isLogin = false
     }
-    let pair = isLogin ? Pair(greeting: Status(.ok, "hi")) : try Pair(capabilities: [], selecting: true)
+    let pair = isLogin ? Pair(greeting: Status(.ok, "hi")) : try Pair.ready(for: command)
     pair.settle()
     let sent = pair.sentByClient.count
     let id = try pair.enqueue(command)

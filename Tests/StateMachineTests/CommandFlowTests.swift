@@ -55,8 +55,8 @@ import Testing
   }
 
   @Test func unauthenticateGoesBack() throws {
-    let pair = try Pair(capabilities: [.imap4rev1, .enable], selecting: true)
-    _ = try pair.enqueue(.enable([.utf8Accept]))
+    let pair = try Pair(capabilities: [.imap4rev1, .enable], enabling: [.utf8Accept], selecting: true)
+    #expect(pair.enabled == [.utf8Accept])
     let id = try pair.enqueue(.unauthenticate)
     let list = try pair.enqueue(.list(reference: "", pattern: "*"))
     pair.settle()
@@ -66,8 +66,7 @@ import Testing
     #expect(phase == .notAuthenticated)
     #expect(pair.selected == nil)
     #expect(pair.capabilities == nil)
-    let enabled = pair.client.enabled
-    #expect(enabled == [])
+    #expect(pair.enabled == [])
     #expect(pair.failures[list] != nil)
     let login = try pair.enqueue(.login(user: "a", password: Secret("b")))
     // Names are in modified UTF-7 again, in both directions.

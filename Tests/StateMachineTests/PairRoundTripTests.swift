@@ -14,7 +14,7 @@ import Testing
     switch command {
     case .login, .authenticate, .startTLS:
       pair = Pair(greeting: Status(.ok, code: .capability(capabilities + [.saslIR]), "hi"))
-    default: pair = try Pair(capabilities: capabilities, selecting: true)
+    default: pair = try Pair.ready(for: command, capabilities: capabilities)
     }
     let id = try pair.enqueue(command)
     if case .append(let request) = command {

@@ -32,6 +32,12 @@ public struct ClientConnection: ~Copyable {
     public var maximumInFlight = 20
     /// Commands that may wait to be sent.
     public var maximumQueued = 10_000
+    /// Whether the UIDs of the selected mailbox's messages are kept, as far as FETCH tells them, for
+    /// ``ClientConnection/uid(of:)`` and ``ClientConnection/sequence(of:)``. Off, it costs nothing.
+    public var mapsUIDs = false
+    /// How many runs of messages are kept at the most, whose UIDs follow one another or are not known. Each takes eight bytes.
+    /// UIDs beyond that stay unknown. A mailbox from which every other message was removed takes one run for each.
+    public var maximumUIDRanges = 1_000_000
 
     /// The defaults.
     public init() {}
@@ -80,11 +86,37 @@ public struct ClientConnection: ~Copyable {
   /// after STARTTLS, and after a login that announced nothing (RFC 9051, section 6.1.1).
   public var capabilities: [Capability]? { state.capabilities }
 
+  /// The largest message that any mailbox takes, in bytes; nil where the server named no such limit, and the mailboxes may
+  /// have their own, which STATUS tells (RFC 7889, section 2). Complexity: O(capabilities).
+  public var appendLimit: UInt64? {
+    for capability in state.capabilities ?? [] where capability.rawValue.hasPrefix("APPENDLIMIT=") {
+      return UInt64(capability.rawValue.dropFirst("APPENDLIMIT=".count))
+    }
+    return nil
+  }
+
   /// What ENABLE switched on.
   public var enabled: [Capability] { state.enabled }
 
-  /// The selected mailbox.
-  public var selected: SelectedMailbox? { state.selected }
+  /// The selected mailbox. While SELECT or EXAMINE is in flight, that is the one selected before, until the server says
+  /// `[CLOSED]`; nil where a server says no such thing.
+  public var selected: SelectedMailbox? { state.selected?.mailbox }
+
+  /// Whether the server tells modification sequences by itself: after a command that turns CONDSTORE on went well (RFC 7162,
+  /// section 3.1).
+  public var isCondStoreEnabled: Bool { state.isCondStoreOn }
+
+  /// The UID of a message of the selected mailbox, where ``Configuration/mapsUIDs`` is set and a FETCH told it; sequence
+  /// numbers are those of now. Complexity: O(n / 512 + 512) for n runs of UIDs that follow one another; allocates nothing.
+  public func uid(of sequence: SequenceNumber) -> UID? {
+    state.selected?.uids?.uid(at: Int(sequence.rawValue) - 1).map { UID(rawValue: $0) }
+  }
+
+  /// Where a message of the selected mailbox is now, as far as known; nil also where there is no such message any more.
+  /// Complexity: as for ``uid(of:)``.
+  public func sequence(of uid: UID) -> SequenceNumber? {
+    state.selected?.uids?.position(of: uid.rawValue).map { SequenceNumber(rawValue: UInt32(clamping: $0 + 1)) }
+  }
 
   /// Whether the command was sent and is not completed: only then can a response be its answer. Complexity: O(commands in
   /// flight).

@@ -10,7 +10,8 @@ extension ClientState {
     do throws(ParseError) {
       let event = try parser.next(&input)
       if case .needMoreInput = event { return .event(.needMoreInput) }
-      lastProgress = now
+      // Servers are known to say BYE without end.
+      if !isLoggingOut, byeText == nil { lastProgress = now }
       switch event {
       case .endOfInput:
         inputEnded()
@@ -21,6 +22,8 @@ extension ClientState {
       case .untagged(let view): return untagged(view, now: now)
       default:
         if session == .greeting { return violation(.greeting) }
+        if session == .notAuthenticated, event.isOfFetch { return .again }
+        if selected != nil || selecting != nil { note(event) }
         return .event(.response(event))
       }
     } catch {
@@ -37,14 +40,16 @@ extension ClientState {
     }
     switch view {
     case .status(let status):
-      if status.condition == .bye, byeText == nil { byeText = status.text.lossyString() }
-      noteCapabilities(status)
+      if status.condition == .bye, byeText == nil { bye(status) }
+      note(status)
     case .capability(let list): capabilities = list.copy()
     case .enabled(let list): enable(list.copy())
     default: break
     }
     if isUntrusted(view) { return .again }
-    if selecting != nil { selecting?.apply(view) } else { selected?.apply(view) }
+    // While SELECT waits for `[CLOSED]` both: it may never come.
+    selecting?.apply(view)
+    selected?.apply(view)
     return .event(.response(.untagged(view)))
   }
 
@@ -69,7 +74,7 @@ extension ClientState {
       session = .authenticated
     case .bye:
       let text = status.text.lossyString()
-      end(.bye(text))
+      end(.refused(text))
       return .again
     case .no, .bad: return violation(.greeting, status.text.lossyString())
     }
@@ -109,16 +114,16 @@ extension ClientState {
       capabilities = nil
       flow = .upgrading(.tls)
       return .event(.upgrade(.tls, command.id))
-    case .select(let readOnly):
+    case .select:
       // RFC 9051, section 6.3.2: if it fails, no mailbox is selected.
-      selected = isOK ? selecting : nil
-      selecting = nil
-      session = isOK ? .selected : .authenticated
-      if readOnly { selected?.isReadOnly = true }
-      selected?.apply(status)
-    case .deselect where isOK:
-      session = .authenticated
-      selected = nil
+      let mailbox = selecting
+      deselect()
+      if isOK {
+        selected = mailbox
+        session = .selected
+      }
+    case .deselect where isOK: deselect()
+    case .notify(let expungesAnytime) where isOK: mayExpungeAnytime = expungesAnytime
     case .compress where isOK:
       // Bytes behind the answer are compressed already. They stay in the buffer for whoever starts the layer.
       isCompressed = true
@@ -126,18 +131,24 @@ extension ClientState {
       return .event(.upgrade(.deflate, command.id))
     case .unauthenticate where isOK:
       // RFC 8437, section 3: everything but TLS is as it was before the login.
+      deselect()
       session = .notAuthenticated
-      selected = nil
       capabilities = nil
       enabled = []
+      hasSelected = false
+      hasTurnedCondStoreOn = false
+      mayExpungeAnytime = false
       parser.mailboxEncoding = .modifiedUTF7
     case .logout:
       noteCapabilities(status)
       end(.logout)
       // `end` queued the last events; this one comes before them.
       return .event(.completed(command.id, status))
-    case .login, .startTLS, .compress, .unauthenticate, .deselect: break
+    case .login, .startTLS, .compress, .unauthenticate, .deselect, .notify: break
     }
+    selected?.commandEnded(status)
+    if case .select = command.kind { selected?.selectEnded() }
+    if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
     noteCapabilities(status)
     pump(now: now)
     return .event(.completed(command.id, status))
@@ -222,6 +233,64 @@ extension ClientState {
     outbound.appendBase64(response, emptyAs: "")
     outbound.append("\r\n")
     flow = .authenticating(id, .manual)
+  }
+
+  /// No mailbox is selected any longer.
+  mutating func deselect() {
+    selected = nil
+    selecting = nil
+    if session == .selected { session = .authenticated }
+  }
+
+  /// RFC 9051, section 7.1.5: the server is about to close. Nothing is sent any more, what was begun included.
+  private mutating func bye(_ status: borrowing StatusView) {
+    byeText = status.text.lossyString()
+    if isLoggingOut { return }
+    dropHeld()
+    flow = .open
+    outbound.consume(outbound.count)
+  }
+
+  /// What an untagged status response changes besides the mailbox.
+  private mutating func note(_ status: borrowing StatusView) {
+    noteCapabilities(status)
+    guard status.condition == .ok else { return }
+    switch status.code {
+    case .some(let code):
+      if code.name.equalsIgnoringCase("CLOSED") { closed() }
+      // RFC 5465, section 5.8: the server goes on as after NOTIFY NONE.
+      if code.name.equalsIgnoringCase("NOTIFICATIONOVERFLOW") { mayExpungeAnytime = false }
+    case .none: break
+    }
+  }
+
+  /// RFC 7162, section 3.2.11: the mailbox that was selected is closed, and what follows is of the one that is being
+  /// selected. RFC 9051, section 3.4 has it without SELECT as well.
+  private mutating func closed() {
+    let next = selecting
+    if next == nil, session != .selected { return }
+    deselect()
+    next?.begin(uids: newUIDMap)
+    selecting = next
+  }
+
+  /// What FETCH says that is of the mailbox.
+  private func note(_ event: borrowing ResponseEvent) {
+    switch copy event {
+    case .fetchAttribute(.modSeq(let value)):
+      selecting?.noteFetched(value)
+      selected?.noteFetched(value)
+    case .fetchAttribute(.uid(let uid)) where configuration.mapsUIDs:
+      selecting?.noteFetched(uid)
+      selected?.noteFetched(uid)
+    case .fetchBegin(let number) where configuration.mapsUIDs:
+      selecting?.fetchBegins(number)
+      selected?.fetchBegins(number)
+    case .fetchEnd where configuration.mapsUIDs:
+      selecting?.fetchEnds()
+      selected?.fetchEnds()
+    default: break
+    }
   }
 
   private mutating func noteCapabilities(_ status: borrowing StatusView) {
@@ -311,5 +380,15 @@ extension ClientState {
     }
     let kind: TimeoutKind = session == .greeting ? .greeting : isLoggingOut ? .logout : .command
     end(.error(.timedOut(kind)))
+  }
+}
+
+extension ResponseEvent {
+  /// Whether it is a part of a FETCH response, which is mailbox data.
+  fileprivate var isOfFetch: Bool {
+    switch self {
+    case .fetchBegin, .uidFetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd: true
+    default: false
+    }
   }
 }

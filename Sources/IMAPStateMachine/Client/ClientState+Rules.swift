@@ -20,19 +20,62 @@ extension ClientState {
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
       // RFC 4978, section 3: a second layer is not possible.
       if isCompressed { return misuse(.wrongState) }
-    case .proxyAuth, .enable, .comparator, .namespace, .getJMAPAccess, .idle, .notify, .applePushService,
-      .list, .lsub, .xlist, .status, .create, .delete, .rename, .subscribe, .unsubscribe, .select, .examine,
+    case .enable:
+      if session != .authenticated && session != .selected { return misuse(.wrongState) }
+      // RFC 5161, section 3.1: not once a mailbox was selected, even if none is now.
+      if hasSelected { return misuse(.enableAfterSelect) }
+    case .select(_, let parameters), .examine(_, let parameters):
+      if session != .authenticated && session != .selected { return misuse(.wrongState) }
+      // RFC 7162, section 3.2.5: only once the server has said that QRESYNC is enabled.
+      if parameters.qResync != nil, !enabled.contains(.qResync) { return misuse(.notEnabled) }
+      // RFC 9586, section 3: sequence numbers are of no use then.
+      if parameters.qResync?.sequenceMatch != nil, enabled.contains(.uidOnly) { return misuse(.sequenceNumbers) }
+    case .proxyAuth, .comparator, .namespace, .getJMAPAccess, .idle, .notify, .applePushService,
+      .list, .lsub, .xlist, .status, .create, .delete, .rename, .subscribe, .unsubscribe,
       .setACL, .deleteACL, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .setQuota,
       .getMetadata, .setMetadata, .getAnnotation, .setAnnotation, .generateURLAuth, .fetchURLs, .resetKey,
       .multiSearch:
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
     case .append(let request):
       if session != .selected, session != .authenticated || request.replacing != nil { return misuse(.wrongState) }
-    case .close, .unselect, .check, .expunge, .uidExpunge, .search, .sort, .thread, .cancelUpdate, .uidBatches, .fetch,
+    case .fetch(_, _, let modifiers):
+      if session != .selected { return misuse(.wrongState) }
+      // RFC 7162, section 3.2.6.
+      if modifiers.vanished, !enabled.contains(.qResync) { return misuse(.notEnabled) }
+    case .close, .unselect, .check, .expunge, .uidExpunge, .search, .sort, .thread, .cancelUpdate, .uidBatches,
       .store, .storeLabels, .storeAnnotations, .copy, .move:
       if session != .selected { return misuse(.wrongState) }
     }
     return nil
+  }
+
+  /// Whether sequence numbers are forbidden and the command uses some.
+  func refusal(of command: borrowing Command, _ traits: CommandTraits) -> ConnectionError? {
+    // RFC 9586, section 3: commands that name messages by sequence number are gone altogether, those with `$` as well.
+    if enabled.contains(.uidOnly), traits.contains(.usesSequenceNumbers) || command.isInSequenceForm {
+      return misuse(.sequenceNumbers)
+    }
+    // RFC 5465, section 5.3: the meaning of a sequence number can change while the command is on its way.
+    if mayExpungeAnytime, traits.contains(.usesSequenceNumbers) { return misuse(.sequenceNumbers) }
+    return nil
+  }
+
+  /// Whether the server says when SELECT has closed the mailbox that was selected before: RFC 7162, section 3.2.11 and
+  /// RFC 9051, section 7.1 make it do so.
+  var saysClosed: Bool {
+    let extensions: [Capability] = [.condStore, .qResync, .imap4rev2]
+    return extensions.contains { capabilities?.contains($0) ?? false || enabled.contains($0) }
+  }
+
+  /// A map for a mailbox that is being selected; nil where none is wanted. With UIDONLY there is nothing to map.
+  var newUIDMap: UIDMap? {
+    guard configuration.mapsUIDs, !enabled.contains(.uidOnly) else { return nil }
+    return UIDMap(limit: configuration.maximumUIDRanges)
+  }
+
+  /// Whether the server includes modification sequences by itself (RFC 7162, section 3.1).
+  var isCondStoreOn: Bool {
+    hasTurnedCondStoreOn || enabled.contains(.condStore) || enabled.contains(.qResync)
   }
 
   func kind(of command: borrowing Command) -> InFlight.Kind {
@@ -44,8 +87,8 @@ extension ClientState {
     case .unauthenticate: .unauthenticate
     case .enable: .enable
     case .idle: .idle
-    case .select: .select(readOnly: false)
-    case .examine: .select(readOnly: true)
+    case .select, .examine: .select
+    case .notify(let request): .notify(expungesAnytime: request.expungesAnytime)
     case .close, .unselect: .deselect
     default: .plain
     }
@@ -64,5 +107,25 @@ extension ClientState {
     case .padding: return lastProgress.advanced(by: configuration.commandTimeout)
     default: return inFlight.isEmpty ? nil : lastProgress.advanced(by: configuration.commandTimeout)
     }
+  }
+}
+
+extension Command {
+  /// Whether it is FETCH, STORE, COPY, MOVE or REPLACE without UID.
+  fileprivate var isInSequenceForm: Bool {
+    switch self {
+    case .fetch(.sequence, _, _), .store(.sequence, _, _), .storeLabels(.sequence, _, _),
+      .storeAnnotations(.sequence, _, _), .copy(.sequence, _), .move(.sequence, _):
+      true
+    default: false
+    }
+  }
+}
+
+extension NotifyRequest {
+  /// Whether removals from the selected mailbox are told as they happen (RFC 5465, section 5.3).
+  fileprivate var expungesAnytime: Bool {
+    guard case .set(_, let groups) = self else { return false }
+    return groups.contains { $0.filter == .selected && $0.events.contains(.messageExpunge) }
   }
 }

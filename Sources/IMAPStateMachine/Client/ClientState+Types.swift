@@ -72,10 +72,10 @@ extension ClientState {
     var kind: Kind
 
     /// What the completion changes.
-    enum Kind {
+    enum Kind: Equatable {
       case plain, login, logout, startTLS, compress, unauthenticate, enable, idle
-      case select(readOnly: Bool)
-      case deselect
+      case select, deselect
+      case notify(expungesAnytime: Bool)
     }
   }
 

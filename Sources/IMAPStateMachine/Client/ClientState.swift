@@ -16,9 +16,15 @@ struct ClientState: ~Copyable {
   var pending = Deque<PendingEvent>()
   var capabilities: [Capability]?
   var enabled: [Capability] = []
-  var selected: SelectedMailbox?
+  var selected: TrackedMailbox?
   /// The mailbox of a SELECT in flight: its data comes before the completion.
-  var selecting: SelectedMailbox?
+  var selecting: TrackedMailbox?
+  /// Whether a mailbox was selected, or tried to be, since the login.
+  var hasSelected = false
+  /// Whether a command went well that turns CONDSTORE on.
+  var hasTurnedCondStoreOn = false
+  /// Whether NOTIFY asked for EXPUNGE at any time.
+  var mayExpungeAnytime = false
   var isSecure: Bool
   var isCompressed = false
   var isLoggingOut = false
@@ -48,7 +54,7 @@ struct ClientState: ~Copyable {
     case .greeting: return .greeting
     case .notAuthenticated: return .notAuthenticated
     case .authenticated: return .authenticated
-    case .selected: return .selected(readOnly: selected?.isReadOnly ?? false)
+    case .selected: return .selected(readOnly: selected?.mailbox.isReadOnly ?? false)
     }
   }
 
@@ -89,15 +95,21 @@ struct ClientState: ~Copyable {
   private var closing: ConnectionError? {
     switch reason {
     case .logout, .local: return misuse(.closed)
-    case .bye, .endOfInput, .error: return reason?.commandError
+    case .refused, .bye, .endOfInput, .error: return reason?.commandError
     case nil: break
     }
     if isLoggingOut { return misuse(.closed) }
     return byeText.map { .closedByPeer(bye: $0) }
   }
 
+  /// What a verb gets to hear that comes too early or too late. After a BYE it is that.
+  private var notInFlight: ConnectionError {
+    if reason == nil, !isLoggingOut, let byeText { return .closedByPeer(bye: byeText) }
+    return misuse(.unknownCommand)
+  }
+
   mutating func answer(_ id: CommandID, _ response: Span<UInt8>) throws(ConnectionError) {
-    guard case .authenticating(id, .asked) = flow else { throw misuse(.unknownCommand) }
+    guard case .authenticating(id, .asked) = flow else { throw notInFlight }
     // RFC 9051, section 6.2.2: an empty answer is an empty line.
     outbound.appendBase64(Secret(response.copy()), emptyAs: "")
     outbound.append("\r\n")
@@ -106,7 +118,7 @@ struct ClientState: ~Copyable {
   }
 
   mutating func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
-    guard case .authenticating(id, .asked) = flow else { throw misuse(.unknownCommand) }
+    guard case .authenticating(id, .asked) = flow else { throw notInFlight }
     outbound.append("*\r\n")
     flow = .authenticating(id, .manual)
   }
@@ -114,7 +126,7 @@ struct ClientState: ~Copyable {
   mutating func write(
     _ id: CommandID, _ bytes: Span<UInt8>, now: MonotonicInstant
   ) throws(ConnectionError) -> Int {
-    guard case .append(id, let remaining, isReady: true, _) = flow else { throw misuse(.unknownCommand) }
+    guard case .append(id, let remaining, isReady: true, _) = flow else { throw notInFlight }
     if UInt64(bytes.count) > remaining { throw misuse(.literalOverrun) }
     if bytes.isEmpty { return 0 }
     let count = min(bytes.count, max(0, Self.outboundHighWatermark - outbound.count))
@@ -130,7 +142,9 @@ struct ClientState: ~Copyable {
   }
 
   mutating func endIdle(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
-    guard case .idle(id, let idle) = flow else { throw misuse(.unknownCommand) }
+    // Behind a BYE it ends by itself.
+    if byeText != nil, inFlight.contains(where: { $0.id == id && $0.kind == .idle }) { return }
+    guard case .idle(id, let idle) = flow else { throw notInFlight }
     endIdle(id, idle, now: now)
   }
 
@@ -179,7 +193,7 @@ struct ClientState: ~Copyable {
   }
 
   private mutating func send(_ next: Queued, _ traits: CommandTraits, now: MonotonicInstant) {
-    if let error = refusal(of: next.command) {
+    if let error = refusal(of: next.command) ?? refusal(of: next.command, traits) {
       pending.append(.failed(next.id, error))
       return
     }
@@ -221,13 +235,22 @@ struct ClientState: ~Copyable {
     case .idle:
       flow = .idle(next.id, .starting(endWhenAsked: false, isRenewal: false))
       return
-    case .select(let name, _), .examine(let name, _): selecting = SelectedMailbox(name)
+    case .select(let name, let parameters): select(name, isExamined: false, parameters)
+    case .examine(let name, let parameters): select(name, isExamined: true, parameters)
     case .logout:
       isLoggingOut = true
       lastProgress = now
     default: break
     }
     hold(next.id, stops, holes, now: now)
+  }
+
+  /// A SELECT or EXAMINE was begun. It closes the mailbox that was selected before (RFC 9051, section 6.3.2): where the server
+  /// will say when, by `[CLOSED]`, data is still of that one until then, and else at once of the new one.
+  private mutating func select(_ name: MailboxName, isExamined: Bool, _ parameters: SelectParameters) {
+    if !saysClosed { deselect() }
+    selecting = TrackedMailbox(name, isExamined: isExamined, asked: parameters.qResync, uids: newUIDMap)
+    hasSelected = true
   }
 
   /// Keeps back what lies behind the first place where sending must rest.

@@ -21,6 +21,8 @@ struct CommandTraits: OptionSet {
   static let usesSearchResult = CommandTraits(rawValue: 1 << 7)
   /// Makes `$` name others.
   static let savesSearchResult = CommandTraits(rawValue: 1 << 8)
+  /// Turns CONDSTORE on (RFC 7162, section 3.1).
+  static let enablesCondStore = CommandTraits(rawValue: 1 << 9)
 
   init(rawValue: UInt16) { self.rawValue = rawValue }
 
@@ -28,9 +30,11 @@ struct CommandTraits: OptionSet {
     switch copy command {
     // What they do to the connection, or to what others get to see, holds from their completion on. Of an unknown command
     // nothing is known.
-    case .logout, .startTLS, .login, .authenticate, .unauthenticate, .proxyAuth, .compress, .enable, .select, .examine,
-      .idle, .close, .unselect, .other:
+    case .logout, .startTLS, .login, .authenticate, .unauthenticate, .proxyAuth, .compress, .enable, .idle, .close,
+      .unselect, .other:
       self = .barrier
+    case .select(_, let parameters), .examine(_, let parameters):
+      self = parameters.condStore ? [.barrier, .enablesCondStore] : .barrier
     // RFC 5255, sections 3.2 and 4.7: the language of texts and the order of sorts change. RFC 5465, section 3.1: NOTIFY
     // decides whether EXPUNGE may come at any time.
     case .language, .comparator, .notify:
@@ -43,8 +47,9 @@ struct CommandTraits: OptionSet {
     case .lsub, .xlist, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .getMetadata, .getAnnotation,
       .generateURLAuth, .fetchURLs:
       self = [.mayExpunge, .readsMailboxes]
-    case .status:
+    case .status(_, let items):
       self = [.mayExpunge, .readsMailboxes, .readsFlags]
+      if items.contains(.highestModSeq) { insert(.enablesCondStore) }
     case .create, .delete, .rename, .subscribe, .unsubscribe, .setACL, .deleteACL, .setQuota, .setMetadata,
       .setAnnotation, .resetKey:
       self = [.mayExpunge, .changesMailboxes, .readsMailboxes]
@@ -71,10 +76,11 @@ struct CommandTraits: OptionSet {
       // A change of flags changes the modification sequence (RFC 7162, section 3.1).
       if items.contains(where: Self.readsFlags) || !modifiers.isEmpty { insert(.readsFlags) }
       if items.contains(where: Self.setsSeen) { insert(.changesFlags) }
+      if items.contains(.modSeq) || modifiers.changedSince != nil { insert(.enablesCondStore) }
     case .store(let messages, _, let since), .storeLabels(let messages, _, let since),
       .storeAnnotations(let messages, _, let since):
       self = Self.reference(messages).union([.changesFlags, .readsMailboxes])
-      if since != nil { insert(.readsFlags) }
+      if since != nil { formUnion([.readsFlags, .enablesCondStore]) }
     case .copy(let messages, _), .move(let messages, _):
       self = Self.reference(messages).union([.mayExpunge, .changesMailboxes, .readsMailboxes])
     }
@@ -141,8 +147,8 @@ struct CommandTraits: OptionSet {
       case .sequence(let set): traits.insert(set.isSavedResult ? .usesSearchResult : .usesSequenceNumbers)
       case .uid(let set): if set.isSavedResult { traits.insert(.usesSearchResult) }
       // A filter is a search that only the server knows, and a query of Gmail may name anything.
-      case .flag, .noFlag, .new, .old, .modSeq, .gmailLabel, .gmailRaw, .annotation, .filter:
-        traits.insert(.readsFlags)
+      case .flag, .noFlag, .new, .old, .gmailLabel, .gmailRaw, .annotation, .filter: traits.insert(.readsFlags)
+      case .modSeq: traits.formUnion([.readsFlags, .enablesCondStore])
       case .and(let keys): pending += keys
       case .or(let left, let right): pending += [left, right]
       case .not(let inner), .fuzzy(let inner): pending.append(inner)

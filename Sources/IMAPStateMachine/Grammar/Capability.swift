@@ -41,6 +41,8 @@ public struct Capability: Hashable, Sendable, CustomStringConvertible, Expressib
   public static let condStore = Capability("CONDSTORE")
   /// QRESYNC (RFC 7162).
   public static let qResync = Capability("QRESYNC")
+  /// Sequence numbers are done without (RFC 9586).
+  public static let uidOnly = Capability("UIDONLY")
   /// SPECIAL-USE (RFC 6154).
   public static let specialUse = Capability("SPECIAL-USE")
   /// UTF8=ACCEPT (RFC 6855, RFC 9755).

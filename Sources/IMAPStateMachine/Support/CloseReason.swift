@@ -2,7 +2,9 @@
 public enum CloseReason: Sendable, Hashable {
   /// The client logged out and the server agreed.
   case logout
-  /// The server said BYE, with this text.
+  /// The server refused the connection: it greeted with BYE and this text (RFC 9051, section 7.1.5).
+  case refused(String)
+  /// The server said BYE, with this text. It shuts down, or was left idle for too long: only the text tells which.
   case bye(String)
   /// The peer ended the connection without a word.
   case endOfInput
@@ -15,7 +17,7 @@ public enum CloseReason: Sendable, Hashable {
   public var commandError: ConnectionError {
     switch self {
     case .logout, .local: .closedLocally
-    case .bye(let text): .closedByPeer(bye: text)
+    case .refused(let text), .bye(let text): .closedByPeer(bye: text)
     case .endOfInput: .closedByPeer(bye: nil)
     case .error(let error): error
     }

@@ -122,6 +122,13 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       case loginDisabled = "LOGIN is disabled on this connection"
       /// A value that cannot be written as the protocol wants it.
       case unencodable = "value cannot be sent"
+      /// RFC 5161, section 3.1: ENABLE is not allowed once a mailbox was selected.
+      case enableAfterSelect = "ENABLE after a mailbox was selected"
+      /// An extension is used that must be enabled first, and was not (RFC 7162, sections 3.2.5 and 3.2.6).
+      case notEnabled = "extension not enabled"
+      /// Sequence numbers are forbidden: UIDONLY is enabled (RFC 9586), or NOTIFY lets EXPUNGE come at any time (RFC 5465,
+      /// section 5.3).
+      case sequenceNumbers = "sequence numbers have no meaning here"
       /// The server did not announce the capability that the command needs.
       case capabilityMissing = "capability missing"
     }

@@ -73,14 +73,29 @@ final class Pair {
 
   /// A pair whose client knows these capabilities and is logged in.
   convenience init(
-    capabilities: [Capability], selecting: Bool = false, server: ServerConnection.Configuration = .init()
+    capabilities: [Capability], enabling: [Capability] = [], selecting: Bool = false,
+    server: ServerConnection.Configuration = .init()
   ) throws {
     self.init(server: server, greeting: Status(.preauth, code: .capability(capabilities), "hi"))
     settle()
+    if !enabling.isEmpty {
+      _ = try enqueue(.enable(enabling))
+      settle()
+    }
     if selecting {
       _ = try enqueue(.select(.inbox))
       settle()
     }
+  }
+
+  /// A pair whose client is logged in and may send `command`: what it needs is enabled, and a mailbox is selected, but for
+  /// ENABLE, which comes before that.
+  static func ready(
+    for command: Command, capabilities: [Capability] = [], server: ServerConnection.Configuration = .init()
+  ) throws -> Pair {
+    if case .enable = command { return try Pair(capabilities: capabilities, server: server) }
+    return try Pair(
+      capabilities: capabilities, enabling: command.needsQResync ? [.qResync] : [], selecting: true, server: server)
   }
 
   // What the client knows; `#expect` cannot look into a type that is not copyable.
@@ -88,6 +103,7 @@ final class Pair {
   var selected: SelectedMailbox? { client.selected }
   var capabilities: [Capability]? { client.capabilities }
   var isSecure: Bool { client.isSecure }
+  var enabled: [Capability] { client.enabled }
 
   // MARK: Time and bytes
 
@@ -321,5 +337,26 @@ final class Pair {
   func startIdle(_ id: ServerCommandID) throws(ConnectionError) {
     try server.startIdle(id)
     idling = id
+  }
+}
+
+extension Command {
+  /// Whether it is refused unless QRESYNC is enabled.
+  var needsQResync: Bool {
+    switch self {
+    case .select(_, let parameters), .examine(_, let parameters): parameters.qResync != nil
+    case .fetch(_, _, let modifiers): modifiers.vanished
+    default: false
+    }
+  }
+
+  /// Whether it is refused behind SELECT, or makes others refused.
+  var isOnlyForSome: Bool {
+    switch self {
+    case .enable: true
+    case .notify(.set(_, let groups)):
+      groups.contains { $0.filter == .selected && $0.events.contains(.messageExpunge) }
+    default: false
+    }
   }
 }

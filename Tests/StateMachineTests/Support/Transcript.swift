@@ -4,18 +4,22 @@ import Testing
 /// A recorded conversation of a client and what its machine must make of it. One line each:
 ///
 ///     # a comment
-///     ! option            a setting of the connection: secure, requires-tls, saslir-off ...
+///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9;
+///                         or of the replay: whole, where what arrives at once is the point
 ///     > LOGIN joe secret  the user enqueues a command, written as on the wire
 ///                         (`\n` is CRLF, for literals)
-///     > .done A3          another verb of the machine: .done, .write, .answer, .cancel, .tls, .close, .eof, .fail
+///     > .done A3          another verb of the machine: .done, .write, .answer, .cancel, .tls, .deflate, .close, .eof, .fail
+///     > .mailbox          a question, whose answer is an event: .phase, .selected, .known, .mailbox, .uids, .where 7,
+///                         .capabilities, .enabled, .append-limit, .deadline
 ///     > .at 30            time passes: seconds since the start
 ///     C: A1 LOGIN ...     exactly this is sent next, and before the server says more
-///     S: * OK hi          the server sends this and CRLF
+///     S: * OK hi          the server sends this and CRLF; `\n` is CRLF, where two lines must come at once
 ///     S|: abc             the server sends this and nothing behind it
 ///     E: greeting OK "hi" the next event
 ///
-/// The runner replays it whole, byte by byte and with each server block cut at each point. Events between two lines that
-/// are no `E:` must match exactly: nothing more and nothing less.
+/// The runner replays it whole, byte by byte and with each server block cut at each point, with garbage in the memory behind
+/// what was received, and a response behind it all that has no end. Events between two lines that are no `E:` must match
+/// exactly: nothing more and nothing less.
 struct Transcript {
   enum Line {
     case option(String)
@@ -43,7 +47,7 @@ struct Transcript {
         } else if let text = rest("C:") {
           .client(text)
         } else if let text = rest("S:") {
-          .server(Array(text.utf8) + [0x0d, 0x0a])
+          .server(Array((text.split(separator: "\\n").joined(separator: "\r\n") + "\r\n").utf8))
         } else if let text = rest("S|:") {
           .server(Array(text.utf8))
         } else if let text = rest("E:") {
@@ -54,6 +58,12 @@ struct Transcript {
       if let parsed { lines.append((index + 1, parsed)) }
     }
   }
+
+  /// Whether what arrives at once is the point.
+  var isWhole: Bool { lines.contains { if case .option("whole") = $0.line { true } else { false } } }
+
+  /// The ways to feed the server's bytes.
+  var feeds: [Feed] { isWhole ? [.whole] : StateMachineTests.feeds(serverByteCount) }
 
   /// How many bytes the server sends in all.
   var serverByteCount: Int {
@@ -89,6 +99,11 @@ struct TranscriptPlayer: ~Copyable {
       case "requires-tls": configuration.requiresTLS = true
       case "one-in-flight": configuration.maximumInFlight = 1
       case "two-queued": configuration.maximumQueued = 2
+      case "map": configuration.mapsUIDs = true
+      case "whole": break
+      case _ where option.hasPrefix("map-limit "):
+        configuration.mapsUIDs = true
+        configuration.maximumUIDRanges = Int(option.dropFirst("map-limit ".count)) ?? 0
       default: problems.append("unknown option \(option)")
       }
     }
@@ -119,6 +134,7 @@ struct TranscriptPlayer: ~Copyable {
       if case .event = line { continue }
     }
     expectNoEvents(0)
+    passCanary()
     if machine.outbound.count > 0 { problems.append("unexpected bytes at the end: \(takeOutbound())") }
     return problems
   }
@@ -130,10 +146,32 @@ struct TranscriptPlayer: ~Copyable {
     }
   }
 
+  /// The start of a response behind all others: it stays where it is and changes nothing.
+  private mutating func passCanary() {
+    guard machine.phase != .closed, !input.isClosed else { return }
+    let unread = input.unread
+    let canary = Array("* 9 EXPUN".utf8)
+    append(canary[...])
+    drain()
+    expectNoEvents(0)
+    if input.unread != unread + canary.count { problems.append("bytes behind the end were read") }
+  }
+
+  /// Adds `bytes`, with what must never be read in the memory behind them.
+  private mutating func append(_ bytes: ArraySlice<UInt8>) {
+    let all = Array(bytes) + Self.garbage
+    let free = unsafe input.prepareForRead(suggested: all.count)
+    // Safe: `prepareForRead` returned at least `all.count` bytes.
+    unsafe free.copyBytes(from: all)
+    input.commitRead(bytes.count)
+  }
+
+  private static let garbage = Array("\"}\r\n)\r\n* 7 EXPUNGE\r\nA1 OK x\r\n+ \r\n".utf8)
+
   private mutating func receive(_ bytes: [UInt8], _ feed: Feed) {
     switch feed {
     case .whole:
-      input.append(bytes.span)
+      append(bytes[...])
       drain()
     case .pieces(let sizes):
       var start = 0
@@ -143,23 +181,23 @@ struct TranscriptPlayer: ~Copyable {
         end += size
         let cut = min(end - fed, bytes.count)
         if cut <= start { continue }
-        input.append(Array(bytes[start..<cut]).span)
+        append(bytes[start..<cut])
         drain()
         start = cut
       }
       if start < bytes.count {
-        input.append(Array(bytes[start...]).span)
+        append(bytes[start...])
         drain()
       }
     case .bytewise:
       for byte in bytes {
-        input.append([byte].span)
+        append([byte])
         drain()
       }
     case .split(let index):
       let cut = min(max(index - fed, 0), bytes.count)
       for part in [bytes[..<cut], bytes[cut...]] where !part.isEmpty {
-        input.append(Array(part).span)
+        append(part)
         drain()
       }
     }
@@ -253,6 +291,7 @@ struct TranscriptPlayer: ~Copyable {
     case (".answer", let id?): try machine.answer(id, challenge: bytes.span)
     case (".cancel", let id?): try machine.cancelAuthentication(id)
     case (".tls", _): machine.upgraded(.tls, now: now)
+    case (".deflate", _): machine.upgraded(.deflate, now: now)
     case (".close", _): machine.close(now: now)
     case (".eof", _): input.close()
     case (".fail", _):
@@ -272,6 +311,18 @@ struct TranscriptPlayer: ~Copyable {
         "known permanent=\(selected?.permanentFlags.map { "\($0.count)" } ?? "unknown")"
           + " validity=\(selected?.uidValidity.map { "\($0)" } ?? "unknown")"
           + " next=\(selected?.uidNext.map { "\($0)" } ?? "unknown")")
+    case (".mailbox", _): log.note(machine.selected.map { describe($0) } ?? "no mailbox")
+    case (".uids", _):
+      let count = min(machine.selected?.exists ?? 0, 12)
+      let uids = (0..<count).map { machine.uid(of: SequenceNumber(rawValue: $0 + 1)).map { "\($0)" } ?? "?" }
+      log.note("uids \(uids.joined(separator: " "))")
+    case (".where", _):
+      let place = machine.sequence(of: UID(rawValue: words.count > 1 ? UInt32(words[1]) ?? 0 : 0))
+      log.note("at \(place.map { "\($0)" } ?? "?")")
+    case (".enabled", _):
+      let words = machine.enabled.map(\.rawValue) + (machine.isCondStoreEnabled ? ["(with MODSEQ)"] : [])
+      log.note("enabled \(words.joined(separator: " "))")
+    case (".append-limit", _): log.note("append limit \(machine.appendLimit.map { "\($0)" } ?? "none")")
     case (".capabilities", _):
       log.note("capabilities \(machine.capabilities?.map(\.rawValue).joined(separator: " ") ?? "unknown")")
     case (".deadline", _):
@@ -279,4 +330,25 @@ struct TranscriptPlayer: ~Copyable {
     default: problems.append("line \(number): unknown verb or command \(text)")
     }
   }
+}
+
+/// What is known of `mailbox`, and nothing of what is not.
+private func describe(_ mailbox: SelectedMailbox) -> String {
+  var words = ["mailbox \(mailbox.name)", mailbox.isReadOnly ? "ro" : "rw", "exists=\(mailbox.exists)"]
+  if mailbox.recent > 0 { words.append("recent=\(mailbox.recent)") }
+  if !mailbox.flags.isEmpty { words.append("flags=\(mailbox.flags.map(\.rawValue).joined(separator: ","))") }
+  if let flags = mailbox.permanentFlags { words.append("permanent=\(flags.map(\.rawValue).joined(separator: ","))") }
+  if let value = mailbox.uidValidity { words.append("validity=\(value)") }
+  if let uid = mailbox.uidNext { words.append("next=\(uid)") }
+  if let value = mailbox.highestModSeq { words.append("modseq=\(value)") }
+  if let id = mailbox.mailboxID { words.append("id=\(id)") }
+  if !mailbox.keepsUIDs { words.append("no-uids") }
+  if !mailbox.keepsModSeqs { words.append("no-modseqs") }
+  switch mailbox.resynchronization {
+  case .resynchronized?: words.append("resynchronized")
+  case .uidValidityChanged(let old)?: words.append("validity-was=\(old)")
+  case .unavailable?: words.append("not-resynchronized")
+  case nil: break
+  }
+  return words.joined(separator: " ")
 }

@@ -21,6 +21,7 @@ enum OperationsBody {
     private var completions = 0
     private var closed = 0
     private var thrown: ConnectionError?
+    private let mapsUIDs: Bool
 
     init(choice: UInt8) {
       var configuration = ClientConnection.Configuration()
@@ -29,6 +30,9 @@ enum OperationsBody {
       configuration.maximumInFlight = choice & 4 != 0 ? 2 : 20
       configuration.maximumQueued = choice & 8 != 0 ? 3 : 100
       if choice & 16 != 0 { configuration.limits.line = 120 }
+      configuration.mapsUIDs = choice & 32 != 0
+      configuration.maximumUIDRanges = choice & 8 != 0 ? 3 : 100
+      mapsUIDs = configuration.mapsUIDs
       machine = ClientConnection(configuration, now: now)
       let greetings = [
         "", "* OK hi\r\n", "* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+ IDLE] hi\r\n", "* OK [CAPABILITY SASL-IR] hi\r\n",
@@ -76,6 +80,35 @@ enum OperationsBody {
       default: break
       }
       if operation & 16 == 0 { try drain() }
+      try checkMailbox(UInt32(value))
+    }
+
+    /// What is known of the selected mailbox agrees with itself: a message and its UID name each other, UIDs ascend, and
+    /// there are none behind the last message.
+    private func checkMailbox(_ value: UInt32) throws(FuzzFailure) {
+      let mailbox = machine.selected
+      if case .selected = machine.phase {
+        try require(mailbox != nil, "a mailbox is selected and none is known")
+      } else if machine.phase != .closed, machine.phase != .loggingOut {
+        try require(mailbox == nil, "a mailbox is known and none is selected")
+      }
+      let exists = mailbox?.exists ?? 0
+      var last: UInt32 = 0
+      for place in [1, 2, 3, value, exists].filter({ $0 > 0 && $0 <= exists }).sorted() {
+        let number = SequenceNumber(rawValue: place)
+        guard let uid = machine.uid(of: number) else { continue }
+        try require(mapsUIDs, "a map that nobody wants")
+        try require(machine.sequence(of: uid) == number, "message \(place) has UID \(uid), which is another's")
+        try require(uid.rawValue >= last, "UIDs that do not ascend")
+        last = uid.rawValue
+      }
+      try require(machine.uid(of: SequenceNumber(rawValue: 0)) == nil, "a message 0")
+      if exists < .max {
+        try require(machine.uid(of: SequenceNumber(rawValue: exists + 1)) == nil, "a UID behind the last message")
+      }
+      if let place = machine.sequence(of: UID(rawValue: value)) {
+        try require(place.rawValue > 0 && place.rawValue <= exists, "a place behind the last message")
+      }
     }
 
     /// Whatever happened, the end comes once, and each command's as well.
@@ -140,7 +173,7 @@ enum OperationsBody {
     }
 
     private static func command(_ value: UInt8) -> Command {
-      switch value % 20 {
+      switch value % 25 {
       case 0: .noop
       case 1: .login(user: "joe", password: Secret("pass word"))
       case 2: .login(user: "j\u{f6}e", password: Secret("\r\n"))
@@ -160,6 +193,11 @@ enum OperationsBody {
       case 16: .expunge
       case 17: .close
       case 18: .logout
+      case 19: .enable([.qResync, .uidOnly])
+      case 20: .select("b", SelectParameters(condStore: true, qResync: QResyncParameters(uidValidity: 1, modSeq: 2)))
+      case 21: .notify(.set([NotifyGroup(.selected, [.messageNew(), .messageExpunge])]))
+      case 22: .unauthenticate
+      case 23: .fetch(.sequence([2, 3]), [.uid, .modSeq])
       default: .id([IDField("name", "\"\\")])
       }
     }
@@ -171,7 +209,9 @@ enum OperationsBody {
       "* VANISHED 1:2\r\n", "* FLAGS (\\Seen)\r\n", "* OK [UIDVALIDITY 1] x\r\n", "* OK [CLOSED] x\r\n",
       "* BYE bye\r\n",
       "* LIST () NIL {1}\r\na\r\n", "* SEARCH 1 2\r\n", "* OK still here\r\n", "\r\n", "* X\r\n",
-      "* 4294967295 EXISTS\r\n",
+      "* 4294967295 EXISTS\r\n", "* 5 EXISTS\r\n", "* 2 FETCH (UID 4)\r\n", "* 3 FETCH (UID 5 MODSEQ (7))\r\n",
+      "* 1 FETCH (UID 4)\r\n", "* VANISHED 4\r\n", "* VANISHED (EARLIER) 1:9\r\n", "* 2 EXPUNGE\r\n", "* 0 EXISTS\r\n",
+      "* ENABLED QRESYNC UIDONLY\r\n", "* OK [UIDVALIDITY 2] x\r\n", "* OK [HIGHESTMODSEQ 5] x\r\n",
     ]
   }
 }
