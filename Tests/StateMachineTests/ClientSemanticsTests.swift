@@ -92,7 +92,7 @@ import Testing
   private static let extensions: [Rule] = [
     Rule(
       "HIGHESTMODSEQ is what the server says, else the largest of a completed command (RFC 7162, 6)",
-      "highestmodseq", "modseq-is-63-bits", "nomodseq"),
+      "highestmodseq", "modseq-is-63-bits", "nomodseq", "idle-renewed-modseq"),
     Rule(
       "CONDSTORE is on after a command that needs it (RFC 7162, 3.1)",
       "condstore-turned-on", "condstore-turned-on-by-fetch-modseq", "condstore-turned-on-by-fetch-changedsince",

@@ -85,7 +85,7 @@ import Testing
     var generator = Generator(seed: seed)
     for round in 0..<60 {
       // Small chunks are split and joined all the time.
-      var map = UIDMap(limit: 1_000_000, capacity: [4, 5, 8, 512][generator.below(4)])
+      var map = UIDMap(limit: 1_000_000, capacity: [4, 5, 8, 1024][generator.below(4)])
       var model = Model()
       let size = [3, 12, 90][generator.below(3)]
       for step in 0..<120 {
@@ -135,7 +135,7 @@ import Testing
   func anHonestServer(_ seed: UInt64) {
     var generator = Generator(seed: seed)
     for round in 0..<40 {
-      var map = UIDMap(limit: 1_000_000, capacity: [4, 7, 512][generator.below(3)])
+      var map = UIDMap(limit: 1_000_000, capacity: [4, 7, 1024][generator.below(3)])
       var mailbox: [UInt32] = []
       var told: Set<UInt32> = []
       var next: UInt32 = 1

@@ -107,7 +107,7 @@ public struct ClientConnection: ~Copyable {
   public var isCondStoreEnabled: Bool { state.isCondStoreOn }
 
   /// The UID of a message of the selected mailbox, where ``Configuration/mapsUIDs`` is set and a FETCH told it; sequence
-  /// numbers are those of now. Complexity: O(n / 512 + 512) for n runs of UIDs that follow one another; allocates nothing.
+  /// numbers are those of now. Complexity: O(n / 1024 + 1024) for n runs of UIDs that follow one another; allocates nothing.
   public func uid(of sequence: SequenceNumber) -> UID? {
     state.selected?.uids?.uid(at: Int(sequence.rawValue) - 1).map { UID(rawValue: $0) }
   }

@@ -97,7 +97,10 @@ extension ClientState {
     }
     let command = inFlight.remove(at: index)
     let isRenewed = leaveFlow(of: command, status, now: now)
-    if isRenewed { return .again }
+    if isRenewed {
+      selected?.commandEnded(status)
+      return .again
+    }
     let isOK = status.condition == .ok
     switch command.kind {
     case .plain, .idle, .enable: break

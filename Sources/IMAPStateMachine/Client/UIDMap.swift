@@ -60,7 +60,7 @@ struct UIDMap {
   private let capacity: Int
 
   /// A map of no messages, of `limit` runs at the most: UIDs that would take more stay unknown.
-  init(limit: Int, capacity: Int = 512) {
+  init(limit: Int, capacity: Int = 1024) {
     self.limit = max(limit, 1)
     self.capacity = max(capacity, 4)
   }
@@ -78,12 +78,13 @@ struct UIDMap {
   func position(of uid: UInt32) -> Int? {
     if uid == 0 { return nil }
     var start = 0
-    for chunk in chunks {
-      if chunk.last < uid {
-        start += chunk.messages
+    // By index: what is passed by is not retained.
+    for index in chunks.indices {
+      if chunks[index].last < uid {
+        start += chunks[index].messages
         continue
       }
-      for run in chunk.runs {
+      for run in chunks[index].runs {
         if run.isKnown, run.last >= uid { return run.uid <= uid ? start + Int(uid - run.uid) : nil }
         start += Int(run.count)
       }
@@ -138,8 +139,9 @@ struct UIDMap {
     let offset = UInt32(truncatingIfNeeded: position - place.start)
     if run.isKnown {
       if run.uid &+ offset == uid { return finger = place }
-    } else if knownBefore(place) < uid, knownBehind(place).map({ uid < $0 }) ?? true {
-      return fill(place, offset, uid)
+    } else if knownBefore(place) < uid {
+      let next = knownBehind(place)
+      if next == 0 || uid < next { return fill(place, offset, uid) }
     }
     forget()
     guard let place = self.place(of: position) else { return }
@@ -208,14 +210,30 @@ struct UIDMap {
 
   /// The largest UID that is known before the run; 0 where none is.
   private func knownBefore(_ place: Place) -> UInt32 {
-    if let run = chunks[place.chunk].runs[..<place.run].last(where: { $0.isKnown }) { return run.last }
-    return chunks[..<place.chunk].last { $0.last != 0 }?.last ?? 0
+    var run = place.run
+    while run > 0 {
+      run -= 1
+      if chunks[place.chunk].runs[run].isKnown { return chunks[place.chunk].runs[run].last }
+    }
+    var chunk = place.chunk
+    while chunk > 0 {
+      chunk -= 1
+      if chunks[chunk].last != 0 { return chunks[chunk].last }
+    }
+    return 0
   }
 
-  /// The smallest UID that is known behind the run.
-  private func knownBehind(_ place: Place) -> UInt32? {
-    if let run = chunks[place.chunk].runs[(place.run + 1)...].first(where: { $0.isKnown }) { return run.uid }
-    return chunks[(place.chunk + 1)...].first { $0.last != 0 }?.runs.first { $0.isKnown }?.uid
+  /// The smallest UID that is known behind the run; 0 where none is.
+  private func knownBehind(_ place: Place) -> UInt32 {
+    var (chunk, run) = (place.chunk, place.run + 1)
+    while chunk < chunks.count {
+      while chunks[chunk].last != 0, run < chunks[chunk].runs.count {
+        if chunks[chunk].runs[run].isKnown { return chunks[chunk].runs[run].uid }
+        run += 1
+      }
+      (chunk, run) = (chunk + 1, 0)
+    }
+    return 0
   }
 
   /// Gives the message `offset` behind the start of an unknown run its UID.
@@ -342,17 +360,19 @@ struct UIDMap {
     var first = 0
     var start = 0
     var position = 0
-    for (index, chunk) in chunks.enumerated() {
-      if chunk.last >= range.lowerBound { break }
-      if chunk.last != 0 { (first, start) = (index, position) }
-      position += chunk.messages
+    for index in chunks.indices {
+      let last = chunks[index].last
+      if last >= range.lowerBound { break }
+      if last != 0 { (first, start) = (index, position) }
+      position += chunks[index].messages
     }
     var walk = Walk(range, start)
-    for chunk in chunks[first...] {
-      for run in chunk.runs {
+    while first < chunks.count {
+      for run in chunks[first].runs {
         walk.pass(run)
         if walk.isOver { return walk.edits }
       }
+      first += 1
     }
     walk.end()
     return walk.edits
