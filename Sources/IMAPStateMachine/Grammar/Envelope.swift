@@ -43,13 +43,13 @@ public struct Envelope: Hashable, Sendable {
   public var messageID: [UInt8]?
   /// Fields that are neither a string nor NIL, and what is no address in the place of one, each under the name of its
   /// field, such as `REPLY-TO`. Elsewhere they count as NIL.
-  public var invalid: [InvalidItem] = []
+  public var invalid: [InvalidItem]
 
   /// An envelope of these fields.
   public init(
     date: [UInt8]? = nil, subject: [UInt8]? = nil, from: [Address] = [], sender: [Address] = [],
     replyTo: [Address] = [], to: [Address] = [], cc: [Address] = [], bcc: [Address] = [],
-    inReplyTo: [UInt8]? = nil, messageID: [UInt8]? = nil
+    inReplyTo: [UInt8]? = nil, messageID: [UInt8]? = nil, invalid: [InvalidItem] = []
   ) {
     self.date = date
     self.subject = subject
@@ -61,6 +61,7 @@ public struct Envelope: Hashable, Sendable {
     self.bcc = bcc
     self.inReplyTo = inReplyTo
     self.messageID = messageID
+    self.invalid = invalid
   }
 
   /// The fields in the order of the wire.

@@ -51,12 +51,11 @@ public struct EnvelopeView: ~Escapable {
 
   /// An owned copy. Complexity: O(n); one allocation for each string and list that is not empty.
   public func copy() -> Envelope {
-    var envelope = Envelope(
+    Envelope(
       date: owned(EnvelopeTape.date), subject: owned(EnvelopeTape.subject), from: from.copy(), sender: sender.copy(),
       replyTo: replyTo.copy(), to: to.copy(), cc: cc.copy(), bcc: bcc.copy(), inReplyTo: tape.copy(tail),
-      messageID: tape.copy(tail &+ 1))
-    if tape.entry(start &+ EnvelopeTape.invalid) != 0 { envelope.invalid = invalid.copy() }
-    return envelope
+      messageID: tape.copy(tail &+ 1),
+      invalid: tape.entry(start &+ EnvelopeTape.invalid) == 0 ? [] : invalid.copy())
   }
 
   @_lifetime(copy self)
