@@ -17,6 +17,8 @@ public enum SASLError: Error, Hashable, Sendable, CustomStringConvertible {
   case serverSignature
   /// SCRAM: the server said OK without having proved that it knows the password.
   case serverNotVerified
+  /// The server said OK without waiting for the answer to what it had asked.
+  case completedEarly
   /// SCRAM: the server's reason for refusing (RFC 5802, section 7, `server-error-value`).
   case server(String)
   /// The server refused the token, and says why.
@@ -67,6 +69,7 @@ public enum SASLError: Error, Hashable, Sendable, CustomStringConvertible {
     case .iterationCount(let count): "the server wants \(count) iterations, which is not accepted"
     case .serverSignature: "the server does not know the password: its signature is wrong"
     case .serverNotVerified: "the server said OK without proving that it knows the password"
+    case .completedEarly: "the server said OK without waiting for the answer to its challenge"
     case .server(let reason): "the server refused: \(reason)"
     case .tokenRefused(let refusal): refusal.description
     case .hashUnavailable(let hash): "no \(hash.rawValue) here"
