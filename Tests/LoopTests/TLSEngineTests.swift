@@ -1,11 +1,10 @@
-import Foundation
 import IMAPStateMachine
 import Testing
 
 @testable import IMAPLoop
 
 /// A client and a server session joined in memory.
-private final class TLSPair {
+final class TLSPair {
   let client: TLSEngine
   let server: TLSEngine
   let clientPort = TLSPort()
@@ -91,28 +90,6 @@ private final class TLSPair {
     return try TLSPair(
       client: .client(trust: trust ?? .pem(certificate.certificatePEM)),
       server: .server(identity: certificate.identity), host: host)
-  }
-
-  @Test func bothEndsHaveTheSameChannelBinding() throws {
-    let pair = try pair()
-    for kind in ChannelBinding.Kind.allCases { #expect(pair.client.channelBinding(kind) == nil) }
-    pair.exchange()
-    let other = try self.pair()
-    other.exchange()
-    let exporter = try #require(pair.client.channelBinding(.tlsExporter))
-    #expect(exporter.kind == .tlsExporter)
-    #expect(exporter.data.count == 32)
-    #expect(pair.server.channelBinding(.tlsExporter) == exporter)
-    #expect(other.client.channelBinding(.tlsExporter) != exporter)
-    // The certificate was signed with SHA-256, and its digest is that of its DER.
-    let pem = try Self.certificate.get().certificatePEM
-    let base64 = pem.split(separator: "\n").filter { !$0.hasPrefix("-") }.joined()
-    let der = [UInt8](try #require(Data(base64Encoded: base64)))
-    let digest = OpenSSLHashes().digest(.sha256, der.span)
-    let endPoint = ChannelBinding(.tlsServerEndPoint, data: try #require(digest))
-    #expect(pair.client.channelBinding(.tlsServerEndPoint) == endPoint)
-    #expect(pair.server.channelBinding(.tlsServerEndPoint) == endPoint)
-    #expect(other.client.channelBinding(.tlsServerEndPoint) == endPoint)
   }
 
   @Test(arguments: [Int.max, 1, 7, 1000], ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "::1"])
