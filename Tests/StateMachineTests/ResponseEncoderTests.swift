@@ -156,6 +156,7 @@ import Testing
       [.section(.body(Section(part: [3], .headerFieldsNot(["X"]))), origin: nil, data: bytes("x")), .uid(1)],
       "BODY[3.HEADER.FIELDS.NOT (X)] {1}\r\nx UID 1"),
     fetch([.section(.rfc822, origin: nil, data: bytes("x"))], "RFC822 {1}\r\nx"),
+    fetch([.section(.other(bytes("BODY[A (b))]")), origin: 7, data: bytes("x"))], "BODY[A (b))]<7> {1}\r\nx"),
     fetch([.section(.rfc822Header, origin: nil, data: bytes("x"))], "RFC822.HEADER {1}\r\nx"),
     fetch([.section(.rfc822Text, origin: nil, data: bytes("x"))], "RFC822.TEXT {1}\r\nx"),
     fetch(

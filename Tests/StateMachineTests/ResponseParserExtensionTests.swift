@@ -195,7 +195,7 @@ import Testing
           section BINARY[4] "q"
           binary.size[1.2] 6
           binary.size[] 9
-          literal ? 1
+          literal other "BINARY[x]" 1
           = "y"
           unknown "BINARY" "5"
         fetch end

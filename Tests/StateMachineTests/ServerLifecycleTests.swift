@@ -288,6 +288,7 @@ import Testing
       writer.bodyStructure(.single(ResponseEncoderTests.text))
       writer.body(.single(ResponseEncoderTests.text))
       writer.section(.body(.full), bytes: body.span)
+      writer.section(.other(Array("UID".utf8)), bytes: body.span)
       writer.section(.body(Section(part: [2])), origin: 3, bytes: nil)
     }
     // Neither of these leaves a byte.

@@ -4,7 +4,7 @@ import IMAPStateMachine
 /// are large.
 public struct FetchCollector: Sendable {
   private var response: FetchResponse?
-  private var section: (name: SectionName?, wireName: [UInt8], origin: UInt32?)?
+  private var section: (name: SectionName, origin: UInt32?)?
   private var data: [UInt8] = []
 
   /// An empty collector.
@@ -16,17 +16,13 @@ public struct FetchCollector: Sendable {
     case .fetchBegin(let sequence): response = FetchResponse(sequence: sequence, attributes: [])
     case .fetchAttribute(let attribute): response?.attributes.append(attribute.copy())
     case .literalBegin(let view, _):
-      section = (view.copy(), view.raw.copy(), view.origin)
+      section = (view.copy(), view.origin)
       data = []
     case .literalChunk(let bytes, _):
       unsafe bytes.withUnsafeBufferPointer { unsafe data.append(contentsOf: $0) }
     case .literalEnd:
       guard let section else { return nil }
-      if let name = section.name {
-        response?.attributes.append(.section(name, origin: section.origin, data: data))
-      } else {
-        response?.attributes.append(.unknown(name: section.wireName, value: data))
-      }
+      response?.attributes.append(.section(section.name, origin: section.origin, data: data))
       data = []
     case .fetchEnd:
       defer { response = nil }

@@ -34,13 +34,7 @@ extension Span where Element == UInt8 {
       if hits.isAnySet { break }
       index &+= 64
     }
-    while index &+ 16 <= count {
-      let hit = (vector(at: index) .== lanes(0x0a)).first
-      if hit < 16 { return index &+ hit }
-      index &+= 16
-    }
-    while index < count, self[index] != 0x0a { index &+= 1 }
-    return index
+    return first(from: index) { $0 .== lanes(0x0a) } orByte: { $0 == 0x0a }
   }
 
   /// How many bytes are `byte`.
@@ -65,20 +59,11 @@ extension Span where Element == UInt8 {
   /// The index of the first quote, backslash or LF at or after `start`; `count` where there is none.
   @inline(__always)
   func firstQuotedSpecial(from start: Int) -> Int {
-    var index = start
-    while index &+ 16 <= count {
-      let vector = vector(at: index)
-      let hit = ((vector .== lanes(0x22)) .| (vector .== lanes(0x5c)) .| (vector .== lanes(0x0a))).first
-      if hit < 16 { return index &+ hit }
-      index &+= 16
+    first(from: start) {
+      ($0 .== lanes(0x22)) .| ($0 .== lanes(0x5c)) .| ($0 .== lanes(0x0a))
+    } orByte: {
+      $0 == 0x22 || $0 == 0x5c || $0 == 0x0a
     }
-    while index < count {
-      switch self[index] {
-      case 0x22, 0x5c, 0x0a: return index
-      default: index &+= 1
-      }
-    }
-    return index
   }
 
   /// The index of the first quote or backslash at or after `start` and before `end`; `end` where there is none. `end` must
@@ -138,16 +123,11 @@ extension Span where Element == UInt8 {
   /// space, a quote, a parenthesis or DEL; `count` where there is none.
   @inline(__always)
   func firstNotToken(from start: Int) -> Int {
-    var index = start
-    while index &+ 16 <= count {
-      let vector = vector(at: index)
-      let hit =
-        ((vector .< lanes(0x21)) .| (vector .== lanes(0x22)) .| ((vector | lanes(0x01)) .== lanes(0x29))
-        .| (vector .== lanes(0x7f))).first
-      if hit < 16 { return index &+ hit }
-      index &+= 16
+    first(from: start) {
+      ($0 .< lanes(0x21)) .| ($0 .== lanes(0x22)) .| (($0 | lanes(0x01)) .== lanes(0x29)) .| ($0 .== lanes(0x7f))
+    } orByte: {
+      !ByteClass(of: $0).contains(.token)
     }
-    return firstNot(.token, from: index)
   }
 
   /// The index of the first space or closing parenthesis at or after `start`; `count` where there is none.
@@ -173,43 +153,23 @@ extension Span where Element == UInt8 {
   /// and spaces. `count` where there is none.
   @inline(__always)
   func firstNotFlag(from start: Int) -> Int {
-    var index = start
-    while index &+ 16 <= count {
-      let vector = vector(at: index)
-      let hit =
-        ((vector .< lanes(0x20)) .| (vector .== lanes(0x22)) .| ((vector | lanes(0x01)) .== lanes(0x29))
-        .| (vector .== lanes(0x7b)) .| (vector .== lanes(0x7f)))
-        .first
-      if hit < 16 { return index &+ hit }
-      index &+= 16
+    first(from: start) {
+      ($0 .< lanes(0x20)) .| ($0 .== lanes(0x22)) .| (($0 | lanes(0x01)) .== lanes(0x29)) .| ($0 .== lanes(0x7b))
+        .| ($0 .== lanes(0x7f))
+    } orByte: {
+      $0 != 0x20 && ($0 == 0x7b || !ByteClass(of: $0).contains(.token))
     }
-    while index < count {
-      let byte = self[index]
-      if byte != 0x20, byte == 0x7b || byteClasses[Int(byte)] & ByteClass.token.rawValue == 0 { break }
-      index &+= 1
-    }
-    return index
   }
 
   /// The index of the first closing bracket, quote, opening brace or LF at or after `start`; `count` where there is none.
   @inline(__always)
   func firstSectionSpecial(from start: Int) -> Int {
-    var index = start
-    while index &+ 16 <= count {
-      let vector = vector(at: index)
-      let hit =
-        ((vector .== lanes(0x5d)) .| (vector .== lanes(0x22)) .| (vector .== lanes(0x7b)) .| (vector .== lanes(0x0a))
-        .| (vector .== lanes(0x0d))).first
-      if hit < 16 { return index &+ hit }
-      index &+= 16
+    first(from: start) {
+      ($0 .== lanes(0x5d)) .| ($0 .== lanes(0x22)) .| ($0 .== lanes(0x7b)) .| ($0 .== lanes(0x0a))
+        .| ($0 .== lanes(0x0d))
+    } orByte: {
+      $0 == 0x5d || $0 == 0x22 || $0 == 0x7b || $0 == 0x0a || $0 == 0x0d
     }
-    while index < count {
-      switch self[index] {
-      case 0x5d, 0x22, 0x7b, 0x0a, 0x0d: return index
-      default: index &+= 1
-      }
-    }
-    return index
   }
 
   /// The index of the first byte at or after `start` that is not of `accepted`; `count` where all are.
@@ -277,6 +237,22 @@ extension Span where Element == UInt8 {
       }
     }
     return uppercased(value)
+  }
+
+  /// The index of the first byte at or after `start` for which `isHit` holds; `count` where there is none. `hits` says the
+  /// same of sixteen bytes at a time.
+  @inline(__always)
+  private func first(
+    from start: Int, _ hits: (SIMD16<UInt8>) -> SIMDMask<SIMD16<Int8>>, orByte isHit: (UInt8) -> Bool
+  ) -> Int {
+    var index = start
+    while index &+ 16 <= count {
+      let lane = hits(vector(at: index)).first
+      if lane < 16 { return index &+ lane }
+      index &+= 16
+    }
+    while index < count, !isHit(self[index]) { index &+= 1 }
+    return index
   }
 
   /// The sixteen bytes at `index`.

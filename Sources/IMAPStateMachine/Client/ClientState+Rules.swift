@@ -20,11 +20,11 @@ extension ClientState {
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
       // RFC 4978, section 3: a second layer is not possible.
       if isCompressed { return misuse(.wrongState) }
-    case .proxyAuth, .enable, .comparator, .namespace, .getJMAPAccess, .idle, .notify, .applePushService, .list, .lsub,
-      .xlist, .status,
-      .create, .delete, .rename, .subscribe, .unsubscribe, .select, .examine, .setACL, .deleteACL, .getACL, .listRights,
-      .myRights, .getQuota, .getQuotaRoot, .setQuota, .getMetadata, .setMetadata, .getAnnotation, .setAnnotation,
-      .generateURLAuth, .fetchURLs, .resetKey, .multiSearch:
+    case .proxyAuth, .enable, .comparator, .namespace, .getJMAPAccess, .idle, .notify, .applePushService,
+      .list, .lsub, .xlist, .status, .create, .delete, .rename, .subscribe, .unsubscribe, .select, .examine,
+      .setACL, .deleteACL, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .setQuota,
+      .getMetadata, .setMetadata, .getAnnotation, .setAnnotation, .generateURLAuth, .fetchURLs, .resetKey,
+      .multiSearch:
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
     case .append(let request):
       if session != .selected, session != .authenticated || request.replacing != nil { return misuse(.wrongState) }

@@ -1,4 +1,5 @@
-/// What a client connection can be in the middle of. The transitions are in `ClientState.swift`.
+/// What a client connection can be in the middle of. The transitions are in `ClientState.swift` and
+/// `ClientState+Reading.swift`.
 extension ClientState {
   /// Who the user is to the server (RFC 9051, section 3).
   enum Session {

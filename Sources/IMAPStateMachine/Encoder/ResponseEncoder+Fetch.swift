@@ -41,7 +41,7 @@ extension ResponseEncoder {
       output.append("BODY ")
       self.structure(structure, extended: false, into: &output)
     case .section(let name, let origin, let data):
-      sectionName(name, origin: origin, into: &output)
+      try sectionName(name, origin: origin, into: &output)
       if case .binary = name, data?.contains(0) == true { output.append(0x7e) }
       if let data { literal(data.span, into: &output) } else { output.append("NIL") }
     case .unknown(let name, let value), .invalid(let name, let value, _):
@@ -98,7 +98,7 @@ extension ResponseEncoder {
   }
 
   /// The item's name with its space: header field names in the order and spelling that the client used.
-  func sectionName(_ name: SectionName, origin: UInt32?, into output: inout SendBuffer) {
+  func sectionName(_ name: SectionName, origin: UInt32?, into output: inout SendBuffer) throws(ConnectionError) {
     switch name {
     case .rfc822: output.append("RFC822")
     case .rfc822Header: output.append("RFC822.HEADER")
@@ -111,6 +111,13 @@ extension ResponseEncoder {
       output.append("BODY[")
       self.section(section, into: &output)
       output.append(0x5d)
+    case .other(let name):
+      // Any other item's value is no message.
+      let word = Array(name.prefix { $0 != UInt8(ascii: "[") })
+      guard name.last == 0x5d, word.span.equalsIgnoringCase("BODY") || word.span.equalsIgnoringCase("BINARY") else {
+        throw unencodable
+      }
+      try rawName(name, into: &output)
     }
     if let origin {
       output.append(0x3c)

@@ -105,15 +105,18 @@ public enum SectionName: Hashable, Sendable {
   case rfc822Text
   /// `BINARY[part]`: a part without its transfer encoding (RFC 3516).
   case binary([UInt32])
+  /// A name whose brackets hold no section, as on the wire up to the closing one.
+  case other([UInt8])
 
-  /// The section that the name stands for.
-  public var section: Section {
+  /// The section that the name stands for; nil for ``other(_:)``.
+  public var section: Section? {
     switch self {
     case .body(let section): section
     case .rfc822: .full
     case .rfc822Header: .header
     case .rfc822Text: .text
     case .binary(let part): Section(part: part)
+    case .other: nil
     }
   }
 }

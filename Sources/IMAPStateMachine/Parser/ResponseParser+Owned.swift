@@ -5,8 +5,6 @@ struct OwnedFetch {
   var uid: UID?
   /// The section whose literal is being read.
   var section: SectionName?
-  /// The section's name as on the wire, for one that does not parse.
-  var sectionBytes: [UInt8] = []
   var origin: UInt32?
   var data: [UInt8] = []
 }
@@ -57,7 +55,6 @@ extension OwnedFetch {
     // A declared size is not believed: what is larger than this has to arrive before it gets memory.
     data.reserveCapacity(Int(min(header.byteCount, 64 << 10)))
     section = view.copy()
-    if section == nil { sectionBytes = view.raw.copy() }
     origin = view.origin
   }
 
@@ -67,11 +64,7 @@ extension OwnedFetch {
   }
 
   mutating func end() {
-    if let section {
-      response.attributes.append(.section(section, origin: origin, data: data))
-    } else {
-      response.attributes.append(.unknown(name: sectionBytes, value: data))
-    }
+    if let section { response.attributes.append(.section(section, origin: origin, data: data)) }
     data = []
   }
 }
@@ -144,9 +137,7 @@ extension FetchAttributeView {
       return .gmailLabels(labels)
     case .annotations(let view): return .annotations(view.copy())
     case .section(let section, let string):
-      let data = Self.bytes(string)
-      guard let name = section.copy() else { return .unknown(name: section.raw.copy(), value: data ?? []) }
-      return .section(name, origin: section.origin, data: data)
+      return .section(section.copy(), origin: section.origin, data: Self.bytes(string))
     case .unknown(let name, let value): return .unknown(name: name.copy(), value: value.copy())
     case .invalid(let name, let value, let error):
       return .invalid(name: name.copy(), value: value.copy(), reason: error)

@@ -22,21 +22,26 @@ public struct SectionView: ~Escapable {
   /// Whether this is `BODY[]` or `RFC822`: the whole message.
   public var isWholeMessage: Bool { kind == .rfc822 || (kind == .body && specification.isEmpty) }
 
-  /// The typed name; nil where the text between the brackets is no section.
-  public func copy() -> SectionName? {
+  /// The typed name; ``SectionName/other(_:)`` where the text between the brackets is no section.
+  public func copy() -> SectionName {
     switch kind {
     case .rfc822: return .rfc822
     case .rfc822Header: return .rfc822Header
     case .rfc822Text: return .rfc822Text
     case .binary:
       var cursor = Cursor(raw.bytes.extracting(specification))
-      guard let section = try? cursor.section(), cursor.isAtEnd, section.kind == .full else { return nil }
+      guard let section = try? cursor.section(), cursor.isAtEnd, section.kind == .full else { return other }
       return .binary(section.part)
     case .body:
       var cursor = Cursor(raw.bytes.extracting(specification))
-      guard let section = try? cursor.section(), cursor.isAtEnd else { return nil }
+      guard let section = try? cursor.section(), cursor.isAtEnd else { return other }
       return .body(section)
     }
+  }
+
+  /// The name without its offset. Behind the specification is the closing bracket.
+  private var other: SectionName {
+    .other(raw.bytes.extracting(first: min(specification.upperBound &+ 1, raw.bytes.count)).copy())
   }
 }
 

@@ -76,10 +76,18 @@ public struct FetchWriter: ~Copyable {
   }
 
   /// The bytes of a section as a literal, or NIL where the message has no such part; `origin` is the offset of a partial
-  /// fetch. Complexity: O(n), one copy.
+  /// fetch. One whose name is no name is left out. Complexity: O(n), one copy.
   public mutating func section(_ name: SectionName, origin: UInt32? = nil, bytes: Span<UInt8>?) {
+    let start = output.count
+    let wasEmpty = isEmpty
     separate()
-    encoder.sectionName(name, origin: origin, into: &output)
+    do throws(ConnectionError) {
+      try encoder.sectionName(name, origin: origin, into: &output)
+    } catch {
+      _ = output.takeTail(behind: start)
+      isEmpty = wasEmpty
+      return
+    }
     if let bytes { encoder.literal(bytes, into: &output) } else { output.append("NIL") }
   }
 

@@ -84,9 +84,7 @@ private struct CollectedFetch {
     case .uidFetchBegin(let uid): begin("UIDFETCH", uid.rawValue)
     case .fetchAttribute(let attribute): items.append(JSON.item(attribute.copy()))
     case .literalBegin(let section, _):
-      let key =
-        section.copy().map { JSON.sectionName($0, section.origin) } ?? JSON.upper(JSON.key(section.raw.copy()))
-      literal = (key, [])
+      literal = (JSON.sectionName(section.copy(), section.origin), [])
     case .literalChunk(let bytes, _):
       unsafe bytes.withUnsafeBufferPointer { unsafe literal?.bytes.append(contentsOf: $0) }
     case .literalEnd:

@@ -198,6 +198,7 @@ extension JSON {
     case .rfc822Header: "RFC822.HEADER"
     case .rfc822Text: "RFC822.TEXT"
     case .binary(let part): "BINARY[\(Section(part: part))]\(suffix)"
+    case .other(let name): "\(upper(name))\(suffix)"
     }
   }
 

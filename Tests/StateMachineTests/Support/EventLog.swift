@@ -26,7 +26,7 @@ struct EventLog {
     case .literalBegin(let section, let header):
       literal = []
       let origin = section.origin.map { "<\($0)>" } ?? ""
-      lines.append("  literal \(section.copy().map { describe($0) } ?? "?")\(origin) \(header.byteCount)")
+      lines.append("  literal \(describe(section.copy()))\(origin) \(header.byteCount)")
     case .literalChunk(let bytes, _):
       for index in bytes.indices { literal?.append(bytes[index]) }
     case .literalEnd:
@@ -126,6 +126,7 @@ struct EventLog {
     case .rfc822Header: "RFC822.HEADER"
     case .rfc822Text: "RFC822.TEXT"
     case .binary(let part): "BINARY[\(Section(part: part))]"
+    case .other(let name): "other \(quoted(name))"
     }
   }
 

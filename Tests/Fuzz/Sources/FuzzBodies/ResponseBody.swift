@@ -113,7 +113,7 @@ enum ResponseBody {
     var isStopped = false
     private var fetch = FetchResponse(sequence: 0, attributes: [])
     private var uid: UID?
-    private var section: (name: SectionName?, raw: [UInt8], origin: UInt32?)?
+    private var section: (name: SectionName, origin: UInt32?)?
     private var data: [UInt8] = []
     private var damage: (bytes: [UInt8], error: ParseError)?
 
@@ -147,16 +147,12 @@ enum ResponseBody {
         uid = number
       case .fetchAttribute(let attribute): fetch.attributes.append(attribute.copy())
       case .literalBegin(let view, _):
-        section = (view.copy(), view.raw.copy(), view.origin)
+        section = (view.copy(), view.origin)
         data = []
       case .literalChunk(let bytes, _): data += copied(bytes)
       case .literalEnd:
         guard let section else { break }
-        if let name = section.name {
-          fetch.attributes.append(.section(name, origin: section.origin, data: data))
-        } else {
-          fetch.attributes.append(.unknown(name: section.raw, value: data))
-        }
+        fetch.attributes.append(.section(section.name, origin: section.origin, data: data))
       case .fetchEnd: return uid.map { .uidFetch($0, fetch.attributes) } ?? .fetch(fetch)
       }
       return nil
