@@ -34,7 +34,7 @@ extension Span where Element == UInt8 {
       if hits.isAnySet { break }
       index &+= 64
     }
-    return first(from: index) { $0 .== lanes(0x0a) } orByte: { $0 == 0x0a }
+    return first(from: index, { $0 .== lanes(0x0a) }, orByte: { $0 == 0x0a })
   }
 
   /// How many bytes are `byte`.

@@ -130,6 +130,39 @@ struct TapeView: ~Escapable {
   func copy(_ index: Int) -> [UInt8]? { token(index).copy(bytes) }
 }
 
+/// A list on a tape. Its rows have as many entries each.
+@usableFromInline
+struct TapeRows: ~Escapable {
+  @usableFromInline let tape: TapeView
+  @usableFromInline var index: Int
+  @usableFromInline let end: Int
+
+  @_lifetime(copy tape)
+  @inlinable
+  @inline(__always)
+  init(_ tape: TapeView, _ range: TapeRange) {
+    self.tape = tape
+    index = range.start
+    end = min(range.end, tape.entries.count)
+  }
+
+  /// How many entries are still to come.
+  @inlinable
+  @inline(__always)
+  var count: Int { max(end &- index, 0) }
+
+  /// Where the next row starts, which has `width` entries; nil behind the last.
+  @_lifetime(self: copy self)
+  @inlinable
+  @inline(__always)
+  mutating func next(_ width: Int) -> Int? {
+    if index >= end { return nil }
+    let row = index
+    index &+= width
+    return row
+  }
+}
+
 /// Two positions in one entry.
 @usableFromInline
 struct TapeRange: BitwiseCopyable {

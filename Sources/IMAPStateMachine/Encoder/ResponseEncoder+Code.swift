@@ -23,11 +23,10 @@ extension ResponseEncoder {
     case .permanentFlags(let flags): list("PERMANENTFLAGS", flags.map { word($0.rawValue) })
     case .badEvent(let names): list("BADEVENT", names.map(word))
     case .mailboxID(let id): list("MAILBOXID", [word(id)])
-    case .capability(let list): words("CAPABILITY", list.map { word($0.rawValue) })
-    case .urlMechanisms(let names): words("URLMECH", names.map(word))
+    case .capability(let list): words(Array("CAPABILITY".utf8), list.map { word($0.rawValue) })
+    case .urlMechanisms(let names): words(Array("URLMECH".utf8), names.map(word))
     case .atom(let name): self.name(name)
-    case .other(let name, let arguments): self.name(name) + [0x20] + arguments
-    case .invalid(let name, let arguments, _): self.name(name) + (arguments.isEmpty ? [] : [0x20] + arguments)
+    case .other(let name, let arguments), .invalid(let name, let arguments, _): words(self.name(name), [arguments])
     default: Array(code.description.utf8)
     }
   }
@@ -36,8 +35,9 @@ extension ResponseEncoder {
     Array("\(name) (".utf8) + words.filter { !$0.isEmpty }.joined(separator: [0x20]) + [0x29]
   }
 
-  private static func words(_ name: String, _ words: [[UInt8]]) -> [UInt8] {
-    Array("\(name) ".utf8) + words.filter { !$0.isEmpty }.joined(separator: [0x20])
+  /// No space follows the last: readers take a name with nothing behind its space for another code.
+  private static func words(_ name: [UInt8], _ words: [[UInt8]]) -> [UInt8] {
+    Array(([name] + words).filter { !$0.isEmpty }.joined(separator: [0x20]))
   }
 
   /// The name of a code ends at a space.

@@ -3,7 +3,7 @@ public struct BodyStructureView: ~Escapable {
   @usableFromInline let tape: TapeView
   @usableFromInline let index: Int
 
-  /// Reads the structure whose first record is at `index` of `tape`, by the positions that it has in `bytes`.
+  /// Reads the structure whose first record is at `index` of `tape`.
   @_lifetime(copy tape)
   @inlinable
   @inline(__always)
@@ -190,7 +190,7 @@ public struct BodyFieldsView: ~Escapable {
   @inlinable
   @inline(__always)
   func pairs(_ field: Int) -> BodyParameterListView {
-    BodyParameterListView(tape, TapeRange(bits: entry(field)))
+    BodyParameterListView(tape, tape.range(index &+ field))
   }
 }
 
@@ -269,32 +269,23 @@ public struct BodyListView: ~Escapable {
 
 /// Parameters of a Content-Type or Content-Disposition, borrowed. Iterate a copy.
 public struct BodyParameterListView: ~Escapable {
-  @usableFromInline let tape: TapeView
-  @usableFromInline var index: Int
-  @usableFromInline let end: Int
+  @usableFromInline var rows: TapeRows
 
   @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ tape: TapeView, _ range: TapeRange) {
-    self.tape = tape
-    index = range.start
-    end = min(range.end, tape.entries.count)
-  }
+  init(_ tape: TapeView, _ range: TapeRange) { rows = TapeRows(tape, range) }
 
   /// How many parameters are still to come.
-  @inlinable public var count: Int { max(end &- index, 0) / 2 }
+  @inlinable public var count: Int { rows.count / 2 }
 
   /// The next parameter, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
   @inlinable
   @inline(__always)
   public mutating func next() -> AttributeView? {
-    if index >= end { return nil }
-    let name = tape.token(index)
-    let value = tape.token(index &+ 1)
-    index &+= 2
-    return AttributeView(tape.bytes, name, value)
+    guard let row = rows.next(2) else { return nil }
+    return AttributeView(rows.tape.bytes, rows.tape.token(row), rows.tape.token(row &+ 1))
   }
 
   /// Owned parameters, in order. A value that is NIL is empty.
@@ -302,11 +293,10 @@ public struct BodyParameterListView: ~Escapable {
     if count == 0 { return [] }
     var list: [BodyStructure.Parameter] = []
     list.reserveCapacity(count)
-    var index = index
-    while index < end {
-      let name = tape.copy(index) ?? []
-      list.append(BodyStructure.Parameter(name: name, value: tape.copy(index &+ 1) ?? []))
-      index &+= 2
+    var rows = rows
+    while let row = rows.next(2) {
+      let name = rows.tape.copy(row) ?? []
+      list.append(BodyStructure.Parameter(name: name, value: rows.tape.copy(row &+ 1) ?? []))
     }
     return list
   }
@@ -314,36 +304,32 @@ public struct BodyParameterListView: ~Escapable {
 
 /// Languages of a Content-Language, borrowed. Iterate a copy.
 public struct BodyLanguageListView: ~Escapable {
-  @usableFromInline let tape: TapeView
-  @usableFromInline var index: Int
-  @usableFromInline let end: Int
+  @usableFromInline var rows: TapeRows
 
   @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ tape: TapeView, _ range: TapeRange) {
-    self.tape = tape
-    index = range.start
-    end = min(range.end, tape.entries.count)
-  }
+  init(_ tape: TapeView, _ range: TapeRange) { rows = TapeRows(tape, range) }
+
+  /// How many languages are still to come.
+  @inlinable public var count: Int { rows.count }
 
   /// The next language, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
   @inlinable
   @inline(__always)
   public mutating func next() -> StringView? {
-    if index >= end { return nil }
-    let token = tape.token(index)
-    index &+= 1
-    return StringView(tape.bytes, token)
+    guard let row = rows.next(1) else { return nil }
+    return StringView(rows.tape.bytes, rows.tape.token(row))
   }
 
   /// Owned languages, in order.
   public func copy() -> [[UInt8]] {
-    if index >= end { return [] }
+    if count == 0 { return [] }
     var list: [[UInt8]] = []
-    list.reserveCapacity(end &- index)
-    for index in index..<end { list.append(tape.copy(index) ?? []) }
+    list.reserveCapacity(count)
+    var rows = rows
+    while let row = rows.next(1) { list.append(rows.tape.copy(row) ?? []) }
     return list
   }
 }

@@ -3,7 +3,7 @@ public struct EnvelopeView: ~Escapable {
   @usableFromInline let tape: TapeView
   @usableFromInline let start: Int
 
-  /// Reads the envelope that was written to `tape` at `start`, by the positions that it has in `bytes`.
+  /// Reads the envelope that was written to `tape` at `start`.
   @_lifetime(copy tape)
   @inlinable
   @inline(__always)
@@ -73,31 +73,23 @@ public struct EnvelopeView: ~Escapable {
 /// The addresses of one ENVELOPE field, borrowed. Iterate a copy. What is no address, such as a NIL between two, is left
 /// out.
 public struct AddressListView: ~Escapable {
-  @usableFromInline let tape: TapeView
-  @usableFromInline var index: Int
-  @usableFromInline let end: Int
+  @usableFromInline var rows: TapeRows
 
   @_lifetime(copy tape)
   @inlinable
   @inline(__always)
-  init(_ tape: TapeView, _ range: TapeRange) {
-    self.tape = tape
-    index = range.start
-    end = min(range.end, tape.entries.count)
-  }
+  init(_ tape: TapeView, _ range: TapeRange) { rows = TapeRows(tape, range) }
 
   /// How many addresses are still to come.
-  @inlinable public var count: Int { max(end &- index, 0) / 4 }
+  @inlinable public var count: Int { rows.count / 4 }
 
   /// The next address, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
   @inlinable
   @inline(__always)
   public mutating func next() -> AddressView? {
-    if index >= end { return nil }
-    let address = AddressView(tape, at: index)
-    index &+= 4
-    return address
+    guard let row = rows.next(4) else { return nil }
+    return AddressView(rows.tape, at: row)
   }
 
   /// Owned addresses, in order.

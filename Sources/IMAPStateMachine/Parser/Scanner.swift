@@ -142,15 +142,21 @@ struct Scanner: ~Escapable {
   @_lifetime(self: copy self)
   mutating func quoted() -> PackedToken {
     let start = index &+ 1
-    let close = bytes.firstQuote(from: start, to: end)
-    // A quote behind a backslash may be a part of the string. Other backslashes are left to whoever reads it.
-    let around = bytes.quad(at: close &- 1)
-    let next = around &>> 16 & 0xff
-    if close < end, around & 0xff != 0x5c, next == 0x20 || next == 0x29 {
+    if let (close, next) = plainClose(from: start, to: end), next == 0x20 || next == 0x29 {
       index = close &+ 1
       return PackedToken(start, close, mayHaveEscapes: true)
     }
     return rareQuoted(start)
+  }
+
+  /// The first quote at or after `start` and the byte behind it; nil where there is none before `end`, and where it may be
+  /// a part of the string: behind a backslash. Other backslashes are left to whoever reads the string.
+  @inline(__always)
+  private func plainClose(from start: Int, to end: Int) -> (close: Int, next: UInt32)? {
+    let close = bytes.firstQuote(from: start, to: end)
+    let around = bytes.quad(at: close &- 1)
+    if close >= end || around & 0xff == 0x5c { return nil }
+    return (close, around &>> 16 & 0xff)
   }
 
   /// A string with a quote inside it.
@@ -214,10 +220,8 @@ struct Scanner: ~Escapable {
     while left > 0 {
       let word = bytes.quad(at: index)
       if word & 0xff == 0x22 {
-        let close = bytes.firstQuote(from: index &+ 1, to: end)
-        let around = bytes.quad(at: close &- 1)
-        let next = around &>> 16 & 0xff
-        guard close < end, around & 0xff != 0x5c, next == 0x20 || (next == 0x29 && left == 1) else { break }
+        guard let (close, next) = plainClose(from: index &+ 1, to: end), next == 0x20 || (next == 0x29 && left == 1)
+        else { break }
         tape.append(PackedToken(index &+ 1, close, mayHaveEscapes: true).bits)
         index = close &+ 2
       } else if word == UInt32(truncatingIfNeeded: keyword("NIL ")) {

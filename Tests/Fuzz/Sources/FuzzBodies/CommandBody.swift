@@ -28,7 +28,7 @@ enum CommandBody {
     case cancelled(ServerCommandID)
     case idleDone(ServerCommandID)
     case malformed(tag: [UInt8]?, ParseError)
-    case upgrade(ServerCommandID)
+    case upgrade(Upgrade, ServerCommandID)
     case closed(String)
   }
 
@@ -41,6 +41,8 @@ enum CommandBody {
     configuration.limits = choice & 1 != 0 ? FuzzInput.limits(1) : .server
     configuration.isEncrypted = choice & 4 != 0
     configuration.maximumBadCommands = choice & 1 != 0 ? 3 : 100
+    configuration.takesSeveralLiterals = choice & 32 != 0
+    configuration.passesUnknownCommands = choice & 64 != 0
     var machine = ServerConnection(configuration, now: now)
     machine.greet(Status(choice & 8 != 0 ? .preauth : .ok, "hi"))
     var input = ReceiveBuffer()
@@ -100,7 +102,7 @@ enum CommandBody {
         case .some(let tag): return .malformed(tag: tag.copy(), error)
         case .none: return .malformed(tag: nil, error)
         }
-      case .upgrade(_, let id): return .upgrade(id)
+      case .upgrade(let upgrade, let id): return .upgrade(upgrade, id)
       case .closed(let reason): return .closed("\(reason)")
       }
     } catch {
@@ -123,7 +125,8 @@ enum CommandBody {
       case .offered(let id, _, _):
         if isWilling { try machine.accept(id) } else { try machine.reject(id, with: Status(.no, "no room")) }
       case .literalAborted(let id, _), .cancelled(let id): try machine.complete(id, Status(.bad, "what?"))
-      case .upgrade: machine.upgraded(.tls, now: now)
+      // What is behind the command is read as if the layer changed nothing.
+      case .upgrade(let upgrade, _): machine.upgraded(upgrade, now: now)
       case .waiting, .chunk, .malformed, .closed: break
       }
     } catch {
