@@ -16,6 +16,7 @@ extension ResponseParser {
   /// the items that were read.
   /// Throws as ``next(_:)`` does.
   public mutating func nextOwned(_ input: inout ReceiveBuffer) throws(ParseError) -> Response? {
+    let owned = collected
     while true {
       switch try next(&input) {
       case .needMoreInput, .endOfInput: return nil
@@ -24,18 +25,27 @@ extension ResponseParser {
       case .continuation(let text): return .continuation(text: text.copy())
       case .unknown(let line): return .unknown(line.copy())
       case .malformed(let line, let error): return .malformed(line.copy(), error)
-      case .fetchBegin(let sequence): owned.start(sequence)
+      case .fetchBegin(let sequence): owned.value.start(sequence)
       case .uidFetchBegin(let uid):
-        owned.start(0)
-        owned.uid = uid
-      case .fetchAttribute(let attribute): owned.response.attributes.append(attribute.copy())
-      case .literalBegin(let section, let header): owned.begin(section, header)
-      case .literalChunk(let bytes, _): owned.append(bytes)
-      case .literalEnd: owned.end()
+        owned.value.start(0)
+        owned.value.uid = uid
+      case .fetchAttribute(let attribute): owned.value.response.attributes.append(attribute.copy())
+      case .literalBegin(let section, let header): owned.value.begin(section, header)
+      case .literalChunk(let bytes, _): owned.value.append(bytes)
+      case .literalEnd: owned.value.end()
       case .fetchEnd:
-        defer { owned = OwnedFetch() }
-        return owned.whole
+        defer { owned.value = OwnedFetch() }
+        return owned.value.whole
       }
+    }
+  }
+
+  private var collected: Box<OwnedFetch> {
+    mutating get {
+      if let owned { return owned }
+      let new = Box(OwnedFetch())
+      owned = new
+      return new
     }
   }
 }
