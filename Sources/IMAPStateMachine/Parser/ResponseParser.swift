@@ -41,7 +41,7 @@ public struct ResponseParser: ~Copyable {
   #else
     var takesQuickLook: Bool { true }
   #endif
-  /// What ``nextOwned(_:)`` has collected of a FETCH response. There from its first one on.
+  /// What ``nextOwned(_:)`` has collected of a FETCH response whose rest was not here yet. There from the first such one on.
   var owned: Box<OwnedFetch>?
 
   /// The FETCH response that is being read.
