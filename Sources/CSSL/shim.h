@@ -4,6 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -24,6 +25,8 @@ static inline int cssl_add1_chain_certificate(SSL_CTX *context, X509 *certificat
 static inline int cssl_set_server_name(SSL *ssl, const char *name) {
   return (int)SSL_set_tlsext_host_name(ssl, name);
 }
+
+static inline long cssl_has_extended_master_secret(SSL *ssl) { return SSL_get_extms_support(ssl); }
 
 static inline EVP_PKEY *cssl_generate_p256(void) { return EVP_EC_gen("P-256"); }
 

@@ -83,6 +83,9 @@ extension IMAPTestServer {
     public var offersStartTLS = true
     /// Whether nobody may log in before TLS: LOGINDISABLED.
     public var requiresTLS = false
+    /// The SASL mechanisms that are offered, of PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1 and SCRAM-SHA-256 with and without -PLUS,
+    /// OAUTHBEARER and XOAUTH2. Those with -PLUS are offered below TLS only. A user's token is the password.
+    public var mechanisms = ["PLAIN"]
     /// The server's certificate; nil makes one for `localhost` and ``host`` at the start.
     public var certificate: SelfSignedCertificate?
     /// Capabilities that are neither announced nor served, to see how a client does without them. Literals without a

@@ -148,7 +148,7 @@ public final class IMAPTestServer: Sendable {
     }
     return ServerCore(
       store: store, withheld: configuration.withheldCapabilities, requiresTLS: configuration.requiresTLS,
-      offersStartTLS: configuration.offersStartTLS, clock: { now },
+      offersStartTLS: configuration.offersStartTLS, mechanisms: configuration.mechanisms, clock: { now },
       later: { work in
         let box = LoopWork(body: work)
         loop.submit { box.body() }

@@ -60,6 +60,8 @@ struct ConnectionOptions: ParsableArguments {
       case .none: .plain
       }
     configuration.trust = insecure ? .insecure : caFile.map { .file($0) } ?? .system
+    // Whoever asks for no TLS has said that nothing shall protect the password.
+    configuration.signIn.allowsPlaintext = tls == .none
     configuration.connectTimeout = .seconds(timeout)
     configuration.connection.greetingTimeout = .seconds(timeout)
     configuration.connection.commandTimeout = .seconds(timeout)

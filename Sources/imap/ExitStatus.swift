@@ -67,6 +67,25 @@ struct Failure: Error {
     case .connection(let error): self = Failure(error, host: host)
     case .refused(let command, let status), .rejected(let command, let status):
       self = Failure(command, status, host: host)
+    case .authentication(let error, let status): self = Failure(error, status, host: host)
+    }
+  }
+
+  private init(_ error: SASLError, _ status: Status?, host: String) {
+    switch error {
+    case .noMechanism(loginDisabled: true), .plaintextRefused:
+      self.init(.tls, "\(host) takes no password without TLS; use --tls implicit or --tls starttls")
+    case .noMechanism(loginDisabled: false):
+      self.init(.credentials, "\(host) does not log in users by their password: \(error)")
+    case .credential:
+      self.init(.credentials, "\(host) cannot be sent these: \(error); check --user and the password")
+    case .server, .tokenRefused:
+      self.init(.credentials, "\(host) refused user name or password: \(error); check --user and the password")
+    case .serverSignature, .serverNotVerified, .completedEarly:
+      self.init(.tls, "\(host) is not the server that knows the password: \(error)")
+    case .malformedChallenge, .unexpectedChallenge, .nonceNotExtended, .mandatoryExtension, .iterationCount:
+      self.init(.protocolError, "\(host) does not authenticate properly: \(error)")
+    case .hashUnavailable, .cancelled, .channelBindingUnavailable: self.init(.failure, error.description)
     }
   }
 

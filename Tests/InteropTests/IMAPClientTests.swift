@@ -5,12 +5,17 @@ import Testing
 
 /// What the async client promises beyond its commands.
 @Suite(.timeLimit(.minutes(2))) struct IMAPClientTests {
+  private func plain(_ server: IMAPTestServer) -> IMAPClient.Configuration {
+    var configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.plainPort, security: .plain)
+    configuration.signIn.allowsPlaintext = true
+    return configuration
+  }
+
   /// A client with INBOX selected, and everything that it needs.
   private func withClient(_ body: (IMAPClient, IMAPTestServer) async throws -> Void) async throws {
     let server = try await IMAPTestServer.start()
     let loop = try EventLoop.start()
-    let client = try await IMAPClient.connect(
-      .init(host: "127.0.0.1", port: server.plainPort, security: .plain), on: loop)
+    let client = try await IMAPClient.connect(plain(server), on: loop)
     try await client.signIn(user: "user", password: Secret("password"))
     _ = try await client.select(.inbox)
     try await body(client, server)
@@ -74,8 +79,7 @@ import Testing
   @Test func aBrokenConnectionFailsEveryCallWithItsReason() async throws {
     let server = try await IMAPTestServer.start()
     let loop = try EventLoop.start()
-    let client = try await IMAPClient.connect(
-      .init(host: "127.0.0.1", port: server.plainPort, security: .plain), on: loop)
+    let client = try await IMAPClient.connect(plain(server), on: loop)
     try await client.signIn(user: "user", password: Secret("password"))
     await server.shutdown()
     await client.waitUntilClosed()

@@ -4,7 +4,7 @@ import Testing
 @testable import IMAPLoop
 
 /// A client and a server session joined in memory.
-private final class TLSPair {
+final class TLSPair {
   let client: TLSEngine
   let server: TLSEngine
   let clientPort = TLSPort()

@@ -193,7 +193,15 @@ extension QuirkTests {
     envelope(
       "one bad address and a bad date",
       "((1) \"s\" ((\"x\" (\"y\")) (NIL NIL \"a\" \"b\") \"z\" (NIL NIL \"c\" \"d\")) NIL NIL NIL NIL NIL NIL NIL)",
-      "NIL \"s\" [NIL,NIL,\"a\",\"b\";NIL,NIL,\"c\",\"d\"] [] [] [] [] [] NIL NIL"),
+      "NIL \"s\" [NIL,NIL,\"a\",\"b\";NIL,NIL,\"c\",\"d\"] [] [] [] [] [] NIL NIL"
+        + " invalid(\"DATE\" \"(1)\" invalid value at byte 0)"
+        + " invalid(\"FROM\" \"('x' ('y'))\" invalid value at byte 0)"
+        + " invalid(\"FROM\" \"'z'\" invalid value at byte 0)"),
+    envelope(
+      "fields of another kind", "(() \"s\" \"a@b\" 5 NIL NIL NIL NIL (\"x\") \"<id>\")",
+      "NIL \"s\" [] [] [] [] [] [] NIL \"<id>\" invalid(\"FROM\" \"'a@b'\" invalid value at byte 0)"
+        + " invalid(\"SENDER\" \"5\" invalid value at byte 0)"
+        + " invalid(\"IN-REPLY-TO\" \"('x')\" invalid value at byte 0)"),
     Fixture(
       name: "a bad envelope",
       input: "* 1 FETCH (ENVELOPE NIL FLAGS () ENVELOPE (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) UID 5)\n",

@@ -200,6 +200,7 @@ extension Sink {
     read(envelope.bcc)
     add(envelope.inReplyTo)
     add(envelope.messageID)
+    refused += envelope.invalid.count
   }
 
   @inline(__always)

@@ -118,6 +118,12 @@ public class Channel: LoopMember {
   /// The TLS version, like `TLSv1.3`; nil without TLS.
   public final var tlsVersion: String? { isSecure ? tls?.version : nil }
 
+  /// What names the TLS connection to both of its ends, for authentication that is bound to it; nil without TLS, and where
+  /// this connection has no data of this kind.
+  public final func channelBinding(_ kind: ChannelBinding.Kind) -> ChannelBinding? {
+    isSecure ? tls?.channelBinding(kind) : nil
+  }
+
   /// The peer's address while the socket is open.
   public final var remoteAddress: SocketAddress? { stream?.remoteAddress }
 

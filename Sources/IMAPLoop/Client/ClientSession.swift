@@ -33,10 +33,23 @@ final class CommandWaiter {
   var isIdle: Bool { onIdle != nil }
   /// An IDLE that somebody ended before the server had accepted it.
   var mustEnd = false
+  /// The SASL exchange of an AUTHENTICATE.
+  var conversation: Conversation?
+  /// Called with each challenge of it, decoded; nil is one that was not base64.
+  var onChallenge: (([UInt8]?) -> Void)?
+  /// Why the exchange failed, or why the server's OK does not count.
+  private(set) var failure: SASLError?
   /// Called when the server accepts an IDLE.
   var onIdle: (() -> Void)?
   private var continuation: CheckedContinuation<Outcome, Never>?
   private var outcome: Outcome?
+
+  /// A SASL exchange.
+  enum Conversation {
+    case idle(SASLConversation)
+    /// The answer to a challenge is being computed on another thread.
+    case computing
+  }
 
   init(_ id: CommandID, _ interest: Interest) {
     self.id = id
@@ -46,6 +59,17 @@ final class CommandWaiter {
   /// Resumes `continuation` with the outcome: at once where that has come already.
   func wait(_ continuation: CheckedContinuation<Outcome, Never>) {
     if let outcome { continuation.resume(returning: outcome) } else { self.continuation = continuation }
+  }
+
+  /// The server has completed a SASL exchange. Returns whether its word counts.
+  func conclude(isOK: Bool) -> Bool {
+    switch conversation {
+    case .idle(var conversation): failure = conversation.complete(isOK: isOK)
+    case .computing where isOK: failure = .completedEarly
+    case .computing, nil: break
+    }
+    conversation = nil
+    return !isOK || failure == nil
   }
 
   func finish(_ outcome: Outcome) {
@@ -117,7 +141,12 @@ final class ClientSession: ClientChannelDelegate {
       greetingWaiters = []
       for continuation in waiting { continuation.resume(returning: .completed(status)) }
     case .response(let response): receive(response, channel)
-    case .completed(let id, let status): finish(id, .completed(status.copy()))
+    case .completed(let id, let status):
+      let status = status.copy()
+      let isTrusted = waiter(of: id)?.conclude(isOK: status.condition == .ok) ?? true
+      finish(id, .completed(status))
+      // Before anything that waits behind the login is sent: who is there is not the server.
+      if !isTrusted { channel.close() }
     case .failed(let id, let error): finish(id, .failed(error))
     // STARTTLS is complete for its caller once TLS is up.
     case .upgrade(_, let id): startTLS = id
@@ -127,9 +156,13 @@ final class ClientSession: ClientChannelDelegate {
       guard let waiter = waiter(of: id) else { break }
       waiter.onIdle?()
       if waiter.mustEnd { try? channel.endIdle(id) }
-    case .challenge(let id, _):
-      // Every mechanism offered so far says all in its initial response.
-      try? channel.cancelAuthentication(id)
+    case .challenge(let id, let challenge):
+      if let waiter = waiter(of: id), let onChallenge = waiter.onChallenge {
+        onChallenge(challenge.decode())
+      } else {
+        // Whoever runs it has said all there is.
+        try? channel.cancelAuthentication(id)
+      }
     }
   }
 

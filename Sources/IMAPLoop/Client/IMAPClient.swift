@@ -15,6 +15,7 @@ public actor IMAPClient {
   let loop: EventLoop
   let channel: ClientChannel
   let session: ClientSession
+  let configuration: Configuration
   /// The IDLE that is running.
   var idleID: CommandID?
 
@@ -43,6 +44,9 @@ public actor IMAPClient {
     public var trust: TLSContext.Trust
     /// How long looking up the name, connecting, and the TLS handshake may take, each.
     public var connectTimeout = Duration.seconds(30)
+    /// How ``IMAPClient/signIn(user:password:)`` and ``IMAPClient/authenticate(_:)`` may log in. The default sends no password
+    /// or token over a connection that nothing protects.
+    public var signIn = SignInPolicy()
     /// What the protocol machine is told.
     public var connection = ClientConnection.Configuration()
 
@@ -55,6 +59,9 @@ public actor IMAPClient {
       self.security = security
       self.trust = trust
     }
+
+    /// The port that is connected to.
+    var effectivePort: UInt16 { port ?? (security == .implicitTLS ? 993 : 143) }
   }
 
   /// Connects, waits for the greeting, and starts TLS where the configuration says so. Throws `.connection` with what was
@@ -79,14 +86,14 @@ public actor IMAPClient {
   /// Must run on the loop's thread.
   private init(_ configuration: Configuration, _ security: TransportSecurity, _ loop: EventLoop) {
     self.loop = loop
+    self.configuration = configuration
     let session = ClientSession()
     var connection = configuration.connection
     if configuration.security == .startTLS { connection.requiresTLS = true }
     self.session = session
     channel = ClientChannel(
-      loop: loop, host: configuration.host,
-      port: configuration.port ?? (configuration.security == .implicitTLS ? 993 : 143),
-      security: security, configuration: connection, timeout: configuration.connectTimeout, delegate: session)
+      loop: loop, host: configuration.host, port: configuration.effectivePort, security: security,
+      configuration: connection, timeout: configuration.connectTimeout, delegate: session)
   }
 
   private func start(_ security: Configuration.Security) async throws(IMAPError) {
@@ -170,13 +177,15 @@ public actor IMAPClient {
   /// STARTTLS (RFC 9051, section 6.2.1). Capabilities are unknown afterwards. Throws `.connection` where TLS fails.
   public func startTLS() async throws(IMAPError) { _ = try await run("STARTTLS", .startTLS) }
 
-  /// LOGIN (RFC 9051, section 6.2.3). The password goes over the connection as it is: use TLS.
+  /// LOGIN (RFC 9051, section 6.2.3). The password goes over the connection as it is, protected or not; ``signIn(user:password:)``
+  /// sees to that.
   public func login(user: String, password: Secret) async throws(IMAPError) {
     _ = try await run("LOGIN", .login(user: user, password: password))
   }
 
-  /// AUTHENTICATE PLAIN (RFC 4616). The password goes over the connection as it is: use TLS. Throws `.misuse` where one of
-  /// the three holds NUL.
+  /// AUTHENTICATE PLAIN (RFC 4616). The password goes over the connection as it is, protected or not;
+  /// ``signIn(user:password:)`` sees to that. Throws `.misuse` where one of the three holds NUL, or the user or the password
+  /// is empty.
   public func authenticatePlain(
     authorizationID: String = "", user: String, password: Secret
   ) async throws(IMAPError) {
@@ -184,15 +193,6 @@ public actor IMAPClient {
       throw .connection(.misuse(ConnectionError.Misuse(.unencodable, state: channel.state.description)))
     }
     _ = try await run("AUTHENTICATE", .authenticate(exchange))
-  }
-
-  /// Logs in by the best way that the server offers: AUTHENTICATE PLAIN where it is announced, else LOGIN.
-  public func signIn(user: String, password: Secret) async throws(IMAPError) {
-    if try await supports(.auth("PLAIN")) {
-      try await authenticatePlain(user: user, password: password)
-    } else {
-      try await login(user: user, password: password)
-    }
   }
 
   // MARK: Running commands
@@ -222,6 +222,7 @@ public actor IMAPClient {
     switch outcome {
     case .failed(let error): throw .connection(error)
     case .completed(let status):
+      if let reason = waiter.failure { throw .authentication(reason, status) }
       switch status.condition {
       case .ok, .bye, .preauth: return (waiter, status)
       case .no: throw .refused(command: name, status)

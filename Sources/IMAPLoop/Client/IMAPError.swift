@@ -8,12 +8,16 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   case refused(command: String, Status)
   /// The server answered the command with BAD: it did not understand it, or does not allow it now.
   case rejected(command: String, Status)
+  /// The authentication was given up on this side, or did not count, or the server said why it failed; and the status of
+  /// the command, if there is one.
+  case authentication(SASLError, Status?)
 
   /// The status that the server answered with.
   public var status: Status? {
     switch self {
     case .connection: nil
     case .refused(_, let status), .rejected(_, let status): status
+    case .authentication(_, let status): status
     }
   }
 
@@ -23,6 +27,8 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .connection(let error): error.description
     case .refused(let command, let status): "\(command) refused by the server: \(status)"
     case .rejected(let command, let status): "\(command) not understood by the server: \(status)"
+    case .authentication(let error, nil): "cannot log in: \(error)"
+    case .authentication(let error, let status?): "cannot log in: \(error) (\(status))"
     }
   }
 }

@@ -122,6 +122,43 @@ final class TLSEngine {
   /// The protocol version once the handshake is complete: `TLSv1.3`.
   var version: String { unsafe String(cString: SSL_get_version(ssl)) }
 
+  /// What names this connection to both ends; nil before the handshake is complete, and where this kind is not defined.
+  func channelBinding(_ kind: ChannelBinding.Kind) -> ChannelBinding? {
+    if !isEstablished || isBroken { return nil }
+    defer { ERR_clear_error() }
+    let data = kind == .tlsExporter ? exportedKey() : certificateDigest()
+    return data.map { ChannelBinding(kind, data: $0) }
+  }
+
+  /// RFC 9266, section 4. Without the extended master secret two connections of TLS 1.2 can have the same keys.
+  private func exportedKey() -> Secret? {
+    if unsafe SSL_version(ssl) < TLS1_3_VERSION, unsafe cssl_has_extended_master_secret(ssl) != 1 { return nil }
+    let label = "EXPORTER-Channel-Binding"
+    var key = [UInt8](repeating: 0, count: 32)
+    // A context of no bytes is not the same as no context.
+    let status = unsafe SSL_export_keying_material(ssl, &key, key.count, label, label.utf8.count, [0], 0, 1)
+    return status == 1 ? Secret(key) : nil
+  }
+
+  /// RFC 5929, section 4.1: the certificate's own hash function, or SHA-256 in place of MD5 and SHA-1. There is none to use
+  /// where the signature has no hash function of its own, like Ed25519.
+  private func certificateDigest() -> Secret? {
+    let isServer = context.isServer
+    let held = unsafe isServer ? SSL_get_certificate(ssl) : SSL_get1_peer_certificate(ssl)
+    guard let certificate = unsafe held else { return nil }
+    // A server's belongs to the session.
+    defer { if !isServer { unsafe X509_free(certificate) } }
+    var hash = NID_undef
+    if unsafe X509_get_signature_info(certificate, &hash, nil, nil, nil) != 1 || hash == NID_undef { return nil }
+    let function =
+      hash == NID_md5 || hash == NID_sha1 || hash == NID_md5_sha1
+      ? unsafe EVP_sha256() : unsafe EVP_get_digestbyname(OBJ_nid2sn(hash))
+    var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+    var count: UInt32 = 0
+    guard unsafe function != nil, unsafe X509_digest(certificate, function, &digest, &count) == 1 else { return nil }
+    return Secret(digest.prefix(Int(count)))
+  }
+
   /// A record's largest plain text (RFC 8446, section 5.1).
   private static var recordSize: Int { 16 * 1024 }
 

@@ -42,6 +42,15 @@ enum Base64 {
     return bits == 6 || padding > 2 ? nil : output
   }
 
+  /// As ``decode(_:)``, but only what an encoder makes: padded, and no bits behind the last byte.
+  static func decodeStrictly(_ text: Span<UInt8>) -> [UInt8]? {
+    guard text.count % 4 == 0, let bytes = decode(text) else { return nil }
+    var again: [UInt8] = []
+    again.reserveCapacity(text.count)
+    encode(bytes.span, into: &again)
+    return text.equals(again) ? bytes : nil
+  }
+
   private static func symbol(_ value: UInt32) -> UInt8 {
     switch UInt8(truncatingIfNeeded: value & 63) {
     case let v where v < 26: UInt8(ascii: "A") + v

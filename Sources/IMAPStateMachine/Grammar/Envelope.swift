@@ -41,12 +41,15 @@ public struct Envelope: Hashable, Sendable {
   public var inReplyTo: [UInt8]?
   /// The Message-ID field with its angle brackets.
   public var messageID: [UInt8]?
+  /// Fields that are neither a string nor NIL, and what is no address in the place of one, each under the name of its
+  /// field, such as `REPLY-TO`. Elsewhere they count as NIL.
+  public var invalid: [InvalidItem]
 
   /// An envelope of these fields.
   public init(
     date: [UInt8]? = nil, subject: [UInt8]? = nil, from: [Address] = [], sender: [Address] = [],
     replyTo: [Address] = [], to: [Address] = [], cc: [Address] = [], bcc: [Address] = [],
-    inReplyTo: [UInt8]? = nil, messageID: [UInt8]? = nil
+    inReplyTo: [UInt8]? = nil, messageID: [UInt8]? = nil, invalid: [InvalidItem] = []
   ) {
     self.date = date
     self.subject = subject
@@ -58,5 +61,46 @@ public struct Envelope: Hashable, Sendable {
     self.bcc = bcc
     self.inReplyTo = inReplyTo
     self.messageID = messageID
+    self.invalid = invalid
+  }
+
+  /// The fields in the order of the wire.
+  public enum Field: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+    /// Date.
+    case date
+    /// Subject.
+    case subject
+    /// From.
+    case from
+    /// Sender.
+    case sender
+    /// Reply-To.
+    case replyTo
+    /// To.
+    case to
+    /// Cc.
+    case cc
+    /// Bcc.
+    case bcc
+    /// In-Reply-To.
+    case inReplyTo
+    /// Message-ID.
+    case messageID
+
+    /// The header field's name in upper case.
+    public var description: String {
+      switch self {
+      case .date: "DATE"
+      case .subject: "SUBJECT"
+      case .from: "FROM"
+      case .sender: "SENDER"
+      case .replyTo: "REPLY-TO"
+      case .to: "TO"
+      case .cc: "CC"
+      case .bcc: "BCC"
+      case .inReplyTo: "IN-REPLY-TO"
+      case .messageID: "MESSAGE-ID"
+      }
+    }
   }
 }

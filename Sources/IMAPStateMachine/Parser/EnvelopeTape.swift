@@ -1,5 +1,6 @@
 /// How an ENVELOPE is written to a ``Tape``: these entries, four strings for each address, and behind those of Bcc the
-/// strings of In-Reply-To and Message-ID.
+/// strings of In-Reply-To and Message-ID. What could not be interpreted comes last: for each value its field, as in
+/// ``Envelope/Field``, and where it lies.
 @usableFromInline
 enum EnvelopeTape {
   /// Where the value lies.
@@ -9,7 +10,9 @@ enum EnvelopeTape {
   /// Where on the tape the addresses are, for each of From, Sender, Reply-To, To, Cc and Bcc.
   @inlinable static var lists: Int { 3 }
   @inlinable static var bcc: Int { 8 }
-  @inlinable static var count: Int { 9 }
+  /// Where on the tape the values are that could not be interpreted.
+  @inlinable static var invalid: Int { 9 }
+  @inlinable static var count: Int { 10 }
 
   /// Writes an envelope of any form, which ends where `bytes` do. Fields that a server leaves out at the end are NIL.
   /// Throws where it is no list.
@@ -37,41 +40,111 @@ enum EnvelopeTape {
     let base = tape.count
     tape.append(PackedToken.missing.bits, times: count)
     tape[base &+ raw] = TapeRange(start, cursor.index).bits
-    tape[base &+ date] = string(bytes, starts[0])
-    tape[base &+ subject] = string(bytes, starts[1])
+    // Whether anything must be written as damage.
+    var isDamaged = false
+    tape[base &+ date] = string(bytes, starts[0], &isDamaged)
+    tape[base &+ subject] = string(bytes, starts[1], &isDamaged)
     for list in 0..<6 {
       let first = tape.count
-      writeAddresses(bytes, starts[list + 2], &tape)
+      var elements = AddressElements(bytes, starts[list + 2])
+      while !tape.isFull, let element = elements.next() {
+        switch element {
+        case .address(let address): address.write(&tape)
+        case .damage: isDamaged = true
+        }
+      }
       tape[base &+ lists &+ list] = TapeRange(first, tape.count).bits
     }
-    tape.append(string(bytes, starts[8]))
-    tape.append(string(bytes, starts[9]))
+    tape.append(string(bytes, starts[8], &isDamaged))
+    tape.append(string(bytes, starts[9], &isDamaged))
+    if isDamaged { writeDamage(bytes, starts, base, &tape) }
   }
 
   /// A list in a string's place is no string.
-  private static func string(_ bytes: Span<UInt8>, _ start: Int) -> UInt64 {
+  private static func string(_ bytes: Span<UInt8>, _ start: Int, _ isDamaged: inout Bool) -> UInt64 {
     if start < 0 { return PackedToken.missing.bits }
     var cursor = Cursor(bytes, at: start)
-    return PackedToken(try? cursor.nastring()).bits
+    do throws(ParseError) {
+      return PackedToken(try cursor.nastring()).bits
+    } catch {
+      isDamaged = true
+      return PackedToken.missing.bits
+    }
   }
 
-  private static func writeAddresses(_ bytes: Span<UInt8>, _ start: Int, _ tape: inout Tape) {
-    var cursor = Cursor(bytes, at: start)
-    guard start >= 0, cursor.eat(UInt8(ascii: "(")) else { return }
-    while true {
+  /// Whether there is nothing in the parentheses of a value. Servers write that for NIL.
+  fileprivate static func isEmptyList(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Bool {
+    var cursor = Cursor(bytes, at: value.lowerBound)
+    guard cursor.eat(UInt8(ascii: "(")) else { return false }
+    cursor.skipSpaces()
+    return cursor.index == value.upperBound - 1
+  }
+
+  /// Reads the fields again for what could not be interpreted.
+  private static func writeDamage(
+    _ bytes: Span<UInt8>, _ starts: InlineArray<10, Int>, _ base: Int, _ tape: inout Tape
+  ) {
+    let first = tape.count
+    for field in 0..<10 {
+      let start = starts[field]
+      if field >= 2, field < 8 {
+        var elements = AddressElements(bytes, start)
+        while !tape.isFull, let element = elements.next() {
+          guard case .damage(let range) = element else { continue }
+          tape.append(UInt64(field))
+          tape.append(TapeRange(range.lowerBound, range.upperBound).bits)
+        }
+      } else {
+        var isDamaged = false
+        _ = string(bytes, start, &isDamaged)
+        var cursor = Cursor(bytes, at: start)
+        guard isDamaged, let range = try? cursor.value(), !isEmptyList(bytes, range) else { continue }
+        tape.append(UInt64(field))
+        tape.append(TapeRange(range.lowerBound, range.upperBound).bits)
+      }
+    }
+    tape[base &+ invalid] = TapeRange(first, tape.count).bits
+  }
+}
+
+/// What stands in the place of a list of addresses.
+private struct AddressElements: ~Escapable {
+  enum Element {
+    case address(AddressFields)
+    case damage(Range<Int>)
+  }
+
+  private var cursor: Cursor
+  private let isInList: Bool
+  private var isAtEnd: Bool
+
+  /// The list at `start`; below 0 for none.
+  @_lifetime(copy bytes)
+  init(_ bytes: Span<UInt8>, _ start: Int) {
+    var cursor = Cursor(bytes, at: max(start, 0))
+    isInList = cursor.eat(UInt8(ascii: "("))
+    isAtEnd = start < 0
+    self.cursor = cursor
+  }
+
+  /// The next element; nil behind the last. NIL and an empty list stand for nothing.
+  @_lifetime(self: copy self)
+  mutating func next() -> Element? {
+    while !isAtEnd {
       cursor.skipSpaces()
-      if cursor.isAtListEnd || tape.isFull { return }
+      if cursor.isAtListEnd { break }
+      isAtEnd = !isInList
       let start = cursor.index
-      if cursor.peek == UInt8(ascii: "("), let address = try? AddressFields(&cursor) {
-        tape.append(PackedToken(address.name).bits)
-        tape.append(PackedToken(address.route).bits)
-        tape.append(PackedToken(address.mailbox).bits)
-        tape.append(PackedToken(address.host).bits)
-        continue
+      if isInList, cursor.peek == UInt8(ascii: "("), let address = try? AddressFields(&cursor) {
+        return .address(address)
       }
       cursor.index = start
-      guard (try? cursor.value()) != nil else { return }
+      if cursor.eatNIL() { continue }
+      guard let range = try? cursor.value() else { break }
+      if !EnvelopeTape.isEmptyList(cursor.bytes, range) { return .damage(range) }
     }
+    isAtEnd = true
+    return nil
   }
 }
 
@@ -118,6 +191,13 @@ private struct AddressFields {
   var route: StringToken?
   var mailbox: StringToken?
   var host: StringToken?
+
+  func write(_ tape: inout Tape) {
+    tape.append(PackedToken(name).bits)
+    tape.append(PackedToken(route).bits)
+    tape.append(PackedToken(mailbox).bits)
+    tape.append(PackedToken(host).bits)
+  }
 
   /// Reads the list. A server that counts a literal in characters lets it end early, and the rest of it comes as further
   /// strings: the last three are route, mailbox and host, what is before them is the name.

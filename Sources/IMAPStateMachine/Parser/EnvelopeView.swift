@@ -44,12 +44,18 @@ public struct EnvelopeView: ~Escapable {
     @_lifetime(copy self) get { tape.string(tail &+ 1) }
   }
 
+  /// Fields that are neither a string nor NIL, and what is no address in the place of one.
+  @inlinable @inline(__always) public var invalid: InvalidFieldListView {
+    @_lifetime(copy self) get { InvalidFieldListView(tape, tape.range(start &+ EnvelopeTape.invalid)) }
+  }
+
   /// An owned copy. Complexity: O(n); one allocation for each string and list that is not empty.
   public func copy() -> Envelope {
     Envelope(
       date: owned(EnvelopeTape.date), subject: owned(EnvelopeTape.subject), from: from.copy(), sender: sender.copy(),
       replyTo: replyTo.copy(), to: to.copy(), cc: cc.copy(), bcc: bcc.copy(), inReplyTo: tape.copy(tail),
-      messageID: tape.copy(tail &+ 1))
+      messageID: tape.copy(tail &+ 1),
+      invalid: tape.entry(start &+ EnvelopeTape.invalid) == 0 ? [] : invalid.copy())
   }
 
   @_lifetime(copy self)
@@ -70,8 +76,57 @@ public struct EnvelopeView: ~Escapable {
   }
 }
 
-/// The addresses of one ENVELOPE field, borrowed. Iterate a copy. What is no address, such as a NIL between two, is left
-/// out.
+/// What of an ENVELOPE could not be interpreted, borrowed. Iterate a copy.
+public struct InvalidFieldListView: ~Escapable {
+  @usableFromInline var rows: TapeRows
+
+  @_lifetime(copy tape)
+  @inlinable
+  @inline(__always)
+  init(_ tape: TapeView, _ range: TapeRange) { rows = TapeRows(tape, range) }
+
+  /// How many values are still to come.
+  @inlinable public var count: Int { rows.count / 2 }
+
+  /// The next value, or nil behind the last. Complexity: O(1).
+  @_lifetime(copy self)
+  public mutating func next() -> InvalidFieldView? {
+    guard let row = rows.next(2) else { return nil }
+    return InvalidFieldView(rows.tape, at: row)
+  }
+
+  /// Owned values, in order.
+  public func copy() -> [InvalidItem] {
+    if count == 0 { return [] }
+    var list: [InvalidItem] = []
+    list.reserveCapacity(count)
+    var iterator = self
+    while let item = iterator.next() {
+      list.append(
+        InvalidItem(
+          name: Array(item.field.description.utf8), value: item.value.copy(),
+          reason: ParseError(.invalidValue, offset: 0)))
+    }
+    return list
+  }
+}
+
+/// A value of an ENVELOPE that could not be interpreted, borrowed.
+public struct InvalidFieldView: ~Escapable {
+  /// Where it stands. There may be several for a list of addresses.
+  public let field: Envelope.Field
+  /// The value as on the wire.
+  public let value: ByteView
+
+  @_lifetime(copy tape)
+  init(_ tape: TapeView, at row: Int) {
+    field = Envelope.Field(rawValue: UInt8(truncatingIfNeeded: tape.entry(row))) ?? .date
+    value = ByteView(tape.bytes.slice(tape.range(row &+ 1).range))
+  }
+}
+
+/// The addresses of one ENVELOPE field, borrowed. Iterate a copy. A NIL between two is left out; what is no address is in
+/// ``EnvelopeView/invalid``.
 public struct AddressListView: ~Escapable {
   @usableFromInline var rows: TapeRows
 

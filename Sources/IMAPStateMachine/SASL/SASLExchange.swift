@@ -13,18 +13,11 @@ public struct SASLExchange: Hashable, Sendable {
   }
 
   /// PLAIN (RFC 4616): authorisation identity, user name and password in one message, not encrypted. Only for
-  /// connections that TLS protects. None of the three may hold NUL; `user` holding one gives nil.
+  /// connections that TLS protects. Nil where one of the three holds NUL, or `user` or `password` is empty.
   public static func plain(authorizationID: String = "", user: String, password: Secret) -> SASLExchange? {
-    if authorizationID.utf8.contains(0) || user.utf8.contains(0) { return nil }
-    var message = Array(authorizationID.utf8) + [0] + Array(user.utf8) + [0]
-    let holdsNUL = password.withBytes { bytes in
-      for index in bytes.indices {
-        if bytes[index] == 0 { return true }
-        message.append(bytes[index])
-      }
-      return false
-    }
-    defer { wipe(&message, message.indices) }
-    return holdsNUL ? nil : SASLExchange(mechanism: "PLAIN", initialResponse: Secret(message))
+    guard var plain = try? SASLPlain(authorizationID: authorizationID, user: user, password: password),
+      let message = try? plain.start()
+    else { return nil }
+    return SASLExchange(mechanism: plain.name, initialResponse: message)
   }
 }

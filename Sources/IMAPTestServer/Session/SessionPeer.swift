@@ -5,12 +5,19 @@ import IMAPStateMachine
 protocol SessionPeer: AnyObject {
   /// Whether TLS protects the connection.
   var isSecure: Bool { get }
+  /// What names the TLS connection to both ends.
+  func channelBinding(_ kind: ChannelBinding.Kind) -> ChannelBinding?
   /// Lets `body` use the machine in place. What it writes is sent soon. `body` must not come back here.
   func withConnection<Result, Failure: Error>(
     _ body: (inout ServerConnection) throws(Failure) -> Result
   ) throws(Failure) -> Result
   /// Ends the connection.
   func close()
+}
+
+extension SessionPeer {
+  /// None.
+  func channelBinding(_ kind: ChannelBinding.Kind) -> ChannelBinding? { nil }
 }
 
 extension ServerChannel: SessionPeer {}
@@ -24,6 +31,8 @@ final class ServerCore: @unchecked Sendable {
   let withheld: Set<Capability>
   /// Whether nobody may log in without TLS.
   let requiresTLS: Bool
+  /// The SASL mechanisms that are offered.
+  let mechanisms: [String]
   /// Whether connections without TLS may ask for it.
   let offersStartTLS: Bool
   /// Seconds since 1970.
@@ -36,12 +45,14 @@ final class ServerCore: @unchecked Sendable {
 
   init(
     store: MailStore, withheld: Set<Capability> = [], requiresTLS: Bool = false, offersStartTLS: Bool = false,
+    mechanisms: [String] = ["PLAIN"],
     clock: @escaping () -> Int64, later: @escaping (@escaping () -> Void) -> Void
   ) {
     self.store = store
     self.withheld = withheld
     self.requiresTLS = requiresTLS
     self.offersStartTLS = offersStartTLS
+    self.mechanisms = mechanisms
     self.clock = clock
     self.later = later
   }

@@ -15,7 +15,7 @@ extension TestServerSession {
     if account == nil {
       let isSecure = peer?.isSecure ?? false
       if core.offersStartTLS, !isSecure { list.append(.startTLS) }
-      list.append(mayLogIn ? .auth("PLAIN") : .loginDisabled)
+      list += mayLogIn ? offeredMechanisms.map { .auth($0) } : [.loginDisabled]
     }
     list += [.idle, .namespace, .unselect, .uidPlus, .move, .condStore, Capability("STATUS=SIZE")]
     return list.filter { core.offers($0) }
@@ -38,18 +38,27 @@ extension TestServerSession {
     }
   }
 
-  /// The client's answer to the challenge of AUTHENTICATE PLAIN (RFC 4616): authorisation identity, user and password with
-  /// NUL between them.
-  func authenticate(_ id: ServerCommandID, plain message: Span<UInt8>) {
-    var ends: [Int] = []
-    for index in message.indices where message[index] == 0 { ends.append(index) }
-    guard ends.count == 2, let user = String(validating: message.array(ends[0] + 1..<ends[1]), as: UTF8.self) else {
-      return finish(id, Status(.bad, "Not a message of PLAIN"))
+  /// What the client says in an AUTHENTICATE.
+  func authenticate(_ id: ServerCommandID, _ response: Span<UInt8>) {
+    guard var exchange else { return finish(id, Status(.bad, "Nothing was asked")) }
+    let step = exchange.step(response)
+    self.exchange = exchange
+    switch step {
+    case .challenge(let challenge):
+      perform { machine throws(ConnectionError) in try machine.challenge(id, challenge.span) }
+    case .success(let user): enter(id, core.store.account(user))
+    case .refused(let status):
+      self.exchange = nil
+      finish(id, status)
     }
-    if ends[0] > 0, !message.extracting(0..<ends[0]).matches(message.extracting(ends[0] + 1..<ends[1])) {
-      return finish(id, Status(.no, code: .atom("AUTHORIZATIONFAILED"), "Users act for themselves only"))
+  }
+
+  /// Without TLS there is nothing to bind to.
+  private var offeredMechanisms: [String] {
+    let isSecure = peer?.isSecure ?? false
+    return core.mechanisms.filter {
+      ServerExchange.mechanisms.contains($0) && (isSecure || !$0.hasSuffix("-PLUS")) && core.offers(.auth($0))
     }
-    logIn(id, user: user, password: Secret(message.array(ends[1] + 1..<message.count)))
   }
 
   private var mayLogIn: Bool { !core.requiresTLS || peer?.isSecure == true }
@@ -72,29 +81,39 @@ extension TestServerSession {
   }
 
   private func authenticate(_ id: ServerCommandID, _ exchange: SASLExchange) {
-    if exchange.mechanism != "PLAIN" || !core.offers(.auth("PLAIN")) {
-      return finish(id, Status(.no, code: .cannot, "Only PLAIN is offered"))
+    guard offeredMechanisms.contains(exchange.mechanism) else {
+      return finish(id, Status(.no, code: .cannot, "This mechanism is not offered"))
     }
     if !mayLogIn { return refuseWithoutTLS(id) }
+    let (peer, store) = (peer, core.store)
+    self.exchange = ServerExchange(
+      exchange.mechanism, offersBinding: offeredMechanisms.contains { $0.hasSuffix("-PLUS") },
+      binding: { [weak peer] in peer?.channelBinding($0) }, password: { store.account($0)?.password })
+    let challenge = self.exchange?.firstChallenge
     if let response = exchange.initialResponse {
       if !core.offers(.saslIR) { return refuse(id, "SASL-IR") }
-      return response.withBytes { authenticate(id, plain: $0) }
+      // RFC 4959, section 3.
+      if challenge != nil { return finish(id, Status(.bad, "The server speaks first in this mechanism")) }
+      return response.withBytes { authenticate(id, $0) }
     }
-    // RFC 4616 has no challenge: an empty one asks for the message.
-    let nothing: [UInt8] = []
-    perform { machine throws(ConnectionError) in try machine.challenge(id, nothing.span) }
+    // An empty challenge asks a client that speaks first.
+    let first = challenge ?? []
+    perform { machine throws(ConnectionError) in try machine.challenge(id, first.span) }
   }
 
   private func logIn(_ id: ServerCommandID, user: String, password: Secret) {
     if !mayLogIn { return refuseWithoutTLS(id) }
-    guard let account = core.store.authenticate(user: user, password: password) else {
-      return finish(id, Status(.no, code: .authenticationFailed, "User or password is wrong"))
-    }
+    enter(id, core.store.authenticate(user: user, password: password))
+  }
+
+  private func enter(_ id: ServerCommandID, _ account: MailAccount?) {
+    exchange = nil
+    guard let account else { return finish(id, ServerExchange.wrong) }
     self.account = account
     finish(id, Status(.ok, code: .capability(capabilities), "Logged in"))
   }
 
   private func refuseWithoutTLS(_ id: ServerCommandID) {
-    finish(id, Status(.no, code: .atom("PRIVACYREQUIRED"), "Start TLS first"))
+    finish(id, Status(.no, code: .privacyRequired, "Start TLS first"))
   }
 }

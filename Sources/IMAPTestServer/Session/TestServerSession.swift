@@ -13,6 +13,8 @@ final class TestServerSession {
   private(set) var view: SelectedView?
   /// Whether the client gave a command that makes FETCH responses tell modification sequences (RFC 7162, section 3.1).
   var usesCondStore = false
+  /// The AUTHENTICATE that is running.
+  var exchange: ServerExchange?
   /// What the command that is being handled goes on with.
   var activity = Activity.none
   /// How many flags of the mailbox the client was told of.
@@ -71,8 +73,10 @@ final class TestServerSession {
     case .literalAborted(let id, _):
       dropIntake()
       finish(id, Status(.bad, "Something follows the message"))
-    case .saslResponse(let id, let bytes): authenticate(id, plain: bytes.bytes)
-    case .saslCancelled(let id): finish(id, Status(.bad, "Authentication cancelled"))
+    case .saslResponse(let id, let bytes): authenticate(id, bytes.bytes)
+    case .saslCancelled(let id):
+      exchange = nil
+      finish(id, Status(.bad, "Authentication cancelled"))
     case .idleDone(let id):
       view?.stopListening()
       activity = .none

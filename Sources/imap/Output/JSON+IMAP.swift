@@ -203,22 +203,28 @@ extension JSON {
   }
 
   static func envelope(_ envelope: Envelope) -> JSON {
-    func addresses(_ list: [Address]) -> JSON {
-      if list.isEmpty { return .null }
+    func damage(_ field: Envelope.Field) -> [JSON] {
+      let name = Array(field.description.utf8)
+      return envelope.invalid.filter { $0.name == name }.map { .object(invalid($0.value, $0.reason)) }
+    }
+    func text(_ value: [UInt8]?, _ field: Envelope.Field) -> JSON { damage(field).first ?? .optional(value) }
+    func addresses(_ list: [Address], _ field: Envelope.Field) -> JSON {
+      let damage = damage(field)
+      if list.isEmpty, damage.isEmpty { return .null }
       return .array(
         list.map { address in
           .object([
             ("name", .optional(address.name)), ("route", .optional(address.route)),
             ("mailbox", .optional(address.mailbox)), ("host", .optional(address.host)),
           ])
-        })
+        } + damage)
     }
     return .object([
-      ("date", .optional(envelope.date)), ("subject", .optional(envelope.subject)),
-      ("from", addresses(envelope.from)), ("sender", addresses(envelope.sender)),
-      ("replyTo", addresses(envelope.replyTo)), ("to", addresses(envelope.to)), ("cc", addresses(envelope.cc)),
-      ("bcc", addresses(envelope.bcc)), ("inReplyTo", .optional(envelope.inReplyTo)),
-      ("messageId", .optional(envelope.messageID)),
+      ("date", text(envelope.date, .date)), ("subject", text(envelope.subject, .subject)),
+      ("from", addresses(envelope.from, .from)), ("sender", addresses(envelope.sender, .sender)),
+      ("replyTo", addresses(envelope.replyTo, .replyTo)), ("to", addresses(envelope.to, .to)),
+      ("cc", addresses(envelope.cc, .cc)), ("bcc", addresses(envelope.bcc, .bcc)),
+      ("inReplyTo", text(envelope.inReplyTo, .inReplyTo)), ("messageId", text(envelope.messageID, .messageID)),
     ])
   }
 

@@ -80,7 +80,14 @@ final class DovecotServer {
       ssl_cert = <\(folder)/certificate.pem
       ssl_key = <\(folder)/key.pem
       disable_plaintext_auth = no
-      auth_mechanisms = plain login
+      auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+      # Tests give wrong passwords on purpose, and need not wait for it.
+      auth_failure_delay = 0
+      service anvil {
+        unix_listener anvil-auth-penalty {
+          mode = 0
+        }
+      }
       mail_location = sdbox:\(folder)/mail/%u
       first_valid_uid = 1
       first_valid_gid = 1
@@ -89,7 +96,8 @@ final class DovecotServer {
       \(users)
       passdb {
         driver = static
-        args = password=\(password)
+        # As it is: the challenge mechanisms need it, or what they make of it.
+        args = password={PLAIN}\(password)
       }
       userdb {
         driver = static

@@ -142,7 +142,7 @@ struct EventLog {
     return [
       text(envelope.date), text(envelope.subject), list(envelope.from), list(envelope.sender), list(envelope.replyTo),
       list(envelope.to), list(envelope.cc), list(envelope.bcc), text(envelope.inReplyTo), text(envelope.messageID),
-    ].joined(separator: " ")
+    ].joined(separator: " ") + describe(envelope.invalid)
   }
 
   func describe(_ body: BodyStructure) -> String {

@@ -362,6 +362,11 @@ extension FieldReader {
     read(envelope.bcc)
     add(envelope.inReplyTo)
     add(envelope.messageID)
+    var damage = envelope.invalid
+    while let item = damage.next() {
+      add(Int(item.field.rawValue))
+      add(item.value)
+    }
   }
 
   private mutating func read(_ addresses: borrowing AddressListView) {

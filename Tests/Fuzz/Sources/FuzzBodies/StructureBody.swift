@@ -67,6 +67,13 @@ enum StructureBody {
     try require(bytes(view.subject) == owned.subject, "subject")
     try require(bytes(view.inReplyTo) == owned.inReplyTo, "In-Reply-To")
     try require(bytes(view.messageID) == owned.messageID, "Message-ID")
+    var damage = view.invalid
+    var index = 0
+    while let item = damage.next() {
+      try require(index < owned.invalid.count && owned.invalid[index].value == item.value.copy(), "damage")
+      index += 1
+    }
+    try require(index == owned.invalid.count, "all damage")
     try read(view.from, owned.from)
     try read(view.sender, owned.sender)
     try read(view.replyTo, owned.replyTo)
