@@ -74,12 +74,16 @@ struct CommandTraits: OptionSet {
     case .fetch(let messages, let items, let modifiers):
       self = Self.reference(messages).union(.readsMailboxes)
       // A change of flags changes the modification sequence (RFC 7162, section 3.1).
-      if items.contains(where: Self.readsFlags) || !modifiers.isEmpty { insert(.readsFlags) }
-      if items.contains(where: Self.setsSeen) { insert(.changesFlags) }
-      if items.contains(.modSeq) || modifiers.changedSince != nil { insert(.enablesCondStore) }
+      if !modifiers.isEmpty { insert(.readsFlags) }
+      if modifiers.changedSince != nil { insert(.enablesCondStore) }
+      for index in items.indices {
+        if Self.readsFlags(items[index]) { insert(.readsFlags) }
+        if Self.setsSeen(items[index]) { insert(.changesFlags) }
+        if items[index] == .modSeq { insert(.enablesCondStore) }
+      }
     case .store(let messages, _, let since), .storeLabels(let messages, _, let since),
       .storeAnnotations(let messages, _, let since):
-      self = Self.reference(messages).union([.changesFlags, .readsMailboxes])
+      self = Self.reference(messages).union(.changesFlags).union(.readsMailboxes)
       if since != nil { formUnion([.readsFlags, .enablesCondStore]) }
     case .copy(let messages, _), .move(let messages, _):
       self = Self.reference(messages).union([.mayExpunge, .changesMailboxes, .readsMailboxes])
