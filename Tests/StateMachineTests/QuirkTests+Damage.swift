@@ -49,8 +49,9 @@ extension QuirkTests {
         """),
     Fixture(
       name: "items that come twice",
-      input: "* STATUS a (MESSAGES 1 MESSAGES 2 MAILBOXID (x) MAILBOXID (y))\n* LIST () \"/\" a (OLDNAME (\"b\") OLDNAME (\"c\"))\n"
-        + "* LIST () \"/\" a (OLDNAME (b c))\n* LIST () \"/\" a ()\n",
+      input: "* STATUS a (MESSAGES 1 MESSAGES 2 MAILBOXID (x) MAILBOXID (y))\n"
+        + "* LIST () \"/\" a (OLDNAME (\"b\") OLDNAME (\"c\"))\n* LIST () \"/\" a (OLDNAME (b c))\n"
+        + "* LIST () \"/\" a ()\n",
       log: """
         mailbox-status a MESSAGES=1 MAILBOXID=x MESSAGES="2" MAILBOXID="(y)"
         list () / a oldname=b invalid("OLDNAME" "c" invalid value at byte 0)

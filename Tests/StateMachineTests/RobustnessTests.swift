@@ -428,6 +428,7 @@ private struct ClientChaos: ~Copyable {
     switch try machine.next(&input, now: now) {
     case .needMoreInput, .paused: nil
     case .completed(let id, _): ("completed", id)
+    case .partCompleted: ("part completed", nil)
     case .failed(let id, _): ("failed", id)
     case .upgrade(_, let id): ("upgrade", id)
     case .closed: ("closed", nil)

@@ -29,6 +29,8 @@ final class CommandWaiter {
   var literal: ArraySlice<UInt8> = []
   /// COPYUID of an untagged OK (RFC 6851, section 4.3).
   var copyCode: ResponseCode?
+  /// The code of the parts that are over, of a command that was sent as several.
+  var partsCode: ResponseCode?
   /// Whether this is an IDLE.
   var isIdle: Bool { onIdle != nil }
   /// An IDLE that somebody ended before the server had accepted it.
@@ -141,8 +143,12 @@ final class ClientSession: ClientChannelDelegate {
       greetingWaiters = []
       for continuation in waiting { continuation.resume(returning: .completed(status)) }
     case .response(let response): receive(response, channel)
+    case .partCompleted(let id, let status):
+      guard let code = status.copy().code, let waiter = waiter(of: id) else { break }
+      waiter.partsCode = waiter.partsCode?.joined(with: code) ?? code
     case .completed(let id, let status):
-      let status = status.copy()
+      var status = status.copy()
+      if let code = waiter(of: id)?.partsCode { status.code = code.joined(with: status.code) }
       let isTrusted = waiter(of: id)?.conclude(isOK: status.condition == .ok) ?? true
       finish(id, .completed(status))
       // Before anything that waits behind the login is sent: who is there is not the server.
@@ -216,7 +222,9 @@ final class ClientSession: ClientChannelDelegate {
     switch copy view {
     case .status(let status):
       let status = status.copy()
-      if case .copyUID = status.code { first(.copy, channel)?.copyCode = status.code }
+      if case .copyUID = status.code, let waiter = first(.copy, channel) {
+        waiter.copyCode = waiter.copyCode?.joined(with: status.code) ?? status.code
+      }
       events?.yield(.notice(status))
     case .capability(let list), .enabled(let list): first(.capabilities, channel)?.capabilities += list.copy()
     case .id(let fields): first(.id, channel)?.fields = fields.copy()

@@ -58,6 +58,13 @@ extension ClientConnection {
       set { change { $0.maximumQueued = newValue } }
     }
 
+    /// Bytes of a command's line at the most, literals not counted (RFC 7162, section 4). What is longer is sent as several
+    /// commands where that means the same: see ``ClientEvent/partCompleted(_:_:)``; else it fails.
+    public var maximumLineLength: Int {
+      get { storage.values.maximumLineLength }
+      set { change { $0.maximumLineLength = newValue } }
+    }
+
     /// Whether the UIDs of the selected mailbox's messages are kept, as far as FETCH tells them, for
     /// ``ClientConnection/uid(of:)`` and ``ClientConnection/sequence(of:)``. Off, it costs nothing.
     public var mapsUIDs: Bool {
@@ -89,6 +96,7 @@ extension ClientConnection {
       var logoutTimeout = Duration.seconds(5)
       var maximumInFlight = 20
       var maximumQueued = 10_000
+      var maximumLineLength = 8192
       var mapsUIDs = false
       var maximumUIDRanges = 1_000_000
     }

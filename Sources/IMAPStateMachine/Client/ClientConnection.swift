@@ -95,7 +95,7 @@ public struct ClientConnection: ~Copyable {
   /// Whether the command was sent and is not completed: only then can a response be its answer. Complexity: O(commands in
   /// flight).
   public func isInFlight(_ id: CommandID) -> Bool {
-    state.inFlight.contains { $0.id == id }
+    state.isInFlight(id)
   }
 
   /// Whether TLS protects the connection.

@@ -22,6 +22,10 @@ public enum ClientEvent: ~Escapable {
   case response(ResponseEvent)
   /// A command was completed, as the status says. It is the last event with this identifier.
   case completed(CommandID, StatusView)
+  /// A command that was too long for a line was sent as several, and one of them is over, with OK; more will follow. What
+  /// its code says, COPYUID or MODIFIED, is true of its own part of the messages: ``ResponseCode/joined(with:)``. Where a
+  /// part fails, ``completed(_:_:)`` says so, and the rest is not sent.
+  case partCompleted(CommandID, StatusView)
   /// The server asks something in a SASL exchange: answer with ``ClientConnection/answer(_:challenge:)``.
   case challenge(CommandID, ChallengeView)
   /// The bytes of an APPEND can be written, this many of them: see ``ClientConnection/write(_:literal:now:)``.

@@ -157,8 +157,9 @@ extension ClientState {
     if case .select = command.kind { selected?.selectEnded() }
     if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
     noteCapabilities(status)
+    if command.goesOn, !isOK { dropParts(of: command.id) }
     pump(now: now)
-    return .event(.completed(command.id, status))
+    return .event(command.goesOn && isOK ? .partCompleted(command.id, status) : .completed(command.id, status))
   }
 
   /// Gives the sending direction back when its owner is completed. True where the command goes on: a renewed IDLE.
@@ -367,8 +368,9 @@ extension ClientState {
     if self.reason != nil { return }
     self.reason = reason
     let error = reason.commandError
-    for index in 0..<inFlight.count { pending.append(.failed(inFlight[index].id, error)) }
-    for command in queue { pending.append(.failed(command.id, error)) }
+    // Of a command that was split the last part stands for all.
+    for index in 0..<inFlight.count where !inFlight[index].goesOn { pending.append(.failed(inFlight[index].id, error)) }
+    for command in queue where !command.goesOn { pending.append(.failed(command.id, error)) }
     pending.append(.closed(reason))
     inFlight.removeAll()
     queue = []

@@ -84,6 +84,8 @@ extension ClientState {
     var tag: UInt32
     var traits: CommandTraits
     var kind: Kind
+    /// Whether another part of the same command is still to be sent.
+    var goesOn = false
 
     /// What the completion changes.
     enum Kind: Equatable {
@@ -132,6 +134,10 @@ extension ClientState {
   struct Queued {
     var id: CommandID
     var command: Command
+    /// Whether it is one of the parts of a command that was too long.
+    var isPart = false
+    /// Whether another part comes behind it.
+    var goesOn = false
   }
 
   enum Readiness {

@@ -219,9 +219,38 @@ struct ClientState: ~Copyable {
 
   /// Sends what may be sent now.
   mutating func pump(now: MonotonicInstant) {
-    while !queue.isEmpty, let traits = traits(ifReady: queue[0].command, now: now) {
+    while let next = queue.first, !next.isPart || !isInFlight(next.id),
+      let traits = traits(ifReady: next.command, now: now)
+    {
       send(queue.removeFirst(), traits, now: now)
     }
+  }
+
+  /// Whether the command, or a part of it, was sent and is not completed.
+  func isInFlight(_ id: CommandID) -> Bool { inFlight.contains { $0.id == id } }
+
+  /// Queues the parts of a command whose line of `length` bytes is too long, and sends the first.
+  private mutating func split(_ next: Queued, lineOf length: Int, now: MonotonicInstant) {
+    let maximum = configuration.maximumLineLength
+    guard !next.isPart, let parts = next.command.split(lineOf: length, to: maximum), parts.count > 1 else {
+      let limit = LimitExceeded(limit: .commandLine, value: UInt64(max(0, maximum)), offset: parser.offset)
+      return fail(next, .limit(limit))
+    }
+    for (index, part) in parts.enumerated().reversed() {
+      queue.prepend(Queued(id: next.id, command: part, isPart: true, goesOn: index < parts.count - 1))
+    }
+    pump(now: now)
+  }
+
+  /// The command, or what is left of it, will not be sent.
+  private mutating func fail(_ command: Queued, _ error: ConnectionError) {
+    dropParts(of: command.id)
+    pending.append(.failed(command.id, error))
+  }
+
+  /// Forgets the parts of a command that were not sent. They are first in the queue.
+  mutating func dropParts(of id: CommandID) {
+    while let next = queue.first, next.id == id { queue.removeFirst() }
   }
 
   /// What `command` does, if it may be sent now.
@@ -240,8 +269,7 @@ struct ClientState: ~Copyable {
 
   private mutating func send(_ next: Queued, _ traits: CommandTraits, now: MonotonicInstant) {
     if let error = refusal(of: next.command) ?? refusal(of: next.command, traits) {
-      pending.append(.failed(next.id, error))
-      return
+      return fail(next, error)
     }
     let start = outbound.count
     let tag = nextTag
@@ -258,11 +286,16 @@ struct ClientState: ~Copyable {
     swap(&encoder.output, &outbound)
     if !isEncoded {
       _ = outbound.takeTail(behind: start)
-      pending.append(.failed(next.id, misuse(.unencodable)))
-      return
+      return fail(next, misuse(.unencodable))
+    }
+    let length = outbound.count - start - encoder.literalBytes
+    if length > configuration.maximumLineLength {
+      _ = outbound.takeTail(behind: start)
+      return split(next, lineOf: length, now: now)
     }
     nextTag &+= 1
-    inFlight.append(InFlight(id: next.id, tag: tag, traits: traits, kind: kind(of: next.command)))
+    inFlight.append(
+      InFlight(id: next.id, tag: tag, traits: traits, kind: kind(of: next.command), goesOn: next.goesOn))
     begin(next, encoder.stops, encoder.holes, now: now)
   }
 

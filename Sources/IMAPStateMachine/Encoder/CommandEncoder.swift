@@ -20,6 +20,8 @@ struct CommandEncoder: ~Copyable {
   var stops: [Int] = []
   /// Where the bytes of appended messages belong, in ascending order.
   var holes: [Hole] = []
+  /// How many bytes of `output` are those of literals.
+  var literalBytes = 0
   let literals: LiteralPolicy
   let mailboxEncoding: MailboxName.Encoding
   let hasSASLIR: Bool
@@ -119,6 +121,7 @@ struct CommandEncoder: ~Copyable {
 
   private mutating func literal(_ bytes: Span<UInt8>) {
     literalHeader(UInt64(bytes.count))
+    literalBytes += bytes.count
     output.append(bytes)
   }
 

@@ -210,6 +210,7 @@ final class Pair {
       case .needMoreInput, .paused: return false
       case .greeting(let status): clientLog.append("greeting \(status.copy())")
       case .response(let event): collect(event)
+      case .partCompleted(let id, let status): clientLog.append("part completed \(id) \(status.copy())")
       case .completed(let id, let status):
         let status = status.copy()
         clientLog.append("completed \(id) \(status)")

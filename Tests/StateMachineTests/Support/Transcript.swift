@@ -4,7 +4,7 @@ import Testing
 /// A recorded conversation of a client and what its machine must make of it. One line each:
 ///
 ///     # a comment
-///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9;
+///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9, line-limit 80;
 ///                         or of the replay: whole, where what arrives at once is the point
 ///     > LOGIN joe secret  the user enqueues a command, written as on the wire
 ///                         (`\n` is CRLF, for literals)
@@ -101,6 +101,8 @@ struct TranscriptPlayer: ~Copyable {
       case "two-queued": configuration.maximumQueued = 2
       case "map": configuration.mapsUIDs = true
       case "whole": break
+      case _ where option.hasPrefix("line-limit "):
+        configuration.maximumLineLength = Int(option.dropFirst("line-limit ".count)) ?? 0
       case _ where option.hasPrefix("map-limit "):
         configuration.mapsUIDs = true
         configuration.maximumUIDRanges = Int(option.dropFirst("map-limit ".count)) ?? 0
@@ -220,6 +222,7 @@ struct TranscriptPlayer: ~Copyable {
     case .needMoreInput, .paused: return false
     case .greeting(let status): log.note("greeting \(status.copy())")
     case .response(let event): return log.add(event)
+    case .partCompleted(let id, let status): log.note("part completed \(id) \(status.copy())")
     case .completed(let id, let status): log.note("completed \(id) \(status.copy())")
     case .challenge(let id, let challenge):
       log.note("challenge \(id) \(challenge.decode().map { log.quoted($0) } ?? "invalid")")

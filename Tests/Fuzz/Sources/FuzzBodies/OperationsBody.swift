@@ -30,6 +30,8 @@ enum OperationsBody {
       configuration.maximumInFlight = choice & 4 != 0 ? 2 : 20
       configuration.maximumQueued = choice & 8 != 0 ? 3 : 100
       if choice & 16 != 0 { configuration.limits.line = 120 }
+      // Short enough that sets of UIDs go in parts.
+      if choice & 64 != 0 { configuration.maximumLineLength = 30 }
       configuration.mapsUIDs = choice & 32 != 0
       configuration.maximumUIDRanges = choice & 8 != 0 ? 3 : 100
       mapsUIDs = configuration.mapsUIDs
@@ -168,7 +170,7 @@ enum OperationsBody {
       case .needMoreInput, .paused: return .waiting
       case .completed(let id, _), .failed(let id, _), .upgrade(_, let id): return .ended(id)
       case .closed: return .closed
-      case .response, .greeting, .challenge, .readyForLiteral, .idling: return .event
+      case .response, .greeting, .partCompleted, .challenge, .readyForLiteral, .idling: return .event
       }
     }
 
@@ -187,7 +189,7 @@ enum OperationsBody {
       case 10: .idle
       case 11: .append(AppendRequest(mailbox: "Sent", byteCount: UInt64(value)))
       case 12: .append(AppendRequest(mailbox: "S\r\n", flags: [.seen], byteCount: 100_000))
-      case 13: .fetch(.uids(.all), [.flags, .envelope])
+      case 13: .fetch(.uids([1, 3, 5, 7, 9]), [.flags, .envelope])
       case 14: .store(.sequence([1, 2]), StoreOperation(.add, [.seen]))
       case 15: .search(.subject("a\r\n\u{e4}"), charset: "UTF-8")
       case 16: .expunge
