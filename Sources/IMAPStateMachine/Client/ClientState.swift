@@ -186,7 +186,8 @@ struct ClientState: ~Copyable {
       }
       guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return }
       let traits = CommandTraits(next.command)
-      guard inFlight.allSatisfy({ traits.mayFollow($0.traits) }) else { return }
+      let mailbox = selected?.mailbox.name
+      guard inFlight.allSatisfy({ traits.mayFollow($0.traits, selected: mailbox) }) else { return }
       queue.removeFirst()
       send(next, traits, now: now)
     }
