@@ -2,6 +2,13 @@
 import PackageDescription
 
 // A package of its own: nobody who depends on the library resolves a benchmark or its peers.
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .treatAllWarnings(as: .error),
+]
+
 let package = Package(
   name: "Benchmarks",
   platforms: [.macOS(.v26)],
@@ -12,12 +19,13 @@ let package = Package(
     .executableTarget(
       name: "parser-benchmark",
       dependencies: ["CPeers", .product(name: "IMAPStateMachine", package: "swift-imap-engine")],
-      path: "Sources/ParserBenchmark",
-      swiftSettings: [
-        .swiftLanguageMode(.v6),
-        .strictMemorySafety(),
-        .enableUpcomingFeature("ExistentialAny"),
-        .treatAllWarnings(as: .error),
-      ]),
+      path: "Sources/ParserBenchmark", swiftSettings: settings),
+    // A link to the counter of the tests.
+    .target(name: "AllocationCounter"),
+    .target(name: "CHeap"),
+    .executableTarget(
+      name: "machine-benchmark",
+      dependencies: ["AllocationCounter", "CHeap", .product(name: "IMAPStateMachine", package: "swift-imap-engine")],
+      path: "Sources/MachineBenchmark", swiftSettings: settings),
   ]
 )

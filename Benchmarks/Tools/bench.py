@@ -14,6 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, ".build")
 FIXTURES = os.path.join(BUILD, "fixtures")
 PROGRAM = os.path.join(BUILD, "release", "parser-benchmark")
+MACHINE = os.path.join(BUILD, "release", "machine-benchmark")
 PYTHON = os.path.join(BUILD, "venv", "bin", "python")
 CHECKED_IN = os.path.join(ROOT, "instructions.json")
 TOLERANCE = 0.05
@@ -52,6 +53,12 @@ def workloads():
     """Name, mode, fixture and note of everything that parser-benchmark measures."""
     printed = subprocess.run([PROGRAM, "workloads"], check=True, stdout=subprocess.PIPE, text=True).stdout
     return [tuple(line.split("\t")) for line in printed.splitlines()]
+
+
+def counted():
+    """Name and mode of everything whose instructions are counted. Commands on a connection have the mode `machine`."""
+    printed = subprocess.run([MACHINE, "workloads"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [(name, mode) for name, mode, _, _ in workloads()] + [(name, "machine") for name in printed.splitlines()]
 
 
 def time(options):
@@ -116,6 +123,32 @@ def show_times(report, fixtures):
     table(("", *fixtures), [(name, *(f"{speeds[name, fixture]:,.1f}" for fixture in fixtures)) for name in names])
 
 
+def machine(options):
+    """Commands on a connection: time, allocations; and what a connection takes."""
+    printed = subprocess.run([MACHINE, "time", str(options.runs)], check=True, stdout=subprocess.PIPE, text=True).stdout
+    samples, allocations, report = defaultdict(list), defaultdict(int), {"commands": []}
+    for kind, *fields in (line.split("\t") for line in printed.splitlines()):
+        if kind == "time":
+            name, commands, nanoseconds, allocated = fields
+            samples[name].append(int(nanoseconds) / int(commands))
+            allocations[name] += int(allocated)
+        elif kind == "inline":
+            report["bytes_inline"] = int(fields[0])
+        else:
+            report[f"bytes_heap_idle_{fields[0]}"] = float(fields[1])
+    for name, values in samples.items():
+        report["commands"].append(
+            {"name": name, "ns_per_command": round(statistics.median(values), 1), "allocations": allocations[name]}
+        )
+    if options.json:
+        print(json.dumps(report))
+        return
+    head = ("command", "ns", "allocations in all runs")
+    table(head, [(row["name"], f"{row['ns_per_command']:,.1f}", str(row["allocations"])) for row in report["commands"]])
+    print(f"\nBytes of a ClientConnection: {report['bytes_inline']}; on the heap while it is idle: "
+          f"{report['bytes_heap_idle_authenticated']:.1f}, with a mailbox open {report['bytes_heap_idle_selected']:.1f}")  # fmt: skip
+
+
 def table(head, rows):
     """Prints a table in Markdown, numbers to the right."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
@@ -137,11 +170,16 @@ def count(name, mode):
     both = []
     for passes in (1, 2):
         output = os.path.join(BUILD, f"callgrind.{name}.{mode}.{passes}")
+        if mode == "machine":
+            counts, printed = callgrind.count([MACHINE, "count", name, str(passes)], output)
+            both.append((counts, int(printed.split("\t")[1]) // passes, 0))
+            continue
         counts, printed = callgrind.count([PROGRAM, "count", FIXTURES, name, mode, str(passes)], output)
         _, _, responses, numbers, _ = printed.split("\t")
         both.append((counts, int(responses), int(numbers)))
     (one, responses, numbers), (two, _, _) = both
-    return one, two, (numbers, "number") if numbers else (responses, "response")
+    unit = "command" if mode == "machine" else "response"
+    return one, two, (numbers, "number") if numbers else (responses, unit)
 
 
 def instructions(options):
@@ -150,7 +188,7 @@ def instructions(options):
         with open(CHECKED_IN) as file:
             checked_in = {(row["name"], row["mode"]): row for row in json.load(file)["figures"]}
     figures, failures = [], []
-    for name, mode, _, _ in workloads():
+    for name, mode in counted():
         if options.only and name not in options.only:
             continue
         one, two, (units, unit) = count(name, mode)
@@ -187,7 +225,7 @@ def instructions(options):
     if options.update:
         kept = dict(checked_in)
         kept.update({(row["name"], row["mode"]): row for row in figures})
-        known = [(name, mode) for name, mode, _, _ in workloads()]
+        known = counted()
         lines = ",\n".join("    " + json.dumps(kept[key]) for key in known if key in kept)
         write(CHECKED_IN, f'{{\n  "figures": [\n{lines}\n  ]\n}}\n'.encode())
     elif options.check and failures:
@@ -218,6 +256,11 @@ def main():
     command.add_argument("--runs", type=int, default=7, help="runs of which the median is taken (default: 7)")
     command.set_defaults(run=time)
 
+    command = commands.add_parser("machine", help="time commands on a client's connection, and weigh it")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+    command.add_argument("--runs", type=int, default=7, help="runs of which the median is taken (default: 7)")
+    command.set_defaults(run=machine)
+
     command = commands.add_parser("instructions", help="count instructions and allocations, which no load disturbs")
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.add_argument("--check", action="store_true", help="fail if one rose by more than 5 %%")
@@ -227,14 +270,15 @@ def main():
 
     command = commands.add_parser("profile", help="the functions that take most instructions themselves")
     command.add_argument("workload")
-    command.add_argument("mode", nargs="?", default="views", choices=("views", "owned"))
+    command.add_argument("mode", nargs="?", default="views", choices=("views", "owned", "machine"))
     command.add_argument("--top", type=int, default=15, help="how many functions (default: 15)")
     command.set_defaults(run=profile)
 
     options = parser.parse_args()
-    if options.run is time and options.runs < 5:
+    if options.run in (time, machine) and options.runs < 5:
         parser.error("a median needs at least 5 runs")
-    unpack()
+    if options.run is not machine:
+        unpack()
     options.run(options)
 
 

@@ -63,9 +63,11 @@ import Testing
     Sequence("UID STORE + UID FETCH FLAGS of others", [uidStore, .fetch(.uids([2, 3]), [.flags])], 2),
     Sequence("UID STORE + UID FETCH FLAGS 2:*", [uidStore, .fetch(.uids(UIDSet(2...)), [.flags])], 1),
     Sequence("UID STORE + UID FETCH FLAGS $", [uidStore, .fetch(.uids(.savedResult), [.flags])], 1),
-    Sequence("UID STORE 5:3 + UID FETCH FLAGS 4", [
-      .store(.uids(UIDSet(ranges: [.init(5, 3)])), StoreOperation(.add, [.seen])), .fetch(.uids([4]), [.flags]),
-    ], 1),
+    Sequence(
+      "UID STORE 5:3 + UID FETCH FLAGS 4",
+      [
+        .store(.uids(UIDSet(ranges: [.init(5, 3)])), StoreOperation(.add, [.seen])), .fetch(.uids([4]), [.flags]),
+      ], 1),
     Sequence(
       "STORE + conditional STORE", [store, .store(.sequence([1]), StoreOperation(.add, []), unchangedSince: 1)], 1),
     Sequence("STORE + FETCH CHANGEDSINCE", [store, .fetch(.sequence([1]), [.uid], changedSince: 1)], 1),

@@ -144,7 +144,9 @@ public final class ClientChannel: Channel {
       while !isHeld {
         let event = try machine.next(&input, now: loop.now)
         switch event {
-        case .needMoreInput: return .needsInput
+        case .needMoreInput:
+          machine.shareCapabilities(in: &loop.capabilityPool)
+          return .needsInput
         case .paused: return .paused
         case .closed(let reason): return .closed(reason)
         case .upgrade(.deflate, _):

@@ -42,6 +42,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   var scratch = ReceiveBuffer(minimumCapacity: EventLoop.readSize + EventLoop.stashLimit)
   lazy var tlsPort = TLSPort(readSize: EventLoop.readSize)
   lazy var resolver = Resolver(loop: self)
+  /// What the servers of the loop's connections announce, each list once.
+  var capabilityPool = CapabilityPool()
   /// Set while a connection's input is being driven, which borrows `scratch`.
   var isDriving = false
   /// Counts iterations, for work that is capped per tick.

@@ -11,6 +11,8 @@ struct SendBuffer: ~Copyable, Sendable {
   }
 
   var count: Int { storage.count - head }
+  /// How many bytes are allocated.
+  var capacity: Int { storage.capacity }
   var isEmpty: Bool { head == storage.count }
 
   mutating func append(_ byte: UInt8) {
@@ -83,6 +85,13 @@ struct SendBuffer: ~Copyable, Sendable {
       secretEnd = Swift.max(0, secretEnd - head)
       head = 0
     }
+  }
+
+  /// Gives the storage of an empty buffer back.
+  mutating func giveBackStorage() {
+    if !isEmpty { return }
+    storage = []
+    head = 0
   }
 
   /// Removes and returns what lies behind the first `count` waiting bytes. What was marked secret is wiped here.

@@ -12,37 +12,6 @@ import DequeModule
 /// Every enqueued command ends in exactly one ``ClientEvent/completed(_:_:)`` or ``ClientEvent/failed(_:_:)``, a STARTTLS
 /// that was agreed on in ``ClientEvent/upgrade(_:_:)``, and the connection in exactly one ``ClientEvent/closed(_:)``.
 public struct ClientConnection: ~Copyable {
-  /// What a connection may be told at its start.
-  public struct Configuration: Sendable {
-    /// The bounds of the parser.
-    public var limits = ParserLimits()
-    /// Whether the bytes are already protected, by TLS from the first byte or because they never leave the machine.
-    public var isSecure = false
-    /// Whether PREAUTH on a connection without TLS is refused (RFC 9051, section 7.1.4: STARTTLS is impossible then).
-    public var requiresTLS = false
-    /// How long the greeting may take. RFC 9051 names no time; mail programs wait 30 s to 60 s.
-    public var greetingTimeout = Duration.seconds(30)
-    /// How long a command in flight may go without a single byte from the server.
-    public var commandTimeout = Duration.seconds(120)
-    /// When an IDLE is renewed. RFC 2177 allows 29 minutes; many a NAT forgets a connection after five.
-    public var idleRenewal = Duration.seconds(5 * 60)
-    /// How long the server may take to answer LOGOUT, or to close the connection after its BYE.
-    public var logoutTimeout = Duration.seconds(5)
-    /// Commands in flight at the most. Outlook.com refuses more than about 25.
-    public var maximumInFlight = 20
-    /// Commands that may wait to be sent.
-    public var maximumQueued = 10_000
-    /// Whether the UIDs of the selected mailbox's messages are kept, as far as FETCH tells them, for
-    /// ``ClientConnection/uid(of:)`` and ``ClientConnection/sequence(of:)``. Off, it costs nothing.
-    public var mapsUIDs = false
-    /// How many runs of messages are kept at the most, whose UIDs follow one another or are not known. Each takes eight bytes.
-    /// UIDs beyond that stay unknown. A mailbox from which every other message was removed takes one run for each.
-    public var maximumUIDRanges = 1_000_000
-
-    /// The defaults.
-    public init() {}
-  }
-
   /// The states of RFC 9051, section 3, with the moments before and after.
   public enum Phase: Hashable, Sendable, CustomStringConvertible {
     /// The greeting has not come.
@@ -95,6 +64,11 @@ public struct ClientConnection: ~Copyable {
     return nil
   }
 
+  /// Replaces ``capabilities`` by the equal list of `pool`, if there is one, else adds it there, so that connections to one
+  /// server hold one copy. Worth a call whenever ``next(_:now:)`` has nothing more to say: it does something only where the
+  /// list has changed.
+  public mutating func shareCapabilities(in pool: inout CapabilityPool) { state.shareCapabilities(in: &pool) }
+
   /// What ENABLE switched on.
   public var enabled: [Capability] { state.enabled }
 
@@ -120,7 +94,9 @@ public struct ClientConnection: ~Copyable {
 
   /// Whether the command was sent and is not completed: only then can a response be its answer. Complexity: O(commands in
   /// flight).
-  public func isInFlight(_ id: CommandID) -> Bool { state.inFlight.contains { $0.id == id } }
+  public func isInFlight(_ id: CommandID) -> Bool {
+    state.inFlight.contains { $0.id == id }
+  }
 
   /// Whether TLS protects the connection.
   public var isSecure: Bool { state.isSecure }

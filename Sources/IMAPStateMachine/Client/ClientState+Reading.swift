@@ -1,3 +1,5 @@
+import DequeModule
+
 /// The client's transitions on what the server said, and on time. The rules of `ClientState.swift` hold here too.
 extension ClientState {
   /// Reads one event and acts on it.
@@ -91,7 +93,9 @@ extension ClientState {
     guard let number = CommandTag.number(tag.bytes), number < nextTag else {
       return violation(.unknownTag, tag.lossyString())
     }
-    guard let index = inFlight.firstIndex(where: { $0.tag == number }) else {
+    var index = 0
+    while index < inFlight.count, inFlight[index].tag != number { index += 1 }
+    if index == inFlight.count {
       // A command that is over already: the server repeats itself, nothing is at stake.
       return .event(.response(.tagged(tag: tag, status)))
     }
@@ -207,6 +211,7 @@ extension ClientState {
         flow = .idle(id, .ending(renew: false))
       } else {
         flow = .idle(id, .active(renewAt: now.advanced(by: configuration.idleRenewal)))
+        giveBackStorage()
       }
       return isRenewal ? .again : .event(.idling(id))
     default:
@@ -214,6 +219,14 @@ extension ClientState {
       // Exchange sends extra ones. Nothing waits for it, so nothing is at stake.
       return .event(.response(.continuation(text)))
     }
+  }
+
+  /// Thousands of connections do nothing but IDLE: what they keep for commands is given back meanwhile.
+  private mutating func giveBackStorage() {
+    outbound.giveBackStorage()
+    inFlight.shrink()
+    if queue.isEmpty { queue = Deque() }
+    if pending.isEmpty { pending = Deque() }
   }
 
   @_lifetime(copy text)
@@ -307,7 +320,7 @@ extension ClientState {
 
   /// RFC 5161, section 3.2: ENABLED answers ENABLE. One that comes by itself changes nothing, whoever sent it.
   private mutating func enable(_ list: [Capability]) {
-    guard inFlight.contains(where: { if case .enable = $0.kind { true } else { false } }) else { return }
+    guard inFlight.contains(where: { $0.kind == .enable }) else { return }
     for capability in list where !enabled.contains(capability) {
       // A server may go on for ever.
       if enabled.count >= Self.maximumEnabled { break }
@@ -354,10 +367,10 @@ extension ClientState {
     if self.reason != nil { return }
     self.reason = reason
     let error = reason.commandError
-    for command in inFlight { pending.append(.failed(command.id, error)) }
+    for index in 0..<inFlight.count { pending.append(.failed(inFlight[index].id, error)) }
     for command in queue { pending.append(.failed(command.id, error)) }
     pending.append(.closed(reason))
-    inFlight = []
+    inFlight.removeAll()
     queue = []
     dropHeld()
     flow = .open

@@ -49,7 +49,8 @@ extension ClientState {
   }
 
   /// What is still to be sent of a command with literals that the server must allow, or that are streamed.
-  struct HeldBytes {
+  final class HeldBytes {
+    // Referred to here only, so that they are zeroed in place.
     var bytes: [UInt8]
     /// Bytes that were sent already, and are zeroed.
     var sent = 0
@@ -57,6 +58,18 @@ extension ClientState {
     var stops: ArraySlice<Int>
     /// Where the bytes of messages belong.
     var holes: ArraySlice<CommandEncoder.Hole>
+
+    init(bytes: [UInt8], stops: ArraySlice<Int>, holes: ArraySlice<CommandEncoder.Hole>) {
+      self.bytes = bytes
+      self.stops = stops
+      self.holes = holes
+    }
+  }
+
+  /// What is known of the end, once there is something to know.
+  struct Ending {
+    var byeText: String?
+    var reason: CloseReason?
   }
 
   enum PendingEvent {
@@ -77,6 +90,42 @@ extension ClientState {
       case select, deselect
       case notify(expungesAnytime: Bool)
     }
+  }
+
+  /// The commands in flight, oldest first. One needs no storage of its own: an idle connection has one, IDLE, or none.
+  struct InFlightList {
+    private(set) var first: InFlight?
+    private var others: [InFlight] = []
+
+    var count: Int { first == nil ? 0 : others.count + 1 }
+    var isEmpty: Bool { first == nil }
+
+    /// `index` is below ``count``.
+    subscript(index: Int) -> InFlight {
+      if index == 0, let first { return first }
+      return others[index - 1]
+    }
+
+    func contains(where holds: (InFlight) -> Bool) -> Bool {
+      if let first, holds(first) { return true }
+      return others.contains(where: holds)
+    }
+
+    mutating func append(_ command: InFlight) {
+      if first == nil { first = command } else { others.append(command) }
+    }
+
+    mutating func remove(at index: Int) -> InFlight {
+      let command = self[index]
+      if index > 0 { others.remove(at: index - 1) } else { first = others.isEmpty ? nil : others.removeFirst() }
+      return command
+    }
+
+    /// Forgets the commands, and with them the storage for several.
+    mutating func removeAll() { self = InFlightList() }
+
+    /// Gives back the storage for several where there are not so many.
+    mutating func shrink() { if others.isEmpty { others = [] } }
   }
 
   struct Queued {

@@ -4,47 +4,78 @@ import DequeModule
 /// `ClientState+Reading.swift`. Rules of both files: all changes of `flow`, `session` and `reason` are there; nothing there
 /// does I/O or reads a clock; a call that is refused has changed nothing.
 struct ClientState: ~Copyable {
-  let configuration: ClientConnection.Configuration
   var parser: ResponseParser
   var outbound = SendBuffer()
+  // What takes a byte stands together, so that nothing is lost between.
+  private(set) var configuration: ClientConnection.Configuration
   var session = Session.greeting
-  var flow = Flow.open
-  /// The rest of the command that owns the sending direction.
-  var held: HeldBytes?
-  var queue = Deque<Queued>()
-  var inFlight = Deque<InFlight>()
-  var pending = Deque<PendingEvent>()
-  var capabilities: [Capability]?
-  var enabled: [Capability] = []
-  var selected: TrackedMailbox?
-  /// The mailbox of a SELECT in flight: its data comes before the completion.
-  var selecting: TrackedMailbox?
+  var isCompressed = false
+  var isLoggingOut = false
   /// Whether a mailbox was selected, or tried to be, since the login.
   var hasSelected = false
   /// Whether a command went well that turns CONDSTORE on.
   var hasTurnedCondStoreOn = false
   /// Whether NOTIFY asked for EXPUNGE at any time.
   var mayExpungeAnytime = false
-  var isSecure: Bool
-  var isCompressed = false
-  var isLoggingOut = false
-  /// The text of a BYE. Nothing is sent after it.
-  var byeText: String?
-  var reason: CloseReason?
+  /// Whether bytes were sent since ``lastProgress``.
+  var hasSent = false
+  /// What the capabilities say of how commands are written: looked up once, not for each command.
+  private var literals = LiteralPolicy.synchronizing
+  private var hasSASLIR = false
+  private var areCapabilitiesShared = false
+  var flow = Flow.open
+  /// The rest of the command that owns the sending direction.
+  var held: HeldBytes?
+  var queue = Deque<Queued>()
+  var inFlight = InFlightList()
+  var pending = Deque<PendingEvent>()
+  var capabilities: [Capability]? {
+    didSet {
+      areCapabilitiesShared = false
+      literals = LiteralPolicy(capabilities ?? [])
+      hasSASLIR = capabilities?.contains(.saslIR) ?? false
+    }
+  }
+  var enabled: [Capability] = []
+  var selected: TrackedMailbox?
+  /// The mailbox of a SELECT in flight: its data comes before the completion.
+  var selecting: TrackedMailbox?
+  private var ending: Box<Ending>?
   var nextID: UInt32 = 1
   var nextTag: UInt32 = 1
   /// When the server was last heard, or last given something to do.
   var lastProgress: MonotonicInstant
-  /// Whether bytes were sent since then.
-  var hasSent = false
   /// How many bytes had come then.
   var received = 0
 
   init(_ configuration: ClientConnection.Configuration, now: MonotonicInstant) {
     self.configuration = configuration
     parser = ResponseParser(limits: configuration.limits)
-    isSecure = configuration.isSecure
     lastProgress = now
+  }
+
+  /// Whether TLS is below.
+  var isSecure: Bool {
+    get { configuration.isSecure }
+    set { configuration.isSecure = newValue }
+  }
+
+  /// The text of a BYE. Nothing is sent after it.
+  var byeText: String? {
+    get { ending?.value.byeText }
+    set { changeEnding { $0.byeText = newValue } }
+  }
+
+  /// Why the connection is over; nil while it is not.
+  var reason: CloseReason? {
+    get { ending?.value.reason }
+    set { changeEnding { $0.reason = newValue } }
+  }
+
+  private mutating func changeEnding(_ change: (inout Ending) -> Void) {
+    let ending = ending ?? Box(Ending())
+    change(&ending.value)
+    self.ending = ending
   }
 
   var phase: ClientConnection.Phase {
@@ -63,6 +94,12 @@ struct ClientState: ~Copyable {
     if reason != nil { return .paused }
     if case .upgrading = flow { return .paused }
     return .reading
+  }
+
+  mutating func shareCapabilities(in pool: inout CapabilityPool) {
+    guard !areCapabilitiesShared, let capabilities else { return }
+    self.capabilities = pool.shared(capabilities)
+    areCapabilitiesShared = true
   }
 
   mutating func takePending() -> PendingEvent? {
@@ -86,8 +123,12 @@ struct ClientState: ~Copyable {
     let id = CommandID(rawValue: nextID)
     nextID &+= 1
     if queue.isEmpty, inFlight.isEmpty { lastProgress = now }
-    queue.append(Queued(id: id, command: command))
-    pump(now: now)
+    if queue.isEmpty, let traits = traits(ifReady: command, now: now) {
+      send(Queued(id: id, command: command), traits, now: now)
+    } else {
+      queue.append(Queued(id: id, command: command))
+      pump(now: now)
+    }
     return id
   }
 
@@ -178,19 +219,24 @@ struct ClientState: ~Copyable {
 
   /// Sends what may be sent now.
   mutating func pump(now: MonotonicInstant) {
-    while reason == nil, byeText == nil, session != .greeting, let next = queue.first {
-      if case .idle(let id, let idle) = flow {
-        // A command during IDLE ends the IDLE by itself.
-        endIdle(id, idle, now: now)
-        return
-      }
-      guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return }
-      let traits = CommandTraits(next.command)
-      let mailbox = selected?.mailbox.name
-      guard inFlight.allSatisfy({ traits.mayFollow($0.traits, selected: mailbox) }) else { return }
-      queue.removeFirst()
-      send(next, traits, now: now)
+    while !queue.isEmpty, let traits = traits(ifReady: queue[0].command, now: now) {
+      send(queue.removeFirst(), traits, now: now)
     }
+  }
+
+  /// What `command` does, if it may be sent now.
+  private mutating func traits(ifReady command: borrowing Command, now: MonotonicInstant) -> CommandTraits? {
+    if ending != nil || session == .greeting { return nil }
+    if case .idle(let id, let idle) = flow {
+      // A command during IDLE ends the IDLE by itself.
+      endIdle(id, idle, now: now)
+      return nil
+    }
+    guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return nil }
+    let traits = CommandTraits(command)
+    let mailbox = selected?.mailbox.name
+    for index in 0..<inFlight.count where !traits.mayFollow(inFlight[index].traits, selected: mailbox) { return nil }
+    return traits
   }
 
   private mutating func send(_ next: Queued, _ traits: CommandTraits, now: MonotonicInstant) {
@@ -201,8 +247,7 @@ struct ClientState: ~Copyable {
     let start = outbound.count
     let tag = nextTag
     var encoder = CommandEncoder(
-      literals: LiteralPolicy(capabilities ?? []), mailboxEncoding: parser.mailboxEncoding,
-      hasSASLIR: capabilities?.contains(.saslIR) ?? false)
+      literals: literals, mailboxEncoding: parser.mailboxEncoding, hasSASLIR: hasSASLIR)
     // The encoder writes straight behind what waits already.
     swap(&encoder.output, &outbound)
     var isEncoded = true
@@ -227,8 +272,7 @@ struct ClientState: ~Copyable {
     switch next.command {
     case .authenticate(let exchange):
       if let response = exchange.initialResponse {
-        let isSent = capabilities?.contains(.saslIR) ?? false
-        flow = .authenticating(next.id, isSent ? .initialSent(response) : .initial(response))
+        flow = .authenticating(next.id, hasSASLIR ? .initialSent(response) : .initial(response))
       } else {
         flow = .authenticating(next.id, .manual)
       }
@@ -258,7 +302,8 @@ struct ClientState: ~Copyable {
   private mutating func hold(
     _ id: CommandID, _ stops: [Int], _ holes: [CommandEncoder.Hole], now: MonotonicInstant
   ) {
-    guard let first = [stops.first, holes.first?.position].compactMap({ $0 }).min() else { return }
+    if stops.isEmpty, holes.isEmpty { return }
+    let first = min(stops.first ?? .max, holes.first?.position ?? .max)
     held = HeldBytes(
       bytes: outbound.takeTail(behind: first), stops: stops.map { $0 - first }[...],
       holes: holes.map { CommandEncoder.Hole(position: $0.position - first, byteCount: $0.byteCount) }[...])
@@ -267,32 +312,29 @@ struct ClientState: ~Copyable {
 
   /// Rests at the place that the held bytes have come to, if it is one, else sends on.
   private mutating func rest(_ id: CommandID, now: MonotonicInstant) {
-    while var held {
-      self.held = nil
+    while let held {
       let mustWait = held.stops.first == held.sent
       if mustWait { held.stops.removeFirst() }
       if let hole = held.holes.first, hole.position == held.sent {
         held.holes.removeFirst()
         if mustWait || hole.byteCount > 0 {
-          self.held = held
           flow = .append(id, remaining: hole.byteCount, isReady: !mustWait, wantsMore: false)
           if !mustWait { pending.append(.readyForLiteral(id, hole.byteCount)) }
           return
         }
       } else if mustWait {
-        self.held = held
         flow = .literal(id)
         return
       }
       if held.sent == held.bytes.count { break }
-      send(&held)
-      self.held = held
+      send(held)
     }
+    held = nil
     flow = .open
   }
 
   /// Sends the held bytes up to the next place where sending must rest.
-  private mutating func send(_ held: inout HeldBytes) {
+  private mutating func send(_ held: HeldBytes) {
     let end = [held.stops.first, held.holes.first?.position, held.bytes.count].compactMap { $0 }.min() ?? held.sent
     outbound.markSecret()
     outbound.append(held.bytes.span.extracting(held.sent..<max(held.sent, end)))
@@ -303,11 +345,8 @@ struct ClientState: ~Copyable {
 
   /// The command goes on behind what it rested for.
   mutating func resume(_ id: CommandID, now: MonotonicInstant) {
-    // Taken out first: what is referred to once is zeroed in place.
-    if var held {
-      self.held = nil
-      send(&held)
-      self.held = held
+    if let held {
+      send(held)
       rest(id, now: now)
     } else {
       flow = .open
@@ -315,11 +354,10 @@ struct ClientState: ~Copyable {
     if case .open = flow { pump(now: now) }
   }
 
-  /// Forgets what was not sent. Only now are the bytes referred to once, so that they are zeroed and not a copy of them.
+  /// Forgets what was not sent.
   mutating func dropHeld() {
-    guard var held else { return }
-    self.held = nil
-    wipe(&held.bytes, held.bytes.indices)
+    if let held { wipe(&held.bytes, held.bytes.indices) }
+    held = nil
   }
 
   mutating func pad(_ remaining: UInt64) {

@@ -50,8 +50,21 @@ struct CommandTraits {
     /// What ENABLE switched on: it decides how names and texts are written.
     static let extensions = Data(rawValue: 1 << 14)
 
+    // Groups. They are made here and not in the table: a list of options costs an allocation.
     static let ofMessage: Data = [.flags, .labels, .annotations, .modSeq]
     static let ofMailbox: Data = [.names, .subscriptions, .access, .metadata, .messages, .ofMessage]
+    static let status: Data = [.messages, .flags, .modSeq]
+    /// What a command with a name depends on.
+    static let name: Data = [.names, .extensions]
+    static let chosenMessages: Data = [.selection, .messages]
+    static let search: Data = [.selection, .messages, .comparator, .extensions]
+    static let space: Data = [.messages, .quota]
+    static let seen: Data = [.flags, .modSeq]
+    /// Of which a later command must not change what an earlier one tells. "A FETCH of a message's flags and a STORE of that
+    /// same message's flags" (RFC 3501, section 5.5); and a name in an answer must not be read as it is not written.
+    static let ordered: Data = [.ofMessage, .extensions]
+    /// Of which the last change stays.
+    static let overwritten: Data = [.flags, .labels, .annotations]
   }
 
   /// What is done to the data of a mailbox, or of all.
@@ -63,22 +76,29 @@ struct CommandTraits {
     var adds: Data = []
   }
 
+  /// What else is named; no command names two of these.
+  private enum Named {
+    case uids([UIDSet.Range])
+    case sequence([SequenceSet.Range])
+    /// The new name of RENAME.
+    case mailbox([UInt8])
+  }
+
+  // One of these is a part of every connection. Arrays are the smallest form.
+  private var named: Named?
+  /// Nil stands for all.
+  private var mailbox: [UInt8]?
   var rules: Rules
   /// In the selected mailbox.
   private var here = Access()
-  /// The messages in it, where they are named one by one.
-  private var messages: MessageReference?
-  /// In ``mailbox`` and ``target``.
+  /// In the mailboxes that are named.
   private var there = Access()
-  /// Nil stands for all.
-  private var mailbox: MailboxName?
-  private var target: MailboxName?
 
   private init(
     _ rules: Rules = .mayExpunge, _ mailbox: MailboxName? = nil, reads: Data = [], changes: Data = [], adds: Data = []
   ) {
     self.rules = rules
-    self.mailbox = mailbox
+    self.mailbox = mailbox?.bytes
     there = Access(reads: reads, changes: changes, adds: adds)
   }
 
@@ -88,8 +108,6 @@ struct CommandTraits {
 // MARK: The table
 
 extension CommandTraits {
-  private static let named: Data = [.names, .extensions]
-
   init(_ command: borrowing Command) {
     switch copy command {
     // What they do to the connection holds from their completion on. Of an unknown command nothing is known.
@@ -97,7 +115,7 @@ extension CommandTraits {
       self.init(.barrier)
     case .select(let name, let parameters), .examine(let name, let parameters):
       self.init(
-        [.mayExpunge, .leavesMailbox], name, reads: [Self.named, .messages, .flags, .selection], changes: .selection)
+        [.mayExpunge, .leavesMailbox], name, reads: [Data.name, .messages, .flags, .selection], changes: .selection)
       if parameters.condStore { rules.insert(.enablesCondStore) }
     case .close:
       self.init([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
@@ -109,36 +127,36 @@ extension CommandTraits {
     case .notify(let request):
       // RFC 5465, section 5.3: the meaning of a sequence number can change at any time.
       self.init([.mayExpunge, .letsExpungeCome])
-      if case .set(status: true, _) = request { there.reads = Self.status }
+      if case .set(status: true, _) = request { there.reads = Data.status }
     case .capability, .id, .getJMAPAccess, .noop: self.init()
     case .check, .cancelUpdate: self.init(reads: .selection)
     // RFC 5255, section 3.4: prefixes are translated.
     case .namespace: self.init(reads: [.extensions, .language])
     case .applePushService: self.init(reads: .extensions)
     case .list(let request): self.init(reads: Self.reads(request))
-    case .lsub: self.init(reads: [Self.named, .subscriptions])
-    case .xlist: self.init(reads: Self.named)
+    case .lsub: self.init(reads: [Data.name, .subscriptions])
+    case .xlist: self.init(reads: Data.name)
     case .status(let name, let items):
-      self.init(.mayExpunge, name, reads: [Self.named, Self.status])
+      self.init(.mayExpunge, name, reads: [Data.name, Data.status])
       if items.contains(.highestModSeq) { rules.insert(.enablesCondStore) }
-    case .create(let name, specialUse: _): self.init(.mayExpunge, name, reads: Self.named, changes: .names)
-    case .delete(let name): self.init(.mayExpunge, name, reads: Self.named, changes: [.names, .messages])
+    case .create(let name, specialUse: _): self.init(.mayExpunge, name, reads: Data.name, changes: .names)
+    case .delete(let name): self.init(.mayExpunge, name, reads: Data.name, changes: [.names, .messages])
     case .rename(let name, let target):
-      self.init(.mayExpunge, name, reads: Self.named, changes: [.names, .messages])
-      self.target = target
-    case .subscribe(let name): self.init(.mayExpunge, name, reads: Self.named, changes: .subscriptions)
+      self.init(.mayExpunge, name, reads: Data.name, changes: [.names, .messages])
+      named = .mailbox(target.bytes)
+    case .subscribe(let name): self.init(.mayExpunge, name, reads: Data.name, changes: .subscriptions)
     case .unsubscribe(let name): self.init(.mayExpunge, name, reads: .extensions, changes: .subscriptions)
     case .append(let request): self.init(request)
     case .setACL(let name, identifier: _, _), .deleteACL(let name, identifier: _):
-      self.init(.mayExpunge, name, reads: Self.named, changes: .access)
+      self.init(.mayExpunge, name, reads: Data.name, changes: .access)
     case .getACL(let name), .listRights(let name, identifier: _), .myRights(let name):
-      self.init(.mayExpunge, name, reads: [Self.named, .access])
+      self.init(.mayExpunge, name, reads: [Data.name, .access])
     case .getQuota: self.init(reads: .quota)
-    case .getQuotaRoot(let name): self.init(.mayExpunge, name, reads: [Self.named, .quota])
+    case .getQuotaRoot(let name): self.init(.mayExpunge, name, reads: [Data.name, .quota])
     case .setQuota: self.init(reads: .quota, changes: .quota)
-    case .getMetadata(let name, entries: _, _): self.init(.mayExpunge, name, reads: [Self.named, .metadata])
+    case .getMetadata(let name, entries: _, _): self.init(.mayExpunge, name, reads: [Data.name, .metadata])
     case .setMetadata(let name, let entries):
-      self.init(.mayExpunge, name, reads: Self.named, changes: .metadata)
+      self.init(.mayExpunge, name, reads: Data.name, changes: .metadata)
       // RFC 6154, section 4: LIST tells it.
       if entries.contains(where: { $0.name.span.equalsIgnoringCase("/private/specialuse") }) {
         there.changes.insert(.names)
@@ -167,7 +185,7 @@ extension CommandTraits {
       there.reads = here.reads.union(.names)
     case .uidBatches:
       self.init()
-      here.reads = [.selection, .messages]
+      here.reads = .chosenMessages
     case .fetch(let messages, let items, let modifiers): self.init(messages, items, modifiers)
     case .store(let messages, let operation, let since):
       self.init(storing: .flags, messages, isSilent: operation.isSilent, since)
@@ -178,21 +196,19 @@ extension CommandTraits {
     case .copy(let messages, let name): self.init(copying: messages, to: name)
     case .move(let messages, let name):
       self.init(copying: messages, to: name)
-      here.changes = [.messages, .quota]
+      here.changes = .space
       rules.insert(.removesMessages)
       if case .sequence = messages { rules.insert(.movesByNumber) }
     }
   }
 
-  private static let status: Data = [.messages, .flags, .modSeq]
-
   private static func reads(_ request: ListRequest) -> Data {
-    var reads = named
+    var reads = Data.name
     if request.selection.contains(.subscribed) { reads.insert(.subscriptions) }
     for option in request.returning {
       switch option {
       case .subscribed: reads.insert(.subscriptions)
-      case .status: reads.formUnion(status)
+      case .status: reads.formUnion(.status)
       case .myRights: reads.insert(.access)
       case .metadata: reads.insert(.metadata)
       case .children, .specialUse: break
@@ -203,9 +219,9 @@ extension CommandTraits {
   }
 
   private init(_ request: AppendRequest) {
-    self.init(.mayExpunge, request.mailbox, reads: Self.named, adds: [.messages, .quota])
+    self.init(.mayExpunge, request.mailbox, reads: Data.name, adds: .space)
     guard let replaced = request.replacing else { return }
-    here = Access(reads: [.selection, .messages], changes: [.messages, .quota])
+    here = Access(reads: .chosenMessages, changes: .space)
     rules.insert(.removesMessages)
     if case .sequence = replaced { rules.insert(.usesSequenceNumbers) }
   }
@@ -217,28 +233,36 @@ extension CommandTraits {
     // `$` is kept up to date when messages go: RFC 5182, section 2.1.
     case .sequence(let set): self.init(set.isSavedResult ? [] : .usesSequenceNumbers)
     }
-    self.messages = messages
-    here.reads = [.selection, .messages]
+    name(messages)
+    here.reads = .chosenMessages
+  }
+
+  private mutating func name(_ messages: MessageReference) {
+    switch messages {
+    // `$` may be anything.
+    case .uids(let set): named = set.isSavedResult ? nil : .uids(set.ranges)
+    case .sequence(let set): named = set.isSavedResult ? nil : .sequence(set.ranges)
+    }
   }
 
   /// RFC 9051, section 5.5: STORE + COPY + EXPUNGE may go together, so neither that COPY takes flags along nor that EXPUNGE
   /// goes by one of them counts.
   private init(removing messages: MessageReference?) {
     self.init([.mayExpunge, .removesMessages])
-    self.messages = messages
-    here = Access(reads: .selection, changes: [.messages, .quota])
+    if let messages { name(messages) }
+    here = Access(reads: .selection, changes: .space)
   }
 
   private init(copying messages: MessageReference, to name: MailboxName) {
     self.init(on: messages)
     rules.insert(.mayExpunge)
-    mailbox = name
-    there = Access(reads: Self.named, adds: [.messages, .quota])
+    mailbox = name.bytes
+    there = Access(reads: Data.name, adds: .space)
   }
 
   private init(storing data: Data, _ messages: MessageReference, isSilent: Bool, _ since: ModSeq?) {
     self.init(on: messages)
-    here.changes = [data, .modSeq]
+    here.changes = data.union(.modSeq)
     if !isSilent { here.reads.insert(data) }
     if since != nil {
       here.reads.insert(.modSeq)
@@ -248,29 +272,33 @@ extension CommandTraits {
 
   private init(_ messages: MessageReference, _ items: [FetchItem], _ modifiers: FetchModifiers) {
     self.init(on: messages)
-    for item in items {
-      switch item {
+    for index in items.indices {
+      switch items[index] {
       case .flags: here.reads.insert(.flags)
-      case .modSeq: here.reads.insert(.modSeq)
+      case .modSeq:
+        here.reads.insert(.modSeq)
+        rules.insert(.enablesCondStore)
       case .gmailLabels: here.reads.insert(.labels)
       case .annotations: here.reads.insert(.annotations)
       // RFC 9051, section 6.4.5: \Seen is set.
       case .rfc822, .rfc822Text, .section(_, peek: false, _), .binary(_, peek: false, _):
-        here.changes.formUnion([.flags, .modSeq])
+        here.changes.formUnion(.seen)
       // It may be anything.
       case .other:
         here.reads.formUnion(.ofMessage)
-        here.changes.formUnion([.flags, .modSeq])
+        here.changes.formUnion(.seen)
       default: break
       }
     }
-    if modifiers.changedSince != nil { here.reads.insert(.modSeq) }
-    if items.contains(.modSeq) || modifiers.changedSince != nil { rules.insert(.enablesCondStore) }
+    if modifiers.changedSince != nil {
+      here.reads.insert(.modSeq)
+      rules.insert(.enablesCondStore)
+    }
   }
 
   private init(searching key: SearchKey, uid: Bool) {
     self.init(uid ? .mayExpunge : .usesSequenceNumbers)
-    here.reads = [.selection, .messages, .comparator, .extensions]
+    here.reads = .search
     // By an explicit stack: nesting is checked when the key is written.
     var pending = [key]
     while let key = pending.popLast() {
@@ -307,29 +335,52 @@ extension CommandTraits {
     if contains(.removesMessages), earlier.contains(.movesByNumber) { return false }
     // What comes before `[CLOSED]` is of the mailbox that is left, and a server may not say that.
     if contains(.leavesMailbox), selected != nil { return false }
-    let areApart = areApart(from: earlier)
-    return here.mayFollow(earlier.here, meets: true, areApart: areApart)
+    let selected = selected?.bytes
+    return here.mayFollow(earlier.here, meets: true, areApart: areApart(from: earlier))
       && here.mayFollow(earlier.there, meets: earlier.names(selected), areApart: false)
       && there.mayFollow(earlier.here, meets: names(selected), areApart: false)
       && there.mayFollow(earlier.there, meets: meets(earlier), areApart: false)
   }
 
-  private func names(_ selected: MailboxName?) -> Bool {
-    guard let mailbox, let selected else { return true }
-    return mailbox.meets(selected) || (target?.meets(selected) ?? false)
+  private func meets(_ other: CommandTraits) -> Bool {
+    if case .mailbox(let name)? = named, other.names(name) { return true }
+    return other.names(mailbox)
   }
 
-  private func meets(_ other: CommandTraits) -> Bool {
-    other.names(mailbox) || (target != nil && other.names(target))
+  private func names(_ name: [UInt8]?) -> Bool {
+    guard let mailbox, let name else { return true }
+    if case .mailbox(let other)? = named, Self.areRelated(other, name) { return true }
+    return Self.areRelated(mailbox, name)
+  }
+
+  /// Whether one of the names may be above the other in the hierarchy, whose delimiter is not known, or they are the same.
+  private static func areRelated(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+    // The empty name is the server's.
+    if one.isEmpty || other.isEmpty { return one == other }
+    return one.starts(with: other) || other.starts(with: one)
   }
 
   /// Whether both name messages in the same way and none is named by both.
   private func areApart(from other: CommandTraits) -> Bool {
-    switch (messages, other.messages) {
-    case (.uids(let left), .uids(let right)): left.isApart(from: right)
-    case (.sequence(let left), .sequence(let right)): left.isApart(from: right)
+    switch (named, other.named) {
+    case (.uids(let left), .uids(let right)): Self.areApart(left, right)
+    case (.sequence(let left), .sequence(let right)): Self.areApart(left, right)
     default: false
     }
+  }
+
+  /// False where `*` may be anything, and where it takes long to tell.
+  private static func areApart<Number>(_ left: [MessageSet<Number>.Range], _ right: [MessageSet<Number>.Range]) -> Bool
+  {
+    if left.count > 64 || right.count > 64 { return false }
+    for range in left {
+      guard let first = range.first.number, let last = range.last.number else { return false }
+      for other in right {
+        guard let start = other.first.number, let end = other.last.number else { return false }
+        if max(first, last) >= min(start, end), max(start, end) >= min(first, last) { return false }
+      }
+    }
+    return true
   }
 }
 
@@ -337,43 +388,10 @@ extension CommandTraits.Access {
   /// `meets` says whether both are of the same mailbox, `areApart` that they are of other messages in it.
   fileprivate func mayFollow(_ earlier: Self, meets: Bool, areApart: Bool) -> Bool {
     var disputed = reads.intersection(earlier.changes.union(earlier.adds))
-    // "A FETCH of a message's flags and a STORE of that same message's flags" (RFC 3501, section 5.5), in either order.
-    // How a name in an answer is written must not change on its way either.
-    let ordered: CommandTraits.Data = [.ofMessage, .extensions]
-    disputed.formUnion(changes.intersection(earlier.reads).intersection(ordered))
-    // The last one wins.
-    disputed.formUnion(changes.intersection(earlier.changes).intersection(.ofMessage.subtracting(.modSeq)))
+    disputed.formUnion(changes.intersection(earlier.reads).intersection(.ordered))
+    disputed.formUnion(changes.intersection(earlier.changes).intersection(.overwritten))
     if !meets { disputed.subtract(.ofMailbox) }
     if areApart { disputed.subtract(.ofMessage.union(.messages)) }
     return disputed.isEmpty
-  }
-}
-
-extension MailboxName {
-  /// Whether one of the names may be above the other in the hierarchy, whose delimiter is not known, or they are the same.
-  fileprivate func meets(_ other: MailboxName) -> Bool {
-    // The empty name is the server's.
-    if bytes.isEmpty || other.bytes.isEmpty { return bytes == other.bytes }
-    return bytes.starts(with: other.bytes) || other.bytes.starts(with: bytes)
-  }
-}
-
-extension MessageSet {
-  /// Whether no number is in both. False where that takes long to tell, and where `*` or `$` may name anything.
-  fileprivate func isApart(from other: MessageSet) -> Bool {
-    let largest = 64
-    if isSavedResult || other.isSavedResult || ranges.count > largest || other.ranges.count > largest { return false }
-    return ranges.allSatisfy { range in
-      guard let bounds = range.numbers else { return false }
-      return other.ranges.allSatisfy { $0.numbers.map { !$0.overlaps(bounds) } ?? false }
-    }
-  }
-}
-
-extension MessageSet.Range {
-  /// The numbers without `*`.
-  fileprivate var numbers: ClosedRange<UInt32>? {
-    guard let first = first.number, let last = last.number else { return nil }
-    return min(first, last)...max(first, last)
   }
 }

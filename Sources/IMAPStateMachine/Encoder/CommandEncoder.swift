@@ -93,7 +93,8 @@ struct CommandEncoder: ~Copyable {
   mutating func set<Number>(_ set: MessageSet<Number>) throws(EncodingError) {
     if set.isSavedResult { return output.append(UInt8(ascii: "$")) }
     if set.isEmpty { throw EncodingError() }
-    for (index, range) in set.ranges.enumerated() {
+    for index in set.ranges.indices {
+      let range = set.ranges[index]
       if index > 0 { output.append(UInt8(ascii: ",")) }
       try number(range.first)
       if range.last != range.first {
@@ -147,11 +148,9 @@ struct CommandEncoder: ~Copyable {
     _ values: [Value], _ write: (inout CommandEncoder, Value) throws(EncodingError) -> Void
   ) throws(EncodingError) {
     if values.isEmpty { throw EncodingError() }
-    var isFirst = true
-    for value in values {
-      if !isFirst { output.append(UInt8(ascii: " ")) }
-      isFirst = false
-      try write(&self, value)
+    for index in values.indices {
+      if index > 0 { output.append(UInt8(ascii: " ")) }
+      try write(&self, values[index])
     }
   }
 
@@ -183,7 +182,8 @@ struct CommandEncoder: ~Copyable {
   /// Flags in parentheses, possibly none.
   mutating func flags(_ flags: [Flag]) throws(EncodingError) {
     output.append(UInt8(ascii: "("))
-    for (index, flag) in flags.enumerated() {
+    for index in flags.indices {
+      let flag = flags[index]
       if index > 0 { output.append(UInt8(ascii: " ")) }
       if flag.isSystem {
         output.append(UInt8(ascii: "\\"))

@@ -8,16 +8,21 @@ struct FetchItemToken {
     case unknown
   }
 
-  var kind: Kind
   /// The name, with section and origin.
-  var name: Range<Int>
+  @Packed var name: Range<Int>
   /// Between the brackets of a section.
-  var specification = 0..<0
+  @Packed var specification = 0..<0
+  @Packed var value = 0..<0
+  /// The length of a literal among the header field names that is not here: what follows the cursor.
+  var awaited: UInt64? {
+    get { storedAwaited == .max ? nil : UInt64(storedAwaited) }
+    // Every bound is far below what it is cut to.
+    set { storedAwaited = newValue.map { UInt32(clamping: min($0, UInt64(UInt32.max - 1))) } ?? .max }
+  }
+  private var storedAwaited = UInt32.max
   /// The number between `<` and `>`.
   var origin: UInt32?
-  var value = 0..<0
-  /// The length of a literal among the header field names that is not here: what follows the cursor.
-  var awaited: UInt64?
+  var kind: Kind
 
   /// Whether the item has a type of its own.
   var isKnown: Bool { if case .unknown = kind { false } else { true } }

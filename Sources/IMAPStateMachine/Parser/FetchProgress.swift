@@ -9,22 +9,22 @@ struct FetchProgress {
   /// Items so far.
   var items = 0
   /// The bytes before the first item: `* n FETCH (`.
-  var prefix = 0
+  @PackedPosition var prefix = 0
   /// The item whose value goes on behind a literal; nil at an item's start.
   var begun: FetchItemToken?
   /// Where the walk over that value stopped, and how deep it was.
-  var walkIndex = 0
-  var walkDepth = 0
+  @PackedPosition var walkIndex = 0
+  @PackedPosition var walkDepth = 0
   /// The literal at which the walk stopped is the whole value.
   var endsWithLiteral = false
   /// Whether the response names its message by UID.
   var isUID = false
   /// Where the name starts that goes on behind a literal, and up to where it was read.
-  var unfinishedName: (start: Int, index: Int)?
+  var unfinishedName: (start: UInt32, index: UInt32)?
   /// Whether a streamed literal was the last thing read.
   var isBehindLiteral = false
   /// Behind an empty line that follows a literal; 0 where there is none.
-  var emptyLineEnd = 0
+  @PackedPosition var emptyLineEnd = 0
 
   /// Starts at a line, which ends in LF. False where it does not begin with `* n FETCH (`. Servers send numbers below 0:
   /// like 0 they name no message.
@@ -99,7 +99,7 @@ struct FetchProgress {
         guard try beginItem(&cursor, bytes, limits, offset: offset) else {
           return lineEnd == 0 ? .more : .end(length: emptyLineEnd > 0 ? emptyLineEnd : lineEnd)
         }
-        var token = try FetchItemToken(&cursor, resumingAt: unfinishedName?.index ?? 0)
+        var token = try FetchItemToken(&cursor, resumingAt: Int(unfinishedName?.index ?? 0))
         if let count = token.awaited {
           try awaitName(&cursor, count, limits, offset: offset)
           return .more
@@ -139,7 +139,7 @@ struct FetchProgress {
     _ cursor: inout Cursor, _ bytes: Span<UInt8>, _ limits: ParserLimits, offset: Int
   ) throws(ParseError) -> Bool {
     if let unfinishedName {
-      cursor.index = unfinishedName.start
+      cursor.index = Int(unfinishedName.start)
       return true
     }
     if emptyLineEnd > 0 {
@@ -165,7 +165,7 @@ struct FetchProgress {
     if items > limits.fetchItems {
       throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
     }
-    unfinishedName = (cursor.index, 0)
+    unfinishedName = (UInt32(truncatingIfNeeded: cursor.index), 0)
     return true
   }
 
@@ -177,7 +177,7 @@ struct FetchProgress {
       throw Self.exceeded(.bufferedLiteral, UInt64(limits.bufferedLiteral), offset + cursor.index)
     }
     scanned = cursor.index + Int(count)
-    unfinishedName?.index = scanned
+    unfinishedName?.index = UInt32(truncatingIfNeeded: scanned)
     lineEnd = 0
   }
 

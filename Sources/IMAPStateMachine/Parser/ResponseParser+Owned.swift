@@ -16,27 +16,37 @@ extension ResponseParser {
   /// the items that were read.
   /// Throws as ``next(_:)`` does.
   public mutating func nextOwned(_ input: inout ReceiveBuffer) throws(ParseError) -> Response? {
+    var fetch = OwnedFetch()
+    if isInsideResponse, let owned { swap(&fetch, &owned.value) }
     while true {
       switch try next(&input) {
-      case .needMoreInput, .endOfInput: return nil
+      case .needMoreInput, .endOfInput:
+        keep(&fetch)
+        return nil
       case .tagged(let tag, let status): return .tagged(tag: tag.lossyString(), status.copy())
       case .untagged(let view): return view.copy()
       case .continuation(let text): return .continuation(text: text.copy())
       case .unknown(let line): return .unknown(line.copy())
-      case .malformed(let line, let error): return .malformed(line.copy(), error)
-      case .fetchBegin(let sequence): owned.start(sequence)
+      case .malformed(let line, let error):
+        keep(&fetch)
+        return .malformed(line.copy(), error)
+      case .fetchBegin(let sequence): fetch.start(sequence)
       case .uidFetchBegin(let uid):
-        owned.start(0)
-        owned.uid = uid
-      case .fetchAttribute(let attribute): owned.response.attributes.append(attribute.copy())
-      case .literalBegin(let section, let header): owned.begin(section, header)
-      case .literalChunk(let bytes, _): owned.append(bytes)
-      case .literalEnd: owned.end()
-      case .fetchEnd:
-        defer { owned = OwnedFetch() }
-        return owned.whole
+        fetch.start(0)
+        fetch.uid = uid
+      case .fetchAttribute(let attribute): fetch.response.attributes.append(attribute.copy())
+      case .literalBegin(let section, let header): fetch.begin(section, header)
+      case .literalChunk(let bytes, _): fetch.append(bytes)
+      case .literalEnd: fetch.end()
+      case .fetchEnd: return fetch.whole
       }
     }
+  }
+
+  /// Puts away what was collected of a response that is not over.
+  private mutating func keep(_ fetch: inout OwnedFetch) {
+    if !isInsideResponse { return }
+    if let owned { swap(&fetch, &owned.value) } else { owned = Box(fetch) }
   }
 }
 

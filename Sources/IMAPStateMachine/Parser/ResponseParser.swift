@@ -41,8 +41,8 @@ public struct ResponseParser: ~Copyable {
   #else
     var takesQuickLook: Bool { true }
   #endif
-  /// What ``nextOwned(_:)`` has collected of a FETCH response.
-  var owned = OwnedFetch()
+  /// What ``nextOwned(_:)`` has collected of a FETCH response whose rest was not here yet. There from the first such one on.
+  var owned: Box<OwnedFetch>?
 
   /// The FETCH response that is being read.
   var progress = FetchProgress()

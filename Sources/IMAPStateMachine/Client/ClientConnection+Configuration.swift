@@ -1,0 +1,103 @@
+extension ClientConnection {
+  /// What a connection may be told at its start.
+  ///
+  /// Its values are shared by all connections that are given it, or a copy of it, and copied for whoever changes them then.
+  /// Only ``isSecure`` is each connection's own.
+  public struct Configuration: Sendable {
+    // First, so that what follows a configuration in a connection stands close to its last byte.
+    private var storage: Storage
+
+    /// The bounds of the parser.
+    public var limits: ParserLimits {
+      get { storage.values.limits }
+      set { change { $0.limits = newValue } }
+    }
+
+    /// Whether the bytes are already protected, by TLS from the first byte or because they never leave the machine.
+    public var isSecure = false
+
+    /// Whether PREAUTH on a connection without TLS is refused (RFC 9051, section 7.1.4: STARTTLS is impossible then).
+    public var requiresTLS: Bool {
+      get { storage.values.requiresTLS }
+      set { change { $0.requiresTLS = newValue } }
+    }
+
+    /// How long the greeting may take. RFC 9051 names no time; mail programs wait 30 s to 60 s.
+    public var greetingTimeout: Duration {
+      get { storage.values.greetingTimeout }
+      set { change { $0.greetingTimeout = newValue } }
+    }
+
+    /// How long a command in flight may go without a single byte from the server.
+    public var commandTimeout: Duration {
+      get { storage.values.commandTimeout }
+      set { change { $0.commandTimeout = newValue } }
+    }
+
+    /// When an IDLE is renewed. RFC 2177 allows 29 minutes; many a NAT forgets a connection after five.
+    public var idleRenewal: Duration {
+      get { storage.values.idleRenewal }
+      set { change { $0.idleRenewal = newValue } }
+    }
+
+    /// How long the server may take to answer LOGOUT, or to close the connection after its BYE.
+    public var logoutTimeout: Duration {
+      get { storage.values.logoutTimeout }
+      set { change { $0.logoutTimeout = newValue } }
+    }
+
+    /// Commands in flight at the most. Outlook.com refuses more than about 25.
+    public var maximumInFlight: Int {
+      get { storage.values.maximumInFlight }
+      set { change { $0.maximumInFlight = newValue } }
+    }
+
+    /// Commands that may wait to be sent.
+    public var maximumQueued: Int {
+      get { storage.values.maximumQueued }
+      set { change { $0.maximumQueued = newValue } }
+    }
+
+    /// Whether the UIDs of the selected mailbox's messages are kept, as far as FETCH tells them, for
+    /// ``ClientConnection/uid(of:)`` and ``ClientConnection/sequence(of:)``. Off, it costs nothing.
+    public var mapsUIDs: Bool {
+      get { storage.values.mapsUIDs }
+      set { change { $0.mapsUIDs = newValue } }
+    }
+
+    /// How many runs of messages are kept at the most, whose UIDs follow one another or are not known. Each takes eight bytes.
+    /// UIDs beyond that stay unknown. A mailbox from which every other message was removed takes one run for each.
+    public var maximumUIDRanges: Int {
+      get { storage.values.maximumUIDRanges }
+      set { change { $0.maximumUIDRanges = newValue } }
+    }
+
+    /// The defaults.
+    public init() { storage = Storage(Values()) }
+
+    private mutating func change(_ body: (inout Values) -> Void) {
+      if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.values) }
+      body(&storage.values)
+    }
+
+    private struct Values: Sendable {
+      var limits = ParserLimits()
+      var requiresTLS = false
+      var greetingTimeout = Duration.seconds(30)
+      var commandTimeout = Duration.seconds(120)
+      var idleRenewal = Duration.seconds(5 * 60)
+      var logoutTimeout = Duration.seconds(5)
+      var maximumInFlight = 20
+      var maximumQueued = 10_000
+      var mapsUIDs = false
+      var maximumUIDRanges = 1_000_000
+    }
+
+    /// Written only where there is one reference.
+    private final class Storage: @unchecked Sendable {
+      var values: Values
+
+      init(_ values: Values) { self.values = values }
+    }
+  }
+}

@@ -1,0 +1,148 @@
+import AllocationCounter
+import Testing
+
+@testable import IMAPStateMachine
+
+/// What a connection costs in memory: nothing for a command once its buffers are there, and little while it is idle.
+@Suite struct ClientAllocationTests {
+  static let commands: [Command] = [
+    .noop,
+    .fetch(.uids(.all), [.uid, .flags]),
+    .store(.uids(.all), StoreOperation(.add, [.seen], silent: true)),
+  ]
+
+  /// Enqueued, sent, answered and completed: not one block, in as many rounds as it takes for tags to grow longer.
+  @Test(
+    .enabled(if: allocation_counter_works() != 0, "allocations are counted on glibc only"),
+    arguments: commands.indices)
+  func aCommandAllocatesNothingAfterTheFirst(index: Int) throws {
+    let command = Self.commands[index]
+    var bench = try Bench()
+    // Tags have up to six digits here, and buffers grow with them.
+    try bench.run(command, tag: 2, answer: "* 1 FETCH (UID 7 FLAGS (\\Seen))\r\n", padding: 200)
+    for tag in 3..<1200 {
+      let found = try bench.run(command, tag: tag, answer: "* 1 FETCH (UID 7 FLAGS (\\Seen))\r\n* 3 EXISTS\r\n")
+      #expect(found == 0, "tag \(tag)")
+      if found > 0 { break }
+    }
+    #expect(bench.completed == 1198)
+  }
+
+  /// Without the first round something is found: the check can fail.
+  @Test(.enabled(if: allocation_counter_works() != 0, "allocations are counted on glibc only"))
+  func theFirstCommandAllocates() throws {
+    var bench = try Bench()
+    #expect(try bench.run(Self.commands[2], tag: 2, answer: "") > 0)
+  }
+
+  @Test func aConnectionIsSmall() {
+    #expect(MemoryLayout<ClientConnection>.size <= 512)
+    #expect(MemoryLayout<ClientConnection.Configuration>.size <= 9)
+  }
+
+  /// Nothing but what is known of the mailbox is kept on the heap during IDLE.
+  @Test func anIdleConnectionGivesItsStorageBack() throws {
+    var bench = try Bench()
+    try bench.run(Self.commands[1], tag: 2, answer: "")
+    #expect(bench.machine.state.outbound.capacity > 0)
+    _ = try bench.machine.enqueue(.idle, now: Bench.now)
+    bench.send()
+    try bench.receive("+ idling\r\n")
+    #expect(bench.machine.state.outbound.capacity == 0)
+    #expect(bench.machine.state.held == nil && bench.machine.state.parser.owned == nil)
+    #expect(bench.machine.state.inFlight.count == 1)
+  }
+
+  @Test func configurationsAreSharedUntilOneIsChanged() {
+    var first = ClientConnection.Configuration()
+    first.maximumInFlight = 3
+    var second = first
+    second.maximumInFlight = 4
+    second.limits.line = 100
+    #expect(first.maximumInFlight == 3 && second.maximumInFlight == 4)
+    #expect(first.limits.line != 100 && second.limits.line == 100)
+  }
+
+  // MARK: Capabilities
+
+  @Test func equalListsAreSharedByConnections() throws {
+    var pool = CapabilityPool()
+    var one = try Bench()
+    var other = try Bench()
+    one.machine.shareCapabilities(in: &pool)
+    other.machine.shareCapabilities(in: &pool)
+    #expect(pool.count == 1)
+    #expect(one.machine.capabilities == other.machine.capabilities)
+    #expect(address(one.machine.capabilities) == address(other.machine.capabilities))
+    // A list that changed is another one.
+    try other.receive("* CAPABILITY IMAP4rev1 IDLE\r\n")
+    other.machine.shareCapabilities(in: &pool)
+    #expect(pool.count == 2)
+    #expect(other.machine.capabilities == ["IMAP4REV1", "IDLE"])
+  }
+
+  @Test func aFullPoolKeepsNothingMore() {
+    var pool = CapabilityPool()
+    for number in 0..<1000 { #expect(pool.shared([Capability("X\(number)")]) == [Capability("X\(number)")]) }
+    #expect(pool.count == 256)
+    #expect(pool.shared(["X1"]) == ["X1"])
+  }
+
+  private func address(_ list: [Capability]?) -> UInt? {
+    unsafe list?.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress) }
+  }
+}
+
+/// A connection with a mailbox open, fed by hand.
+private struct Bench: ~Copyable {
+  static let now = MonotonicInstant(nanoseconds: 0)
+
+  var machine = ClientConnection(now: now)
+  private var input = ReceiveBuffer()
+  private(set) var completed = 0
+
+  init() throws {
+    try receive("* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR IDLE] hi\r\n")
+    _ = try machine.enqueue(.select(.inbox), now: Self.now)
+    send()
+    try receive("* 2 EXISTS\r\nA1 OK [READ-WRITE] open\r\n")
+    completed = 0
+  }
+
+  /// Runs `command` to its end. Returns how many blocks were allocated.
+  @discardableResult
+  mutating func run(_ command: Command, tag: Int, answer: String, padding: Int = 0) throws -> Int {
+    let bytes = Array((answer + "A\(tag) OK done\(String(repeating: ".", count: padding))\r\n").utf8)
+    let before = allocation_counter_begin()
+    defer { _ = allocation_counter_end() }
+    _ = try machine.enqueue(command, now: Self.now)
+    if machine.nextDeadline == nil { return -1 }
+    send()
+    try receive(bytes)
+    return Int(allocation_counter_end() - before)
+  }
+
+  mutating func send() {
+    let count = machine.outbound.count
+    machine.consumeOutbound(count)
+  }
+
+  mutating func receive(_ text: String) throws { try receive(Array(text.utf8)) }
+
+  private mutating func receive(_ bytes: [UInt8]) throws {
+    input.append(bytes.span)
+    try Self.drain(&machine, &input, &completed)
+  }
+
+  private static func drain(
+    _ machine: inout ClientConnection, _ input: inout ReceiveBuffer, _ completed: inout Int
+  ) throws {
+    while true {
+      switch try machine.next(&input, now: now) {
+      case .needMoreInput, .paused: return
+      case .completed: completed += 1
+      default: break
+      }
+    }
+  }
+}
