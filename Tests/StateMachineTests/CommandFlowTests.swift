@@ -154,9 +154,14 @@ import Testing
     pair.messages[id] = [1, 2, 3, 4]
     let parts = [CatenatePart](repeating: .url("x"), count: 4)
     let second = try pair.enqueue(.append(AppendRequest(mailbox: "x", messages: [AppendMessage(.catenate(parts))])))
+    let third = try pair.enqueue(.append(AppendRequest(mailbox: "x", messages: Array(messages.dropLast()))))
+    pair.messages[third] = [1, 2, 3]
     pair.settle()
     #expect(pair.completions[id]?.condition == .bad)
+    let text = try #require(pair.completions[id]?.text)
+    #expect(text.hasPrefix("limit of 3 for parts of APPEND passed at byte "), "\(text)")
     #expect(pair.completions[second]?.condition == .bad)
+    #expect(pair.completions[third]?.condition == .ok)
     let noop = try pair.enqueue(.noop)
     pair.settle()
     #expect(pair.completions[noop]?.condition == .ok)

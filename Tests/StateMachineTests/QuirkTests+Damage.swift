@@ -36,10 +36,44 @@ extension QuirkTests {
         esearch tag=NIL invalid("ADDTO" "(0 1:2 x)" unexpected byte 0x78 at byte 7) invalid("RELEVANCY" "(4 x)" invalid value at byte 0) invalid("MODSEQ" "" unexpected end of line at byte 0) invalid("" "(5 'q" unexpected byte 0x28 at byte 0)
         """),
     Fixture(
+      name: "SEARCH and SORT with lists and strings that do not end",
+      input: "* SEARCH 1 (MODSEQ 5 2 3\n* SEARCH 1 \"a 2 3\n* SEARCH (1 (1\n* SORT 3 \"x\n* SEARCH 5 ) 6\n"
+        + "* SEARCH 4294967296 7\n",
+      log: """
+        search 1 invalid("" "(MODSEQ 5 2 3" unexpected byte 0x28 at byte 0)
+        search 1 invalid("" "'a 2 3" unexpected byte 0x22 at byte 0)
+        search  invalid("" "(1 (1" unexpected byte 0x28 at byte 0)
+        sort 3 invalid("" "'x" unexpected byte 0x22 at byte 0)
+        search 5 invalid("" ") 6" unexpected byte 0x29 at byte 0)
+        search 7 invalid("" "4294967296" number too large at byte 0)
+        """),
+    Fixture(
+      name: "items that come twice",
+      input: "* STATUS a (MESSAGES 1 MESSAGES 2 MAILBOXID (x) MAILBOXID (y))\n* LIST () \"/\" a (OLDNAME (\"b\") OLDNAME (\"c\"))\n"
+        + "* LIST () \"/\" a (OLDNAME (b c))\n* LIST () \"/\" a ()\n",
+      log: """
+        mailbox-status a MESSAGES=1 MAILBOXID=x MESSAGES="2" MAILBOXID="(y)"
+        list () / a oldname=b invalid("OLDNAME" "c" invalid value at byte 0)
+        list () / a invalid("OLDNAME" "(b c)" invalid value at byte 0)
+        list () / a
+        """),
+    Fixture(
+      name: "codes whose strings have brackets",
+      input: "* NO [NOUPDATE \"B]02\"] too many\n* OK [INPROGRESS (\"A]1\" 1 2)] x\n* NO [XFOO \"a] b\n"
+        + "* OK [REFERRAL imap://a/ imap://b/] x\n* OK [UIDVALIDITY 99999999999999999999] x\n* OK [APPENDUID 1e1 5] x\n",
+      log: """
+        status NO [NOUPDATE "B]02"] "too many"
+        status OK [INPROGRESS ("A]1" 1 2)] "x"
+        status NO [XFOO "a] "b"
+        status OK [REFERRAL imap://a/ imap://b/] "x"
+        status OK [UIDVALIDITY 99999999999999999999] "x"
+        status OK [APPENDUID 1e1 5] "x"
+        """),
+    Fixture(
       name: "SEARCH and SORT with more than numbers",
       input: "* SEARCH 1 2x 99999999999 (MODSEQ 5) 3 (x \"y\")\n* SORT 1 (MODSEQ x)\n",
       log: """
-        search 1 3 modseq=5 invalid("" "2x" unexpected byte 0x32 at byte 0) invalid("" "99999999999" unexpected byte 0x39 at byte 0) invalid("" "(x 'y')" unexpected byte 0x28 at byte 0)
+        search 1 3 modseq=5 invalid("" "2x" unexpected byte 0x32 at byte 0) invalid("" "99999999999" number too large at byte 0) invalid("" "(x 'y')" unexpected byte 0x28 at byte 0)
         sort 1 invalid("" "(MODSEQ x)" unexpected byte 0x28 at byte 0)
         """),
     Fixture(

@@ -173,7 +173,7 @@ import Testing
         status OK [APPENDUID 0 4] "c"
         status OK [UIDNEXT 0] "d"
         status OK [UNSEEN 0] "e"
-        status OK [UIDVALIDITY 4294967295] "f"
+        status OK [UIDVALIDITY 4294967299] "f"
         mailbox-status x UIDVALIDITY=4294967299
         """),
     Fixture(
@@ -210,7 +210,7 @@ import Testing
         status NO [NIL] "a"
         status NO [REFERRAL imap://u;AUTH=*@h/] "b"
         status NO [WEBALERT https://a.b/?c=d] "Web login required"
-        status OK [XFOO (1 "] "' 2)] c"
+        status OK [XFOO (1 "]" 2)] "c"
         """),
     Fixture(
       name: "LITERAL + with a space", input: "* CAPABILITY IMAP4rev1 LITERAL + IDLE\n* OK [CAPABILITY LITERAL +] x\n",
@@ -329,16 +329,22 @@ import Testing
   @Test(
     arguments: ResponseParserTests.fixtures + ResponseParserExtensionTests.fixtures
       + ResponseParserExtensionTests.fetchFixtures)
-  func whatFollowsTheStandardsCanBeWrittenToo(_ fixture: Fixture) throws { try writeAgain(fixture) }
+  func whatFollowsTheStandardsCanBeWrittenToo(_ fixture: Fixture) throws {
+    try writeAgain(fixture, isStandard: true)
+  }
 
-  private func writeAgain(_ fixture: Fixture) throws {
+  private func writeAgain(_ fixture: Fixture, isStandard: Bool = false) throws {
     var checked = 0
     for response in try responses(wire(fixture.input)) {
       // Quirks of names and flags have no form of their own: a server refuses to write them.
       guard let written = try? ResponseEncoder().encode(response) else { continue }
       let again = try responses(written)
       #expect(again.count == 1)
-      for response in again { #expect(try ResponseEncoder().encode(response) == written) }
+      for other in again {
+        #expect(try ResponseEncoder().encode(other) == written)
+        // Quirks are written as the standards have them, and what could not be interpreted is not.
+        if isStandard, !fixture.log.contains("invalid") { #expect(other == response) }
+      }
       checked += 1
     }
     if !fixture.log.contains("malformed"), !fixture.log.contains("\\Seen \\Draft $x") { #expect(checked > 0) }

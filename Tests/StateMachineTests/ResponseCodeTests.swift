@@ -34,7 +34,7 @@ import Testing
     Form("NOTIFICATIONOVERFLOW", .notificationOverflow), Form("BADCOMPARATOR", .badComparator),
     Form("TEMPFAIL", .temporaryFailure), Form("UIDREQUIRED", .uidRequired),
     Form("BADURL /INBOX;uid=20", .badURL("/INBOX;uid=20")),
-    Form("REFERRAL imap://u;AUTH=*@h/", .referral("imap://u;AUTH=*@h/")),
+    Form("REFERRAL imap://u;AUTH=*@h/", .referral(["imap://u;AUTH=*@h/"])),
     Form("BADEVENT (MessageNew MessageExpunge)", .badEvent(["MessageNew", "MessageExpunge"])),
     Form("METADATA LONGENTRIES 2199", .metadata(.longEntries(2199))),
     Form("METADATA MAXSIZE 1024", .metadata(.maxSize(1024))), Form("METADATA TOOMANY", .metadata(.tooMany)),

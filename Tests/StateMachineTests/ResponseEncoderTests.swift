@@ -45,7 +45,7 @@ import Testing
       .status(Status(.ok, code: .permanentFlags([.seen, .anyKeyword]), "limited")),
       "* OK [PERMANENTFLAGS (\\Seen \\*)] limited"),
     Form(.status(Status(.ok, code: .uidNext(7), "next")), "* OK [UIDNEXT 7] next"),
-    Form(.status(Status(.ok, code: .uidValidity(.max), "valid")), "* OK [UIDVALIDITY 4294967295] valid"),
+    Form(.status(Status(.ok, code: .uidValidity(.max), "valid")), "* OK [UIDVALIDITY 18446744073709551615] valid"),
     Form(.status(Status(.ok, code: .unseen(3), "first")), "* OK [UNSEEN 3] first"),
     Form(.status(Status(.ok, code: .highestModSeq(9), "x")), "* OK [HIGHESTMODSEQ 9] x"),
     Form(.status(Status(.ok, code: .noModSeq, "x")), "* OK [NOMODSEQ] x"),

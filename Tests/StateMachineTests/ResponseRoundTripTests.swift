@@ -160,7 +160,7 @@ import Testing
       ("charset", status(.badCharset([text]))), ("capability code", status(.capability([Capability(text)]))),
       ("permanent flag", status(.permanentFlags([Flag(text)]))), ("bad URL", status(.badURL(text))),
       ("event", status(.badEvent([text]))), ("mailbox id", status(.mailboxID(text))),
-      ("referral", status(.referral(text))),
+      ("referral", status(.referral([text]))),
       ("tag of a code", status(.noUpdate(tag: text))), ("mechanism", status(.urlMechanisms([text]))),
       ("progress", status(.inProgress(tag: text, done: 1, goal: nil))), ("filter", status(.undefinedFilter(text))),
       ("code", status(.atom(text))), ("arguments", status(.other(name: "X", arguments: bytes))),

@@ -3,7 +3,7 @@ import IMAPStateMachine
 /// What APPEND, COPY and MOVE tell of the messages that they made, where the server has UIDPLUS (RFC 4315).
 public struct CopyResult: Hashable, Sendable {
   /// The UID validity value of the target mailbox.
-  public var uidValidity: UInt32
+  public var uidValidity: UInt64
   /// The messages that were copied; empty for APPEND.
   public var source: UIDSet
   /// The new messages, in the order of ``source``.

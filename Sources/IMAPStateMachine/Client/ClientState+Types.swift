@@ -15,7 +15,8 @@ extension ClientState {
     case open
     /// `+` lets the next bytes of a command with literals go. They are in ``ClientState/held``.
     case literal(CommandID)
-    /// A message of an APPEND, or a part of one: `+` must come first, or it may be written. `wantsMore` says that the caller had more than fit.
+    /// A message of an APPEND, or a part of one: `+` must come first, or it may be written. `wantsMore` says that the
+    /// caller had more than fit.
     case append(CommandID, remaining: UInt64, isReady: Bool, wantsMore: Bool)
     /// An APPEND was refused in the middle of its message. The server still counts the bytes that were announced, so
     /// blanks stand in for them.

@@ -13,7 +13,7 @@ public struct SelectedMailbox: Hashable, Sendable {
   /// The flags that can be changed for good; nil where the server did not say, which means all.
   public var permanentFlags: [Flag]?
   /// The UID validity value; nil where the server did not say. One that changes makes all UIDs void that were known.
-  public var uidValidity: UInt32?
+  public var uidValidity: UInt64?
   /// The next UID as the server said last; nil where it did not. Messages that came since may have UIDs from this on.
   public var uidNext: UInt32?
   /// Whether messages keep their UIDs from one session to the next (RFC 4315, section 3: UIDNOTSTICKY).
@@ -34,7 +34,7 @@ public struct SelectedMailbox: Hashable, Sendable {
     /// All that changed since was told before the completion: what went by `VANISHED (EARLIER)`, what changed by FETCH.
     case resynchronized
     /// The mailbox has another UID validity value than this one, which the client knew. It has to forget all of its UIDs.
-    case uidValidityChanged(from: UInt32)
+    case uidValidityChanged(from: UInt64)
     /// The server named no modification sequence, so it told no changes.
     case unavailable
   }

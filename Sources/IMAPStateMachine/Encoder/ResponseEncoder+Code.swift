@@ -10,7 +10,8 @@ extension ResponseEncoder {
   }
 
   private func fitting(_ bytes: [UInt8]) -> [UInt8] {
-    let isBalanced = Self.isBalanced(bytes)
+    let framed = [0x5b] + bytes + [0x5d]
+    let isBalanced = StatusView.closingBracket(framed.span, from: 0) == framed.count - 1
     return bytes.map { byte in
       let isUnfit = isLineBreaking(byte) || (!isBalanced && (byte == 0x5b || byte == 0x5d))
       return isUnfit ? Self.questionMark : byte
@@ -55,22 +56,6 @@ extension ResponseEncoder {
       return bytes
     }
     return [0x22] + bytes.flatMap { $0 == 0x22 || $0 == 0x5c ? [0x5c, $0] : [$0] } + [0x22]
-  }
-
-  /// Whether the code is PERMANENTFLAGS, which ends behind its parenthesis whatever brackets the flags have.
-  private static func isFlagList(_ code: ResponseCode, _ bytes: [UInt8]) -> Bool {
-    guard case .permanentFlags = code else { return false }
-    return bytes.count { $0 == UInt8(ascii: "(") || $0 == UInt8(ascii: ")") } == 2
-  }
-
-  private static func isBalanced(_ bytes: [UInt8]) -> Bool {
-    var depth = 0
-    for byte in bytes {
-      if byte == 0x5b { depth += 1 }
-      if byte == 0x5d { depth -= 1 }
-      if depth < 0 { return false }
-    }
-    return depth == 0
   }
 
   private static let questionMark = UInt8(ascii: "?")

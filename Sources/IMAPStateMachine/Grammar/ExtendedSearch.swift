@@ -68,7 +68,7 @@ public struct ExtendedSearchResult: Hashable, Sendable {
   /// The mailbox that was searched, in an answer to ESEARCH (RFC 7377).
   public var mailbox: MailboxName?
   /// That mailbox's UID validity value (RFC 7377).
-  public var uidValidity: UInt32?
+  public var uidValidity: UInt64?
   /// Whether the numbers are UIDs.
   public var isUID: Bool
   /// What was returned, in the server's order. Without items nothing was found.
@@ -76,7 +76,7 @@ public struct ExtendedSearchResult: Hashable, Sendable {
 
   /// A result.
   public init(
-    tag: String? = nil, mailbox: MailboxName? = nil, uidValidity: UInt32? = nil, isUID: Bool = false,
+    tag: String? = nil, mailbox: MailboxName? = nil, uidValidity: UInt64? = nil, isUID: Bool = false,
     items: [Item] = []
   ) {
     self.tag = tag

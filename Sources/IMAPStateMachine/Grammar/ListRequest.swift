@@ -80,7 +80,7 @@ public struct SelectParameters: Hashable, Sendable {
 /// What a client knows of a mailbox that it has seen before (RFC 7162, section 3.2.5).
 public struct QResyncParameters: Hashable, Sendable {
   /// The UID validity value.
-  public var uidValidity: UInt32
+  public var uidValidity: UInt64
   /// The highest modification sequence.
   public var modSeq: ModSeq
   /// The UIDs; nil stands for all below the next UID.
@@ -104,7 +104,7 @@ public struct QResyncParameters: Hashable, Sendable {
 
   /// What is known.
   public init(
-    uidValidity: UInt32, modSeq: ModSeq, knownUIDs: UIDSet? = nil, sequenceMatch: SequenceMatch? = nil
+    uidValidity: UInt64, modSeq: ModSeq, knownUIDs: UIDSet? = nil, sequenceMatch: SequenceMatch? = nil
   ) {
     self.uidValidity = uidValidity
     self.modSeq = modSeq

@@ -182,8 +182,8 @@ public struct Namespaces: Hashable, Sendable {
   public var otherUsers: [Namespace]
   /// Mailboxes that are shared.
   public var shared: [Namespace]
-  /// Namespaces, and parts of them, that could not be interpreted, under the name of their kind: `PERSONAL`, `OTHER` or `SHARED`. They are not
-  /// sent.
+  /// Namespaces, and parts of them, that could not be interpreted, under the name of their kind: `PERSONAL`, `OTHER`
+  /// or `SHARED`. They are not sent.
   public var invalid: [InvalidItem] = []
 
   /// Namespaces of each kind; empty stands for NIL.

@@ -35,6 +35,18 @@ public struct SequenceNumber: MessageNumber, ExpressibleByIntegerLiteral, Custom
   public var description: String { String(rawValue) }
 }
 
+/// A UID or a sequence number, where the command decides which of the two a server means.
+public struct MessageID: MessageNumber, ExpressibleByIntegerLiteral, CustomStringConvertible {
+  /// The number on the wire.
+  public var rawValue: UInt32
+  /// The number `rawValue`.
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  /// The number of a literal.
+  public init(integerLiteral value: UInt32) { rawValue = value }
+  /// In decimal.
+  public var description: String { String(rawValue) }
+}
+
 /// UIDs as ranges.
 public typealias UIDSet = MessageSet<UID>
 /// Sequence numbers as ranges.
@@ -155,6 +167,12 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
       }
     }
     return result
+  }
+
+  /// The same ranges as numbers of another kind: for a set of ``MessageID``, what the command says that they are.
+  public func converted<Other: MessageNumber>(to type: Other.Type = Other.self) -> MessageSet<Other> {
+    if isSavedResult { return .savedResult }
+    return MessageSet<Other>(ranges: ranges.map { MessageSet<Other>.Range($0.first, $0.last) })
   }
 
   /// As on the wire.

@@ -19,21 +19,22 @@ public enum ResponseCode: Hashable, Sendable, CustomStringConvertible {
   /// The UID that the next message will get, as far as is known.
   case uidNext(UInt32)
   /// The mailbox's UID validity value.
-  case uidValidity(UInt32)
+  case uidValidity(UInt64)
   /// The first unseen message.
   case unseen(UInt32)
   /// Where an appended message went (RFC 4315, section 3).
-  case appendUID(validity: UInt32, uids: UIDSet)
+  case appendUID(validity: UInt64, uids: UIDSet)
   /// Which messages a copy or move made (RFC 4315, section 3): both sets in the same order.
-  case copyUID(validity: UInt32, source: UIDSet, destination: UIDSet)
+  case copyUID(validity: UInt64, source: UIDSet, destination: UIDSet)
   /// The mailbox does not keep UIDs.
   case uidNotSticky
   /// The mailbox's highest modification sequence (RFC 7162).
   case highestModSeq(ModSeq)
   /// The mailbox has no modification sequences (RFC 7162).
   case noModSeq
-  /// The messages that a conditional STORE left alone (RFC 7162).
-  case modified(MessageSet<UID>)
+  /// The messages that a conditional STORE left alone: by UID for UID STORE, else by sequence number (RFC 7162, section
+  /// 3.1.3).
+  case modified(MessageSet<MessageID>)
   /// The mailbox that was selected is closed: what follows concerns the next (RFC 7162, section 3.2.11).
   case closed
   /// A URL of CATENATE or URLAUTH that cannot be resolved (RFC 4469).
@@ -46,8 +47,8 @@ public enum ResponseCode: Hashable, Sendable, CustomStringConvertible {
   case annotations(AnnotationsCode)
   /// The unique name of the mailbox that was created or selected (RFC 8474).
   case mailboxID(String)
-  /// Go to this URL instead (RFC 2221, RFC 2193).
-  case referral(String)
+  /// Go to one of these URLs instead (RFC 2221, RFC 2193).
+  case referral([String])
   /// The search with this tag is not kept up to date any longer (RFC 5267).
   case noUpdate(tag: String)
   /// The ways to authorise URLs that the mailbox has, each with its data where it has some (RFC 4467).
@@ -151,7 +152,7 @@ public enum ResponseCode: Hashable, Sendable, CustomStringConvertible {
     case .metadata(let code): "METADATA \(code)"
     case .annotations(let code): code.description
     case .mailboxID(let id): "MAILBOXID (\(id))"
-    case .referral(let url): "REFERRAL \(url)"
+    case .referral(let urls): "REFERRAL \(urls.joined(separator: " "))"
     case .noUpdate(let tag): "NOUPDATE \(Self.quoted(tag))"
     case .urlMechanisms(let names): "URLMECH \(names.joined(separator: " "))"
     case .inProgress(nil, nil, nil): "INPROGRESS"

@@ -147,8 +147,8 @@ struct BodyWriter {
 
 /// Any form of a structure.
 extension BodyWriter {
-  /// Writes the structure that `bytes` start with and returns where it ends. Throws where it makes no sense, or is nested deeper than `nesting`. By
-  /// iteration, so that no depth can exhaust the stack.
+  /// Writes the structure that `bytes` start with and returns where it ends. Throws where it makes no sense, or is
+  /// nested deeper than `nesting`. By iteration, so that no depth can exhaust the stack.
   @discardableResult
   static func write(_ bytes: Span<UInt8>, nesting: Int, _ tape: inout Tape) throws(ParseError) -> Int {
     var writer = BodyWriter()

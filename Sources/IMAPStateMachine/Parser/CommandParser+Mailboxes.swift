@@ -216,9 +216,12 @@ extension CommandReader {
   @_lifetime(self: copy self)
   private mutating func qResync() throws(ParseError) -> QResyncParameters {
     try openList()
-    let validity = try nonZero()
+    var start = cursor.index
+    // 32 bits by the RFC; more are what some servers count to.
+    let validity = try cursor.number()
+    if validity == 0 { throw ParseError(.invalidValue, offset: start) }
     try space()
-    let start = cursor.index
+    start = cursor.index
     let highest = try modSeq()
     if highest.rawValue == 0 { throw ParseError(.invalidValue, offset: start) }
     var known = QResyncParameters(uidValidity: validity, modSeq: highest)

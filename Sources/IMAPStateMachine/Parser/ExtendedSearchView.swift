@@ -3,7 +3,7 @@ public struct ExtendedSearchView: ElementView, ~Escapable {
   /// Whether the numbers are UIDs.
   public let isUID: Bool
   /// The UID validity value of the mailbox that was searched (RFC 7377).
-  public let uidValidity: UInt32?
+  public let uidValidity: UInt64?
   private let tagToken: StringToken?
   private let mailboxToken: StringToken?
   private let encoding: MailboxName.Encoding
@@ -85,7 +85,7 @@ public struct ExtendedSearchView: ElementView, ~Escapable {
 private struct SearchCorrelator {
   var tag: StringToken?
   var mailbox: StringToken?
-  var uidValidity: UInt32?
+  var uidValidity: UInt64?
 
   /// Reads up to the closing parenthesis. Items that are not known are stepped over.
   mutating func read(_ cursor: inout Cursor) throws(ParseError) {
@@ -100,7 +100,7 @@ private struct SearchCorrelator {
       } else if word.equalsIgnoringCase("MAILBOX") {
         mailbox = try cursor.astring()
       } else if word.equalsIgnoringCase("UIDVALIDITY") {
-        uidValidity = try cursor.quantity32()
+        uidValidity = try cursor.number()
       } else {
         _ = try cursor.value()
       }

@@ -201,11 +201,22 @@ public struct SearchView: ~Escapable {
     var cursor = cursor
     while !cursor.skipToLineEnd() {
       if cursor.wholeNumber() != nil || cursor.modSeqInParentheses() != nil { continue }
-      let first = cursor.peek
-      guard let range = (try? cursor.value()) ?? cursor.leftover() else { break }
-      list.append(
-        InvalidItem(
-          value: cursor.bytes.extracting(range).copy(), reason: ParseError(.unexpectedByte(first), offset: 0)))
+      let start = cursor.index
+      var probe = cursor
+      var reason = ParseError(.unexpectedByte(cursor.peek), offset: 0)
+      do throws(ParseError) {
+        _ = try probe.number32()
+      } catch {
+        if error.reason == .numberTooLarge { reason = ParseError(.numberTooLarge, offset: 0) }
+      }
+      var end = (try? cursor.value())?.upperBound
+      if end == nil {
+        // Where no value ends, nothing behind it can be told apart.
+        cursor.index = start
+        end = cursor.leftover()?.upperBound
+      }
+      guard let end else { break }
+      list.append(InvalidItem(value: cursor.bytes.extracting(start..<end).copy(), reason: reason))
     }
     return list
   }

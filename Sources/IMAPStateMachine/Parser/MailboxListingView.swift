@@ -84,8 +84,14 @@ public struct MailboxListingView: ~Escapable {
     var iterator = extended
     while let item = iterator.next() {
       switch item {
-      case .childInfo(let words): listing.childInfo = words.strings()
-      case .oldName(let name): listing.oldName = MailboxName(wire: name.copy(), encoding: encoding)
+      case .childInfo(let words) where listing.childInfo.isEmpty: listing.childInfo = words.strings()
+      case .childInfo(let words): listing.childInfo += words.strings()
+      case .oldName(let name) where listing.oldName == nil:
+        listing.oldName = MailboxName(wire: name.copy(), encoding: encoding)
+      case .oldName(let name):
+        listing.invalid.append(
+          InvalidItem(name: Array("OLDNAME".utf8), value: name.copy(), reason: ParseError(.invalidValue, offset: 0)),
+          room: iterator.remaining)
       case .unknown(let name, let value):
         listing.extended.append(
           RawItem(name: name.lossyString(), value: value.copy()), room: iterator.remaining)
@@ -130,7 +136,7 @@ public struct ListExtensionView: ElementView, ~Escapable {
     if name.equalsIgnoringCase("CHILDINFO") { return .childInfo(FlagListView(value)) }
     if name.equalsIgnoringCase("OLDNAME") {
       var names = StringListView(value)
-      if let old = names.next() { return .oldName(old) }
+      if let old = names.next(), names.next() == nil { return .oldName(old) }
       return .invalid(name: name.raw, value: ByteView(value), ParseError(.invalidValue, offset: 0))
     }
     return .unknown(name: name, value: ByteView(value))
@@ -186,6 +192,8 @@ extension Cursor {
     guard probe.eat(0x20) else { return false }
     probe.skipSpaces()
     guard probe.eat(UInt8(ascii: "(")) else { return false }
+    probe.skipSpaces()
+    if probe.eat(UInt8(ascii: ")")) { return probe.skipToLineEnd() }
     while true {
       probe.skipSpaces()
       guard (try? probe.astring()) != nil else { return false }

@@ -44,7 +44,8 @@ public struct MailboxStatusView: ElementView, ~Escapable {
         if item.name.isEmpty || item.raw.isEmpty {
           throw ParseError(item.raw.isEmpty ? .unexpectedEnd : .invalidValue, offset: 0)
         }
-        if let known = item.known {
+        // What comes a second time is kept as it is.
+        if let known = item.known, !status.has(known) {
           try item.fill(known, &status)
         } else {
           status.others.append(
@@ -56,6 +57,16 @@ public struct MailboxStatusView: ElementView, ~Escapable {
       }
     }
     return status
+  }
+}
+
+extension MailboxStatus {
+  fileprivate func has(_ item: StatusItem) -> Bool {
+    switch item {
+    case .mailboxID: mailboxID != nil
+    case .appendLimit: appendLimit != nil
+    default: self[item] != nil
+    }
   }
 }
 

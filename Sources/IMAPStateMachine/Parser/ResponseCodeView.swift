@@ -79,10 +79,11 @@ public struct ResponseCodeView: ~Escapable {
       try list.expectEnd()
       return .badCharset(list.strings())
     }
-    if name.equalsIgnoringCase("UIDVALIDITY") { return .uidValidity(try cursor.quantity32()) }
+    // Servers send more than the 32 bits of RFC 9051. A number that is cut would be that of another mailbox.
+    if name.equalsIgnoringCase("UIDVALIDITY") { return .uidValidity(try cursor.number()) }
     if name.equalsIgnoringCase("HIGHESTMODSEQ") { return .highestModSeq(ModSeq(rawValue: try cursor.quantity())) }
     if name.equalsIgnoringCase("APPENDUID") {
-      let validity = try cursor.quantity32()
+      let validity = try cursor.number()
       cursor.skipSpaces()
       let uids = try cursor.setView()
       if !cursor.isAtEnd { throw cursor.unexpected }
@@ -93,7 +94,7 @@ public struct ResponseCodeView: ~Escapable {
 
   /// `validity source destination`. Outlook.com leaves both sets out where nothing was copied.
   private func copyUID(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode {
-    let validity = try cursor.quantity32()
+    let validity = try cursor.number()
     cursor.skipSpaces()
     let none = UIDSet(ranges: [])
     if cursor.isAtEnd { return .copyUID(validity: validity, source: none, destination: none) }
@@ -108,7 +109,8 @@ public struct ResponseCodeView: ~Escapable {
   private func extensionCode(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode? {
     switch name.bytes.foldedWord(0..<name.count) {
     case keyword("BADURL"): return .badURL(try all(&cursor).lossyString())
-    case keyword("REFERRAL"): return .referral(try all(&cursor).lossyString())
+    // RFC 2193, section 6: one URL or more.
+    case keyword("REFERRAL"): return .referral(FlagListView(try all(&cursor)).strings())
     case keyword("BADEVENT"): return .badEvent(FlagListView(try all(&cursor)).strings())
     case keyword("URLMECH"): return .urlMechanisms(FlagListView(try all(&cursor)).strings())
     case keyword("METADATA"):

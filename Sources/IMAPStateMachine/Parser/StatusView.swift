@@ -34,19 +34,30 @@ public struct StatusView: ~Escapable {
     }
   }
 
-  /// Brackets nest: `[PERMANENTFLAGS (\Seen [x])]` is seen in the wild. Where they do not match, the first that closes
-  /// ends the code.
-  private static func closingBracket(_ bytes: Span<UInt8>, from start: Int) -> Int? {
+  /// The bracket that ends the code which starts at `start`; nil where none does.
+  ///
+  /// Brackets nest: `[PERMANENTFLAGS (\Seen [x])]` is seen in the wild. Those in a quoted string do not count: a tag may
+  /// hold one. Where they do not match, the first that closes ends the code.
+  static func closingBracket(_ bytes: Span<UInt8>, from start: Int) -> Int? {
     if let end = flagsEnd(bytes, from: start) { return end }
     var depth = 0
     var first: Int?
-    for index in start..<bytes.count {
-      if bytes[index] == 0x5b { depth += 1 }
-      if bytes[index] == 0x5d {
+    var mayBeQuoted = true
+    var index = start
+    while index < bytes.count {
+      switch bytes[index] {
+      case 0x5b: depth += 1
+      case 0x5d:
         first = first ?? index
         depth -= 1
         if depth == 0 { return index }
+      case 0x22 where mayBeQuoted && (bytes[index - 1] == 0x20 || bytes[index - 1] == UInt8(ascii: "(")):
+        var cursor = Cursor(bytes, at: index)
+        // Where no string ends behind this quote, none does behind another.
+        if (try? cursor.quoted()) != nil { index = cursor.index - 1 } else { mayBeQuoted = false }
+      default: break
       }
+      index += 1
     }
     return first
   }

@@ -225,8 +225,9 @@ public struct ServerConnection: ~Copyable {
   }
 
   /// Completes the command `id` with OK, NO or BAD. OK moves the connection on by what the command was: LOGIN,
-  /// AUTHENTICATE, SELECT, EXAMINE, CLOSE, UNSELECT, UNAUTHENTICATE; LOGOUT ends it (with a BYE where ``respond(_:)`` sent none), STARTTLS and
-  /// COMPRESS lead to ``ServerEvent/upgrade(_:_:)``. NO to SELECT or EXAMINE leaves no mailbox selected.
+  /// AUTHENTICATE, SELECT, EXAMINE, CLOSE, UNSELECT, UNAUTHENTICATE; LOGOUT ends it (with a BYE where ``respond(_:)``
+  /// sent none), STARTTLS and COMPRESS lead to ``ServerEvent/upgrade(_:_:)``. NO to SELECT or EXAMINE leaves no
+  /// mailbox selected.
   ///
   /// Call ``next(_:now:)`` afterwards: more commands may be waiting in the buffer.
   public mutating func complete(_ id: ServerCommandID, _ status: Status) throws(ConnectionError) {

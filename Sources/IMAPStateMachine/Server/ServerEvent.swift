@@ -15,7 +15,8 @@ public enum ServerEvent: ~Escapable {
   /// A whole command. Answer with ``ServerConnection/complete(_:_:)`` sooner or later, AUTHENTICATE possibly with
   /// ``ServerConnection/challenge(_:_:)`` and IDLE with ``ServerConnection/startIdle(_:)`` before that.
   case command(ServerCommandID, CommandView)
-  /// An APPEND or REPLACE, or another literal of it: answer with ``ServerConnection/accept(_:)`` or ``ServerConnection/reject(_:with:)``.
+  /// An APPEND or REPLACE, or another literal of it: answer with ``ServerConnection/accept(_:)`` or
+  /// ``ServerConnection/reject(_:with:)``.
   case literalOffered(ServerCommandID, AppendRequest, LiteralHeader)
   /// Some of the message's bytes, and how many are still to come.
   case literalChunk(ServerCommandID, Span<UInt8>, remaining: UInt64)

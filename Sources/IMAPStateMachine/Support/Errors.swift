@@ -84,8 +84,6 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       case greeting = "the first line is no greeting"
       /// A tagged response whose tag was never sent.
       case unknownTag = "completion with a tag that was never sent"
-      /// RFC 3501, section 7.5: nothing waits for a continuation.
-      case unexpectedContinuation = "continuation request with nothing to continue"
       /// RFC 9051, section 11.1: bytes between the STARTTLS answer and the TLS handshake were not sent by the server.
       case plaintextAfterStartTLS = "plain text behind the answer to STARTTLS"
       /// RFC 9051, section 7.1.4: PREAUTH makes STARTTLS impossible.
@@ -129,8 +127,6 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       /// Sequence numbers are forbidden: UIDONLY is enabled (RFC 9586), or NOTIFY lets EXPUNGE come at any time (RFC 5465,
       /// section 5.3).
       case sequenceNumbers = "sequence numbers have no meaning here"
-      /// The server did not announce the capability that the command needs.
-      case capabilityMissing = "capability missing"
     }
 
     /// What was wrong with the call.

@@ -23,8 +23,6 @@ public struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible 
     case appendParts = "parts of APPEND"
     /// Commands waiting in the machine.
     case queuedCommands = "queued commands"
-    /// Bytes waiting to be sent.
-    case outboundBytes = "outbound bytes"
     /// Commands in a row that a server could not understand.
     case badCommands = "bad commands"
   }
@@ -53,8 +51,9 @@ public struct ParserLimits: Sendable, Hashable {
   public var line: Int = 8 << 20
   /// One streamed literal. Streaming costs no memory, so this only stops nonsense: 2 GiB is above any provider's limit.
   public var literal: UInt64 = 2 << 30
-  /// One literal that is kept with its line (a mailbox name, a subject in ENVELOPE). Subjects are below 64 KiB.
-  public var bufferedLiteral: Int = 1 << 20
+  /// One literal that is kept with its line: a mailbox name, a subject in ENVELOPE, a message that URLFETCH brings, for which
+  /// this is as much as a line may have. It counts for ``line`` too.
+  public var bufferedLiteral: Int = 8 << 20
   /// Parentheses inside one another. Real BODYSTRUCTUREs stay below 25. A value above 256 counts as 256: what is nested
   /// is read by recursion, and no peer may exhaust the stack. One below 1 counts as 1.
   public var nesting: Int = 64
@@ -64,8 +63,9 @@ public struct ParserLimits: Sendable, Hashable {
   /// (capabilities, the numbers of SEARCH), or ranges in one set of numbers. Where lists are nested each has its own count.
   ///
   /// An element takes a byte of the line at least. So nothing that meets the default bound on lines passes this one, a
-  /// SEARCH answer with four million numbers included, and both have to be set together: raise this when lines may be longer, lower it where values that are copied must stay small, for each element then takes 16
-  /// bytes or more. Lines with fewer bytes than this number are not counted.
+  /// SEARCH answer with four million numbers included, and both have to be set together: raise this when lines may be
+  /// longer, lower it where values that are copied must stay small, for each element then takes 16 bytes or more. Lines with
+  /// fewer bytes than this number are not counted.
   public var listElements: Int = 8 << 20
   /// Responses between two tagged ones, in bytes. Sections that are streamed are not counted: they are the caller's as they
   /// come, nothing of them is kept, and ``literal`` bounds each. What passes this is noticed behind the response that did,

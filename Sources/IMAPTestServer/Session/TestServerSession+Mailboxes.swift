@@ -80,7 +80,7 @@ extension TestServerSession {
     let date = intake.request.date ?? InternalDate(unixSeconds: core.clock())
     do throws(StoreError) {
       let uid = try intake.mailbox.append(StoredMessage(intake.bytes, internalDate: date), flags: intake.request.flags)
-      let code = ResponseCode.appendUID(validity: intake.mailbox.uidValidity, uids: UIDSet(UID(rawValue: uid)))
+      let code = ResponseCode.appendUID(validity: UInt64(intake.mailbox.uidValidity), uids: UIDSet(UID(rawValue: uid)))
       finish(id, Status(.ok, code: core.offers(.uidPlus) ? code : nil, "APPEND completed"))
     } catch {
       finish(id, error)
@@ -168,7 +168,7 @@ extension TestServerSession {
       if let unseen = opened.firstUnseen {
         try machine.respond(.status(Status(.ok, code: .unseen(unseen.rawValue), "First unseen message")))
       }
-      try machine.respond(.status(Status(.ok, code: .uidValidity(mailbox.uidValidity), "UIDs are valid")))
+      try machine.respond(.status(Status(.ok, code: .uidValidity(UInt64(mailbox.uidValidity)), "UIDs are valid")))
       try machine.respond(.status(Status(.ok, code: .uidNext(mailbox.nextUID), "Next UID")))
       if core.offers(.condStore) {
         let highest = ModSeq(rawValue: mailbox.highestModSeq)

@@ -86,7 +86,7 @@ extension TestServerSession {
   private func copyUID(_ result: Mailbox.CopyResult, _ target: Mailbox) -> ResponseCode? {
     if result.source.isEmpty || !core.offers(.uidPlus) { return nil }
     return .copyUID(
-      validity: target.uidValidity, source: UIDSet(result.source.map { UID(rawValue: $0) }),
+      validity: UInt64(target.uidValidity), source: UIDSet(result.source.map { UID(rawValue: $0) }),
       destination: UIDSet(result.destination.map { UID(rawValue: $0) }))
   }
 
@@ -176,7 +176,7 @@ extension TestServerSession {
     if !result.modified.isEmpty {
       // UIDs for UID STORE, sequence numbers for STORE.
       let numbers = isUID ? result.modified : result.modified.compactMap { view.number(of: $0)?.rawValue }
-      let code = ResponseCode.modified(UIDSet(numbers.map { UID(rawValue: $0) }))
+      let code = ResponseCode.modified(MessageSet(numbers.map { MessageID(rawValue: $0) }))
       return Status(hasGhosts ? .no : .ok, code: code, "Some messages have changed")
     }
     return hasGhosts ? expunged : Status(.ok, "STORE completed")

@@ -222,7 +222,7 @@ extension Generator {
           qResync: chance(2)
             ? nil
             : QResyncParameters(
-              uidValidity: positive(), modSeq: ModSeq(rawValue: UInt64(positive())),
+              uidValidity: UInt64(positive()), modSeq: ModSeq(rawValue: UInt64(positive())),
               knownUIDs: chance(2) ? nil : finiteSet(),
               sequenceMatch: chance(2) ? nil : .init(sequence: finiteSet(), uids: finiteSet())), annotate: chance(2)))
     case 8: .notify(notifyRequest())

@@ -47,13 +47,13 @@ extension Generator {
     case 6: .readWrite
     case 7: .tryCreate
     case 8: .uidNext(number())
-    case 9: .uidValidity(number())
+    case 9: .uidValidity(UInt64(number()) << 8)
     case 10: .unseen(number())
-    case 11: .appendUID(validity: number(), uids: set())
+    case 11: .appendUID(validity: UInt64(number()), uids: set())
     case 12:
       chance(4)
-        ? .copyUID(validity: number(), source: [], destination: [])
-        : .copyUID(validity: number(), source: set(), destination: set())
+        ? .copyUID(validity: UInt64(number()), source: [], destination: [])
+        : .copyUID(validity: UInt64(number()), source: set(), destination: set())
     case 13: .uidNotSticky
     case 14: .highestModSeq(modSeq())
     case 15: .noModSeq
@@ -68,7 +68,7 @@ extension Generator {
           .tooBig, .tooMany, .none, .supported(maxSize: large(), isPrivate: chance(2)), .readOnly(isPrivate: chance(2)),
         ]))
     case 22: .mailboxID(objectID())
-    case 23: .referral(pick(["IMAP://user;AUTH=*@h/", "imap://h/a%20b"]))
+    case 23: .referral(pick([["IMAP://user;AUTH=*@h/"], ["imap://h/a%20b", "imap://i/"]]))
     case 24: .noUpdate(tag: pick(["B02", "a b", "\\\"", "NIL", ""]))
     case 25: .urlMechanisms(list(upTo: 2) { $0.atom() } + ["INTERNAL"])
     case 26:
@@ -184,7 +184,7 @@ extension Generator {
     }
     return ExtendedSearchResult(
       tag: chance(3) ? nil : string(), mailbox: chance(2) ? nil : mailbox(in: encoding),
-      uidValidity: chance(2) ? nil : positive(), isUID: isUID, items: items)
+      uidValidity: chance(2) ? nil : UInt64(positive()), isUID: isUID, items: items)
   }
 
   // MARK: FETCH

@@ -303,7 +303,7 @@ final class Pair {
         try server.complete(id, Status(.ok, code: .appendUID(validity: 7, uids: uids), "appended"))
       case .literalAborted(let id, let error):
         serverLog.append("aborted \(error)")
-        try server.complete(id, Status(.bad, "trailing bytes"))
+        try server.complete(id, Status(.bad, "\(error)"))
       case .saslResponse(let id, let bytes):
         saslResponses.append(bytes.copy())
         try server.complete(id, Status(.ok, "in"))
