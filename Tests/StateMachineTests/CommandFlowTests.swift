@@ -220,26 +220,13 @@ import Testing
       #expect(trait.contains(.mayExpunge) || trait.contains(.barrier) || isExempt, "\(command)")
       if trait.contains(.mayExpunge) { #expect(!isExempt, "\(command)") }
       for (other, earlier) in zip(Self.every, traits) {
-        guard trait.mayFollow(earlier) else { continue }
+        guard trait.mayFollow(earlier, selected: .inbox) else { continue }
         #expect(!trait.contains(.barrier) && !earlier.contains(.barrier), "\(command) behind \(other)")
         if trait.contains(.usesSequenceNumbers) {
           #expect(!earlier.contains(.mayExpunge), "\(command) behind \(other)")
         }
       }
     }
-  }
-
-  /// What names `$` waits for the search that makes it.
-  @Test func savedResultsAreWaitedFor() {
-    let save = CommandTraits(.search(.all, uid: false, returning: [.save]))
-    for command: Command in [
-      .fetch(.sequence(.savedResult), [.uid]), .uidExpunge(.savedResult), .copy(.uids(.savedResult), "x"),
-      .search(.not(.sequence(.savedResult)), uid: false), .search(.fuzzy(.uid(.savedResult)), uid: false),
-      .search(.all, uid: false, returning: [.save]),
-    ] {
-      #expect(!CommandTraits(command).mayFollow(save), "\(command)")
-    }
-    #expect(CommandTraits(.fetch(.sequence([1]), [.uid])).mayFollow(save))
   }
 
   // MARK: Parts

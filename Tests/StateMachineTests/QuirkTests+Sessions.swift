@@ -194,10 +194,10 @@ import Testing
       S: A1 OK LOGIN completed.
       E: completed A1 OK LOGIN completed.
       > SELECT INBOX
-      > NOOP
       C: A2 SELECT "INBOX"
       S: A2 BAD User is authenticated but not connected.
       E: completed A2 BAD User is authenticated but not connected.
+      > NOOP
       C: A3 NOOP
       S: A3 BAD User is authenticated but not connected.
       E: completed A3 BAD User is authenticated but not connected.

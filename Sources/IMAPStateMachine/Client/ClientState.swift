@@ -263,7 +263,8 @@ struct ClientState: ~Copyable {
     }
     guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return nil }
     let traits = CommandTraits(command)
-    for index in 0..<inFlight.count where !traits.mayFollow(inFlight[index].traits) { return nil }
+    let mailbox = selected?.mailbox.name
+    for index in 0..<inFlight.count where !traits.mayFollow(inFlight[index].traits, selected: mailbox) { return nil }
     return traits
   }
 

@@ -1,164 +1,397 @@
 /// What a command does that matters for commands sent before its completion (RFC 9051, section 5.5).
-struct CommandTraits: OptionSet {
-  let rawValue: UInt16
+///
+/// Of several commands in flight, each may be executed before those ahead of it are completed. So one waits where the
+/// order could be told from its result, or from theirs, and where a number in it could come to name another message.
+struct CommandTraits {
+  struct Rules: OptionSet {
+    let rawValue: UInt16
 
-  /// Sent alone: nothing may be in flight before it, nothing may follow before its completion. Commands that change the
-  /// state, start a layer, or take over the meaning of continuation requests.
-  static let barrier = CommandTraits(rawValue: 1 << 0)
-  /// Names messages by sequence number, or returns sequence numbers.
-  static let usesSequenceNumbers = CommandTraits(rawValue: 1 << 1)
-  /// The server may send EXPUNGE before completing it: every command but FETCH, STORE and SEARCH without UID.
-  static let mayExpunge = CommandTraits(rawValue: 1 << 2)
-  /// Changes flags of messages, by STORE or by fetching a body without PEEK.
-  static let changesFlags = CommandTraits(rawValue: 1 << 3)
-  /// Its result depends on flags.
-  static let readsFlags = CommandTraits(rawValue: 1 << 4)
-  /// Changes which mailboxes there are or what they hold.
-  static let changesMailboxes = CommandTraits(rawValue: 1 << 5)
-  /// Its result depends on which mailboxes there are or what they hold.
-  static let readsMailboxes = CommandTraits(rawValue: 1 << 6)
-  /// Names messages by `$` (RFC 5182).
-  static let usesSearchResult = CommandTraits(rawValue: 1 << 7)
-  /// Makes `$` name others.
-  static let savesSearchResult = CommandTraits(rawValue: 1 << 8)
-  /// Turns CONDSTORE on (RFC 7162, section 3.1).
-  static let enablesCondStore = CommandTraits(rawValue: 1 << 9)
+    /// Sent alone: nothing may be in flight before it, nothing may follow before its completion. Commands that end or
+    /// begin what others need, start a layer, or take over the meaning of continuation requests.
+    static let barrier = Rules(rawValue: 1 << 0)
+    /// Names messages by sequence number, or returns sequence numbers.
+    static let usesSequenceNumbers = Rules(rawValue: 1 << 1)
+    /// The server may send EXPUNGE before completing it: every command but FETCH, STORE and SEARCH without UID.
+    static let mayExpunge = Rules(rawValue: 1 << 2)
+    /// Removes messages of the selected mailbox.
+    static let removesMessages = Rules(rawValue: 1 << 3)
+    /// MOVE without UID.
+    static let movesByNumber = Rules(rawValue: 1 << 4)
+    /// Lets EXPUNGE come at any time from its execution on.
+    static let letsExpungeCome = Rules(rawValue: 1 << 5)
+    /// Leaves the selected mailbox.
+    static let leavesMailbox = Rules(rawValue: 1 << 6)
+    /// Turns CONDSTORE on (RFC 7162, section 3.1).
+    static let enablesCondStore = Rules(rawValue: 1 << 7)
+  }
 
-  init(rawValue: UInt16) { self.rawValue = rawValue }
+  /// What results depend on.
+  struct Data: OptionSet {
+    let rawValue: UInt16
 
+    /// Which mailboxes there are.
+    static let names = Data(rawValue: 1 << 0)
+    static let subscriptions = Data(rawValue: 1 << 1)
+    static let access = Data(rawValue: 1 << 2)
+    static let metadata = Data(rawValue: 1 << 3)
+    /// Which messages there are.
+    static let messages = Data(rawValue: 1 << 4)
+    static let flags = Data(rawValue: 1 << 5)
+    static let labels = Data(rawValue: 1 << 6)
+    static let annotations = Data(rawValue: 1 << 7)
+    static let modSeq = Data(rawValue: 1 << 8)
+    /// Which mailbox is selected.
+    static let selection = Data(rawValue: 1 << 9)
+    static let quota = Data(rawValue: 1 << 10)
+    /// What URLs are signed with.
+    static let keys = Data(rawValue: 1 << 11)
+    static let language = Data(rawValue: 1 << 12)
+    static let comparator = Data(rawValue: 1 << 13)
+    /// What ENABLE switched on: it decides how names and texts are written.
+    static let extensions = Data(rawValue: 1 << 14)
+
+    // Groups. They are made here and not in the table: a list of options costs an allocation.
+    static let ofMessage: Data = [.flags, .labels, .annotations, .modSeq]
+    static let ofMailbox: Data = [.names, .subscriptions, .access, .metadata, .messages, .ofMessage]
+    static let status: Data = [.messages, .flags, .modSeq]
+    /// What a command with a name depends on.
+    static let name: Data = [.names, .extensions]
+    static let chosenMessages: Data = [.selection, .messages]
+    static let search: Data = [.selection, .messages, .comparator, .extensions]
+    static let space: Data = [.messages, .quota]
+    static let seen: Data = [.flags, .modSeq]
+    /// Of which a later command must not change what an earlier one tells. "A FETCH of a message's flags and a STORE of that
+    /// same message's flags" (RFC 3501, section 5.5); and a name in an answer must not be read as it is not written.
+    static let ordered: Data = [.ofMessage, .extensions]
+    /// Of which the last change stays.
+    static let overwritten: Data = [.flags, .labels, .annotations]
+  }
+
+  /// What is done to the data of a mailbox, or of all.
+  struct Access {
+    /// What is told.
+    var reads: Data = []
+    var changes: Data = []
+    /// What is put beside what is there; the order of such commands cannot be told.
+    var adds: Data = []
+  }
+
+  /// What else is named; no command names two of these.
+  private enum Named {
+    case uids([UIDSet.Range])
+    case sequence([SequenceSet.Range])
+    /// The new name of RENAME.
+    case mailbox([UInt8])
+  }
+
+  // One of these is a part of every connection. Arrays are the smallest form.
+  private var named: Named?
+  /// Nil stands for all.
+  private var mailbox: [UInt8]?
+  var rules: Rules
+  /// In the selected mailbox.
+  private var here = Access()
+  /// In the mailboxes that are named.
+  private var there = Access()
+
+  private init(
+    _ rules: Rules = .mayExpunge, _ mailbox: MailboxName? = nil, reads: Data = [], changes: Data = [], adds: Data = []
+  ) {
+    self.rules = rules
+    self.mailbox = mailbox?.bytes
+    there = Access(reads: reads, changes: changes, adds: adds)
+  }
+
+  func contains(_ rules: Rules) -> Bool { self.rules.contains(rules) }
+}
+
+// MARK: The table
+
+extension CommandTraits {
   init(_ command: borrowing Command) {
     switch copy command {
-    // What they do to the connection, or to what others get to see, holds from their completion on. Of an unknown command
-    // nothing is known.
-    case .logout, .startTLS, .login, .authenticate, .unauthenticate, .proxyAuth, .compress, .enable, .idle, .close,
-      .unselect, .other:
-      self = .barrier
-    case .select(_, let parameters), .examine(_, let parameters):
-      self = parameters.condStore ? [.barrier, .enablesCondStore] : .barrier
-    // RFC 5255, sections 3.2 and 4.7: the language of texts and the order of sorts change. RFC 5465, section 3.1: NOTIFY
-    // decides whether EXPUNGE may come at any time.
-    case .language, .comparator, .notify:
-      self = .barrier
-    case .capability, .id, .namespace, .getJMAPAccess, .noop, .check, .applePushService, .cancelUpdate:
-      self = .mayExpunge
-    case .list(let request):
-      self = [.mayExpunge, .readsMailboxes]
-      if request.returning.contains(where: { if case .status = $0 { true } else { false } }) { insert(.readsFlags) }
-    case .lsub, .xlist, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .getMetadata, .getAnnotation,
-      .generateURLAuth, .fetchURLs:
-      self = [.mayExpunge, .readsMailboxes]
-    case .status(_, let items):
-      self = [.mayExpunge, .readsMailboxes, .readsFlags]
-      if items.contains(.highestModSeq) { insert(.enablesCondStore) }
-    case .create, .delete, .rename, .subscribe, .unsubscribe, .setACL, .deleteACL, .setQuota, .setMetadata,
-      .setAnnotation, .resetKey:
-      self = [.mayExpunge, .changesMailboxes, .readsMailboxes]
-    case .append(let request):
-      self = [.mayExpunge, .changesMailboxes, .readsMailboxes]
-      if case .sequence = request.replacing { insert(.usesSequenceNumbers) }
-    case .expunge:
-      self = [.mayExpunge, .changesMailboxes]
-    case .uidExpunge(let set):
-      self = [.mayExpunge, .changesMailboxes]
-      if set.isSavedResult { insert(.usesSearchResult) }
-    case .search(let key, let uid, _, let options), .sort(_, let key, let uid, _, let options):
-      self = Self.search(key, uid: uid, options)
-      // RFC 5256 gives SORT no part in the rule that no EXPUNGE comes during SEARCH.
-      if case .sort = copy command { insert(.mayExpunge) }
-    case .thread(_, let key, let uid, _):
-      self = Self.search(key, uid: uid, nil).union(.mayExpunge)
-    case .multiSearch(let search):
-      self = Self.search(search.key, uid: true, search.returning)
-    case .uidBatches:
-      self = [.mayExpunge, .readsMailboxes]
-    case .fetch(let messages, let items, let modifiers):
-      self = Self.reference(messages).union(.readsMailboxes)
-      // A change of flags changes the modification sequence (RFC 7162, section 3.1).
-      if !modifiers.isEmpty { insert(.readsFlags) }
-      if modifiers.changedSince != nil { insert(.enablesCondStore) }
-      for index in items.indices {
-        if Self.readsFlags(items[index]) { insert(.readsFlags) }
-        if Self.setsSeen(items[index]) { insert(.changesFlags) }
-        if items[index] == .modSeq { insert(.enablesCondStore) }
+    // What they do to the connection holds from their completion on. Of an unknown command nothing is known.
+    case .logout, .startTLS, .login, .authenticate, .unauthenticate, .proxyAuth, .compress, .idle, .other:
+      self.init(.barrier)
+    case .select(let name, let parameters), .examine(let name, let parameters):
+      self.init(
+        [.mayExpunge, .leavesMailbox], name, reads: [Data.name, .messages, .flags, .selection], changes: .selection)
+      if parameters.condStore { rules.insert(.enablesCondStore) }
+    case .close:
+      self.init([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
+      here.changes = .messages
+    case .unselect: self.init([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
+    case .enable: self.init(reads: .selection, changes: .extensions)
+    case .language: self.init(changes: .language)
+    case .comparator: self.init(changes: .comparator)
+    case .notify(let request):
+      // RFC 5465, section 5.3: the meaning of a sequence number can change at any time.
+      self.init([.mayExpunge, .letsExpungeCome])
+      if case .set(status: true, _) = request { there.reads = Data.status }
+    case .capability, .id, .getJMAPAccess, .noop: self.init()
+    case .check, .cancelUpdate: self.init(reads: .selection)
+    // RFC 5255, section 3.4: prefixes are translated.
+    case .namespace: self.init(reads: [.extensions, .language])
+    case .applePushService: self.init(reads: .extensions)
+    case .list(let request): self.init(reads: Self.reads(request))
+    case .lsub: self.init(reads: [Data.name, .subscriptions])
+    case .xlist: self.init(reads: Data.name)
+    case .status(let name, let items):
+      self.init(.mayExpunge, name, reads: [Data.name, Data.status])
+      if items.contains(.highestModSeq) { rules.insert(.enablesCondStore) }
+    case .create(let name, specialUse: _): self.init(.mayExpunge, name, reads: Data.name, changes: .names)
+    case .delete(let name): self.init(.mayExpunge, name, reads: Data.name, changes: [.names, .messages])
+    case .rename(let name, let target):
+      self.init(.mayExpunge, name, reads: Data.name, changes: [.names, .messages])
+      named = .mailbox(target.bytes)
+    case .subscribe(let name): self.init(.mayExpunge, name, reads: Data.name, changes: .subscriptions)
+    case .unsubscribe(let name): self.init(.mayExpunge, name, reads: .extensions, changes: .subscriptions)
+    case .append(let request): self.init(request)
+    case .setACL(let name, identifier: _, _), .deleteACL(let name, identifier: _):
+      self.init(.mayExpunge, name, reads: Data.name, changes: .access)
+    case .getACL(let name), .listRights(let name, identifier: _), .myRights(let name):
+      self.init(.mayExpunge, name, reads: [Data.name, .access])
+    case .getQuota: self.init(reads: .quota)
+    case .getQuotaRoot(let name): self.init(.mayExpunge, name, reads: [Data.name, .quota])
+    case .setQuota: self.init(reads: .quota, changes: .quota)
+    case .getMetadata(let name, entries: _, _): self.init(.mayExpunge, name, reads: [Data.name, .metadata])
+    case .setMetadata(let name, let entries):
+      self.init(.mayExpunge, name, reads: Data.name, changes: .metadata)
+      // RFC 6154, section 4: LIST tells it.
+      if entries.contains(where: { $0.name.span.equalsIgnoringCase("/private/specialuse") }) {
+        there.changes.insert(.names)
       }
-    case .store(let messages, _, let since), .storeLabels(let messages, _, let since),
-      .storeAnnotations(let messages, _, let since):
-      self = Self.reference(messages).union(.changesFlags).union(.readsMailboxes)
-      if since != nil { formUnion([.readsFlags, .enablesCondStore]) }
-    case .copy(let messages, _), .move(let messages, _):
-      self = Self.reference(messages).union([.mayExpunge, .changesMailboxes, .readsMailboxes])
+    case .getAnnotation: self.init(reads: [.extensions, .metadata])
+    case .setAnnotation: self.init(reads: .extensions, changes: .metadata)
+    case .generateURLAuth: self.init(reads: .keys)
+    case .fetchURLs: self.init(reads: [.keys, .messages])
+    case .resetKey: self.init(changes: .keys)
+    case .expunge: self.init(removing: nil)
+    case .uidExpunge(let set): self.init(removing: .uids(set))
+    case .search(let key, let uid, _, _): self.init(searching: key, uid: uid)
+    case .sort(let criteria, let key, let uid, _, _):
+      self.init(searching: key, uid: uid)
+      // RFC 5256, section 3 has no EXPUNGE come without UID either, but the rule of RFC 9051 names only three commands.
+      rules.insert(.mayExpunge)
+      if criteria.contains(where: { if case .annotation = $0.key { true } else { false } }) {
+        here.reads.insert(.annotations)
+      }
+    case .thread(_, let key, let uid, _):
+      self.init(searching: key, uid: uid)
+      rules.insert(.mayExpunge)
+    case .multiSearch(let search):
+      self.init(searching: search.key, uid: true)
+      // In any mailbox.
+      there.reads = here.reads.union(.names)
+    case .uidBatches:
+      self.init()
+      here.reads = .chosenMessages
+    case .fetch(let messages, let items, let modifiers): self.init(messages, items, modifiers)
+    case .store(let messages, let operation, let since):
+      self.init(storing: .flags, messages, isSilent: operation.isSilent, since)
+    case .storeLabels(let messages, let operation, let since):
+      self.init(storing: .labels, messages, isSilent: operation.isSilent, since)
+    case .storeAnnotations(let messages, _, let since):
+      self.init(storing: .annotations, messages, isSilent: false, since)
+    case .copy(let messages, let name): self.init(copying: messages, to: name)
+    case .move(let messages, let name):
+      self.init(copying: messages, to: name)
+      here.changes = .space
+      rules.insert(.removesMessages)
+      if case .sequence = messages { rules.insert(.movesByNumber) }
     }
   }
 
-  /// Whether a command with these traits may be sent while one with `earlier` is in flight.
-  ///
-  /// RFC 9051, section 5.5 forbids sequence numbers behind what may bring EXPUNGE, and commands whose results depend on one
-  /// another. Its examples of what is allowed show the direction: FETCH + STORE + SEARCH + NOOP and STORE + COPY + EXPUNGE; a
-  /// later command may change what an earlier one has read.
-  func mayFollow(_ earlier: CommandTraits) -> Bool {
-    if contains(.barrier) || earlier.contains(.barrier) { return false }
-    if contains(.usesSequenceNumbers), earlier.contains(.mayExpunge) { return false }
-    // RFC 5182, section 2.4 lets a server run what names `$` before the search that makes it is over, unless that fails:
-    // the client cannot know, so it waits.
-    if contains(.usesSearchResult) || contains(.savesSearchResult), earlier.contains(.savesSearchResult) {
-      return false
+  private static func reads(_ request: ListRequest) -> Data {
+    var reads = Data.name
+    if request.selection.contains(.subscribed) { reads.insert(.subscriptions) }
+    for option in request.returning {
+      switch option {
+      case .subscribed: reads.insert(.subscriptions)
+      case .status: reads.formUnion(.status)
+      case .myRights: reads.insert(.access)
+      case .metadata: reads.insert(.metadata)
+      case .children, .specialUse: break
+      case .other: reads.formUnion(.ofMailbox)
+      }
     }
-    if contains(.readsFlags) || contains(.changesFlags), earlier.contains(.changesFlags) { return false }
-    return !(contains(.readsMailboxes) && earlier.contains(.changesMailboxes))
+    return reads
   }
 
-  private static func reference(_ messages: MessageReference) -> CommandTraits {
+  private init(_ request: AppendRequest) {
+    self.init(.mayExpunge, request.mailbox, reads: Data.name, adds: .space)
+    guard let replaced = request.replacing else { return }
+    here = Access(reads: .chosenMessages, changes: .space)
+    rules.insert(.removesMessages)
+    if case .sequence = replaced { rules.insert(.usesSequenceNumbers) }
+  }
+
+  /// On messages of the selected mailbox.
+  private init(on messages: MessageReference) {
     switch messages {
-    case .uids(let set): set.isSavedResult ? [.mayExpunge, .usesSearchResult] : .mayExpunge
+    case .uids: self.init()
     // `$` is kept up to date when messages go: RFC 5182, section 2.1.
-    case .sequence(let set): set.isSavedResult ? .usesSearchResult : .usesSequenceNumbers
+    case .sequence(let set): self.init(set.isSavedResult ? [] : .usesSequenceNumbers)
+    }
+    name(messages)
+    here.reads = .chosenMessages
+  }
+
+  private mutating func name(_ messages: MessageReference) {
+    switch messages {
+    // `$` may be anything.
+    case .uids(let set): named = set.isSavedResult ? nil : .uids(set.ranges)
+    case .sequence(let set): named = set.isSavedResult ? nil : .sequence(set.ranges)
     }
   }
 
-  private static func search(
-    _ key: SearchKey, uid: Bool, _ options: [SearchReturnOption]?
-  ) -> CommandTraits {
-    var traits: CommandTraits = uid ? [.mayExpunge, .readsMailboxes] : [.usesSequenceNumbers, .readsMailboxes]
-    traits.formUnion(reads(key))
-    if options?.contains(.save) ?? false { traits.insert(.savesSearchResult) }
-    return traits
+  /// RFC 9051, section 5.5: STORE + COPY + EXPUNGE may go together, so neither that COPY takes flags along nor that EXPUNGE
+  /// goes by one of them counts.
+  private init(removing messages: MessageReference?) {
+    self.init([.mayExpunge, .removesMessages])
+    if let messages { name(messages) }
+    here = Access(reads: .selection, changes: .space)
   }
 
-  private static func setsSeen(_ item: FetchItem) -> Bool {
-    switch item {
-    case .rfc822, .rfc822Text, .section(_, peek: false, _), .binary(_, peek: false, _): true
-    // It may be anything.
-    case .other: true
-    default: false
+  private init(copying messages: MessageReference, to name: MailboxName) {
+    self.init(on: messages)
+    rules.insert(.mayExpunge)
+    mailbox = name.bytes
+    there = Access(reads: Data.name, adds: .space)
+  }
+
+  private init(storing data: Data, _ messages: MessageReference, isSilent: Bool, _ since: ModSeq?) {
+    self.init(on: messages)
+    here.changes = data.union(.modSeq)
+    if !isSilent { here.reads.insert(data) }
+    if since != nil {
+      here.reads.insert(.modSeq)
+      rules.insert(.enablesCondStore)
     }
   }
 
-  /// Labels and annotations count as flags: STORE changes them.
-  private static func readsFlags(_ item: FetchItem) -> Bool {
-    switch item {
-    case .flags, .modSeq, .gmailLabels, .annotations, .other: true
-    default: false
+  private init(_ messages: MessageReference, _ items: [FetchItem], _ modifiers: FetchModifiers) {
+    self.init(on: messages)
+    for index in items.indices {
+      switch items[index] {
+      case .flags: here.reads.insert(.flags)
+      case .modSeq:
+        here.reads.insert(.modSeq)
+        rules.insert(.enablesCondStore)
+      case .gmailLabels: here.reads.insert(.labels)
+      case .annotations: here.reads.insert(.annotations)
+      // RFC 9051, section 6.4.5: \Seen is set.
+      case .rfc822, .rfc822Text, .section(_, peek: false, _), .binary(_, peek: false, _):
+        here.changes.formUnion(.seen)
+      // It may be anything.
+      case .other:
+        here.reads.formUnion(.ofMessage)
+        here.changes.formUnion(.seen)
+      default: break
+      }
+    }
+    if modifiers.changedSince != nil {
+      here.reads.insert(.modSeq)
+      rules.insert(.enablesCondStore)
     }
   }
 
-  /// What the result of a search depends on, besides the messages themselves.
-  private static func reads(_ key: SearchKey) -> CommandTraits {
-    var traits: CommandTraits = []
+  private init(searching key: SearchKey, uid: Bool) {
+    self.init(uid ? .mayExpunge : .usesSequenceNumbers)
+    here.reads = .search
     // By an explicit stack: nesting is checked when the key is written.
     var pending = [key]
     while let key = pending.popLast() {
       switch key {
-      case .sequence(let set): traits.insert(set.isSavedResult ? .usesSearchResult : .usesSequenceNumbers)
-      case .uid(let set): if set.isSavedResult { traits.insert(.usesSearchResult) }
+      case .sequence(let set): if !set.isSavedResult { rules.insert(.usesSequenceNumbers) }
+      case .flag, .noFlag, .new, .old: here.reads.insert(.flags)
+      case .gmailLabel: here.reads.insert(.labels)
+      case .annotation: here.reads.insert(.annotations)
       // A filter is a search that only the server knows, and a query of Gmail may name anything.
-      case .flag, .noFlag, .new, .old, .gmailLabel, .gmailRaw, .annotation, .filter: traits.insert(.readsFlags)
-      case .modSeq: traits.formUnion([.readsFlags, .enablesCondStore])
+      case .gmailRaw, .filter: here.reads.formUnion(.ofMessage)
+      case .modSeq:
+        here.reads.insert(.modSeq)
+        rules.insert(.enablesCondStore)
       case .and(let keys): pending += keys
       case .or(let left, let right): pending += [left, right]
       case .not(let inner), .fuzzy(let inner): pending.append(inner)
       default: break
       }
     }
-    return traits
+  }
+}
+
+// MARK: The rule
+
+extension CommandTraits {
+  /// Whether a command with these traits may be sent while one with `earlier` is in flight and `selected` is selected.
+  ///
+  /// What names `$` may go behind the search that makes it (RFC 9051, section 6.4.4.2).
+  func mayFollow(_ earlier: CommandTraits, selected: MailboxName?) -> Bool {
+    if contains(.barrier) || earlier.contains(.barrier) { return false }
+    if contains(.usesSequenceNumbers), earlier.contains(.mayExpunge) { return false }
+    if contains(.letsExpungeCome), earlier.contains(.usesSequenceNumbers) { return false }
+    // RFC 6851, section 3.3: MOVE cannot be pipelined with a command that might cause renumbering.
+    if contains(.removesMessages), earlier.contains(.movesByNumber) { return false }
+    // What comes before `[CLOSED]` is of the mailbox that is left, and a server may not say that.
+    if contains(.leavesMailbox), selected != nil { return false }
+    let selected = selected?.bytes
+    return here.mayFollow(earlier.here, meets: true, areApart: areApart(from: earlier))
+      && here.mayFollow(earlier.there, meets: earlier.names(selected), areApart: false)
+      && there.mayFollow(earlier.here, meets: names(selected), areApart: false)
+      && there.mayFollow(earlier.there, meets: meets(earlier), areApart: false)
+  }
+
+  private func meets(_ other: CommandTraits) -> Bool {
+    if case .mailbox(let name)? = named, other.names(name) { return true }
+    return other.names(mailbox)
+  }
+
+  private func names(_ name: [UInt8]?) -> Bool {
+    guard let mailbox, let name else { return true }
+    if case .mailbox(let other)? = named, Self.areRelated(other, name) { return true }
+    return Self.areRelated(mailbox, name)
+  }
+
+  /// Whether one of the names may be above the other in the hierarchy, whose delimiter is not known, or they are the same.
+  private static func areRelated(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+    // The empty name is the server's.
+    if one.isEmpty || other.isEmpty { return one == other }
+    return one.starts(with: other) || other.starts(with: one)
+  }
+
+  /// Whether both name messages in the same way and none is named by both.
+  private func areApart(from other: CommandTraits) -> Bool {
+    switch (named, other.named) {
+    case (.uids(let left), .uids(let right)): Self.areApart(left, right)
+    case (.sequence(let left), .sequence(let right)): Self.areApart(left, right)
+    default: false
+    }
+  }
+
+  /// False where `*` may be anything, and where it takes long to tell.
+  private static func areApart<Number>(_ left: [MessageSet<Number>.Range], _ right: [MessageSet<Number>.Range]) -> Bool
+  {
+    if left.count > 64 || right.count > 64 { return false }
+    for range in left {
+      guard let first = range.first.number, let last = range.last.number else { return false }
+      for other in right {
+        guard let start = other.first.number, let end = other.last.number else { return false }
+        if max(first, last) >= min(start, end), max(start, end) >= min(first, last) { return false }
+      }
+    }
+    return true
+  }
+}
+
+extension CommandTraits.Access {
+  /// `meets` says whether both are of the same mailbox, `areApart` that they are of other messages in it.
+  fileprivate func mayFollow(_ earlier: Self, meets: Bool, areApart: Bool) -> Bool {
+    var disputed = reads.intersection(earlier.changes.union(earlier.adds))
+    disputed.formUnion(changes.intersection(earlier.reads).intersection(.ordered))
+    disputed.formUnion(changes.intersection(earlier.changes).intersection(.overwritten))
+    if !meets { disputed.subtract(.ofMailbox) }
+    if areApart { disputed.subtract(.ofMessage.union(.messages)) }
+    return disputed.isEmpty
   }
 }
