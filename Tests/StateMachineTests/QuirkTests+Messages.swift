@@ -136,6 +136,18 @@ extension QuirkTests {
     Fixture(
       name: "labels that start oddly", input: "* 1 FETCH (X-GM-LABELS (~x <x 'x ü [y] a] {z))\n",
       log: "fetch 1\n  x-gm-labels [~x|<x|'x|ü|[y]|a]|{z]\nfetch end"),
+    Fixture(
+      name: "labels that are no strings",
+      input: "* 1 FETCH (X-GM-LABELS (a \"b\" () \"\" (c)) X-GM-LABELS () X-GM-LABELS NIL X-GM-LABELS (a \"\") UID 5)\n",
+      log: """
+        fetch 1
+          invalid "X-GM-LABELS" "(a 'b' () '' (c))" unexpected byte 0x28 at byte 30
+          x-gm-labels []
+          x-gm-labels []
+          x-gm-labels [a|]
+          uid 5
+        fetch end
+        """),
   ]
 
   static let searches: [Fixture] = [
