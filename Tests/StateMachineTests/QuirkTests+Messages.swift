@@ -148,6 +148,22 @@ extension QuirkTests {
           uid 5
         fetch end
         """),
+    Fixture(
+      name: "days that no month has, and years without a century",
+      input:
+        "* 1 FETCH (INTERNALDATE \"31-Feb-2024 01:02:03 +0000\" SAVEDATE \"31-Apr-2024 01:02:03 +0000\" UID 5)\n"
+        + "* 2 FETCH (INTERNALDATE \"17-Jul-96 01:02:03 +0000\" UID 6)\n",
+      log: """
+        fetch 1
+          invalid "INTERNALDATE" "'31-Feb-2024 01:02:03 +0000'" invalid value at byte 24
+          invalid "SAVEDATE" "'31-Apr-2024 01:02:03 +0000'" invalid value at byte 62
+          uid 5
+        fetch end
+        fetch 2
+          invalid "INTERNALDATE" "'17-Jul-96 01:02:03 +0000'" invalid value at byte 123
+          uid 6
+        fetch end
+        """),
   ]
 
   static let searches: [Fixture] = [
