@@ -136,6 +136,34 @@ extension QuirkTests {
     Fixture(
       name: "labels that start oddly", input: "* 1 FETCH (X-GM-LABELS (~x <x 'x ü [y] a] {z))\n",
       log: "fetch 1\n  x-gm-labels [~x|<x|'x|ü|[y]|a]|{z]\nfetch end"),
+    Fixture(
+      name: "labels that are no strings",
+      input: "* 1 FETCH (X-GM-LABELS (a \"b\" () \"\" (c)) X-GM-LABELS () X-GM-LABELS NIL X-GM-LABELS (a \"\") UID 5)\n",
+      log: """
+        fetch 1
+          invalid "X-GM-LABELS" "(a 'b' () '' (c))" unexpected byte 0x28 at byte 30
+          x-gm-labels []
+          x-gm-labels []
+          x-gm-labels [a|]
+          uid 5
+        fetch end
+        """),
+    Fixture(
+      name: "days that no month has, and years without a century",
+      input:
+        "* 1 FETCH (INTERNALDATE \"31-Feb-2024 01:02:03 +0000\" SAVEDATE \"31-Apr-2024 01:02:03 +0000\" UID 5)\n"
+        + "* 2 FETCH (INTERNALDATE \"17-Jul-96 01:02:03 +0000\" UID 6)\n",
+      log: """
+        fetch 1
+          invalid "INTERNALDATE" "'31-Feb-2024 01:02:03 +0000'" invalid value at byte 24
+          invalid "SAVEDATE" "'31-Apr-2024 01:02:03 +0000'" invalid value at byte 62
+          uid 5
+        fetch end
+        fetch 2
+          invalid "INTERNALDATE" "'17-Jul-96 01:02:03 +0000'" invalid value at byte 123
+          uid 6
+        fetch end
+        """),
   ]
 
   static let searches: [Fixture] = [

@@ -310,7 +310,8 @@ import Testing
     check(wire(fixture.input), fixture.log)
   }
 
-  @Test(arguments: envelopes + structures) func structuresAreReadAtEverySplit(_ fixture: Fixture) {
+  @Test(arguments: envelopes + structures + shapes + structureDamage)
+  func structuresAreReadAtEverySplit(_ fixture: Fixture) {
     check(wire(fixture.input), fixture.log)
   }
 
@@ -323,7 +324,9 @@ import Testing
   }
 
   /// What a client reads a server can write, and it is read as the same again.
-  @Test(arguments: framing + codes + mailboxes + fetch + searches + envelopes + structures + damage + meanings)
+  @Test(
+    arguments: framing + codes + mailboxes + fetch + searches + envelopes + structures + shapes + structureDamage
+      + damage + meanings)
   func whatIsReadCanBeWritten(_ fixture: Fixture) throws { try writeAgain(fixture) }
 
   @Test(

@@ -37,6 +37,10 @@ import Testing
 
   @Test(arguments: [
     "", "01-Jan-2020", "32-Jan-2020 00:00:00 +0000", "00-Jan-2020 00:00:00 +0000", "01-Foo-2020 00:00:00 +0000",
+    "29-Feb-2023 00:00:00 +0000", "31-Feb-2024 00:00:00 +0000", "30-Feb-2000 00:00:00 +0000",
+    "29-Feb-1900 00:00:00 +0000", "31-Apr-2024 00:00:00 +0000", "31-Jun-2024 00:00:00 +0000",
+    "31-Sep-2024 00:00:00 +0000", "31-Nov-2024 00:00:00 +0000", "9-Jul-96 00:00:00 +0000",
+    "17-Jul-96 00:00:00 +0000", "17-Jul-996 00:00:00 +0000", "17-Jul-01996 00:00:00 +0000",
     "01-Jan-12020 00:00:00 +0000", "01-Jan-2020 24:00:00 +0000", "01-Jan-2020 00:60:00 +0000",
     "01-Jan-2020 00:00:61 +0000",
     "01-Jan-2020 00:00:00", "01-Jan-2020 00:00:00 0000", "01-Jan-2020 00:00:00 +0060", "01-Jan-2020 00:00:00 +10000",
@@ -80,6 +84,9 @@ import Testing
       #expect(InternalDate(year: 1, month: 1, day: 1, hour: 0, minute: 0, second: 0, zone: zone) == nil)
     }
     #expect(SearchDate(year: 1, month: 13, day: 1) == nil)
+    #expect(SearchDate(year: 2023, month: 2, day: 29) == nil)
+    #expect(SearchDate(year: 2024, month: 2, day: 29)?.description == "29-Feb-2024")
+    #expect(SearchDate(year: 2024, month: 4, day: 31) == nil)
     #expect(SearchDate(year: 2026, month: 2, day: 3)?.description == "3-Feb-2026")
   }
 

@@ -72,6 +72,9 @@ public enum BodyStructure: Hashable, Sendable {
     public var md5: [UInt8]?
     /// The rest of the extension data; nil in BODY.
     public var ext: Extension?
+    /// Fields of this level that could not be interpreted, each under its ``Field``'s name with all of its value. What of
+    /// them could be read is in its place.
+    public var invalid: [InvalidItem]
 
     /// What the media type adds to the basic fields.
     public enum Content: Hashable, Sendable {
@@ -87,7 +90,7 @@ public enum BodyStructure: Hashable, Sendable {
     public init(
       type: [UInt8], subtype: [UInt8], parameters: [Parameter] = [], id: [UInt8]? = nil,
       description: [UInt8]? = nil, encoding: [UInt8] = Array("7BIT".utf8), octets: UInt64, content: Content = .basic,
-      md5: [UInt8]? = nil, ext: Extension? = nil
+      md5: [UInt8]? = nil, ext: Extension? = nil, invalid: [InvalidItem] = []
     ) {
       self.type = type
       self.subtype = subtype
@@ -99,6 +102,7 @@ public enum BodyStructure: Hashable, Sendable {
       self.content = content
       self.md5 = md5
       self.ext = ext
+      self.invalid = invalid
     }
   }
 
@@ -112,13 +116,72 @@ public enum BodyStructure: Hashable, Sendable {
     public var parameters: [Parameter]
     /// The rest of the extension data; nil in BODY.
     public var ext: Extension?
+    /// Fields of this level that could not be interpreted, each under its ``Field``'s name with all of its value. What of
+    /// them could be read is in its place.
+    public var invalid: [InvalidItem]
 
     /// A multipart.
-    public init(parts: [BodyStructure], subtype: [UInt8], parameters: [Parameter] = [], ext: Extension? = nil) {
+    public init(
+      parts: [BodyStructure], subtype: [UInt8], parameters: [Parameter] = [], ext: Extension? = nil,
+      invalid: [InvalidItem] = []
+    ) {
       self.parts = parts
       self.subtype = subtype
       self.parameters = parameters
       self.ext = ext
+      self.invalid = invalid
+    }
+  }
+
+  /// The fields of one level in the order of the wire. Not every kind has each.
+  public enum Field: UInt8, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+    /// The children of a multipart.
+    case parts
+    /// The media subtype.
+    case subtype
+    /// Content-Type parameters.
+    case parameters
+    /// Content-ID.
+    case id
+    /// Content-Description.
+    case description
+    /// Content-Transfer-Encoding.
+    case encoding
+    /// The size.
+    case octets
+    /// The header of a message inside the message.
+    case envelope
+    /// The structure of a message inside the message.
+    case body
+    /// The number of lines.
+    case lines
+    /// Content-MD5.
+    case md5
+    /// Content-Disposition.
+    case disposition
+    /// Content-Language.
+    case language
+    /// Content-Location.
+    case location
+
+    /// The field's name in upper case.
+    public var description: String {
+      switch self {
+      case .parts: "PARTS"
+      case .subtype: "SUBTYPE"
+      case .parameters: "PARAMETERS"
+      case .id: "ID"
+      case .description: "DESCRIPTION"
+      case .encoding: "ENCODING"
+      case .octets: "OCTETS"
+      case .envelope: "ENVELOPE"
+      case .body: "BODY"
+      case .lines: "LINES"
+      case .md5: "MD5"
+      case .disposition: "DISPOSITION"
+      case .language: "LANGUAGE"
+      case .location: "LOCATION"
+      }
     }
   }
 }

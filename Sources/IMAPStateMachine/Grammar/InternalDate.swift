@@ -13,7 +13,7 @@ public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
   @inlinable public var year: Int { Int(storedYear) }
   /// The month, 1 to 12.
   @inlinable public var month: Int { Int(storedMonth) }
-  /// The day of the month, 1 to 31.
+  /// The day of the month, 1 to the month's last.
   @inlinable public var day: Int { Int(storedDay) }
   /// The hour, 0 to 23.
   @inlinable public var hour: Int { Int(storedHour) }
@@ -24,9 +24,9 @@ public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
   /// The zone's offset from UTC in minutes, east positive.
   @inlinable public var zone: Int { Int(storedZone) }
 
-  /// A date-time. Nil where a field is out of its range.
+  /// A date-time. Nil where a field is out of its range, or the month has no such day.
   public init?(year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int, zone: Int) {
-    guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day), (0...23).contains(hour),
+    guard Self.isDay(year: year, month: month, day: day), (0...23).contains(hour),
       (0...59).contains(minute), (0...60).contains(second), (-5999...5999).contains(zone)
     else { return nil }
     storedYear = Int16(truncatingIfNeeded: year)
@@ -92,6 +92,22 @@ public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
       + Self.padded(magnitude % 60)
   }
 
+  /// Whether there is such a day, in a year of four digits.
+  @inline(__always)
+  static func isDay(year: Int, month: Int, day: Int) -> Bool {
+    guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return false }
+    return day <= 28 || day <= lastDay(month, year)
+  }
+
+  /// The last day of `month`, in the proleptic Gregorian calendar.
+  private static func lastDay(_ month: Int, _ year: Int) -> Int {
+    switch month {
+    case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+    case 4, 6, 9, 11: 30
+    default: 31
+    }
+  }
+
   static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
   /// 0000-01-01 00:00:00 and 9999-12-31 23:59:59: what four digits can write.
   private static let earliest: Int64 = -62_167_219_200
@@ -109,12 +125,12 @@ public struct SearchDate: Hashable, Sendable, CustomStringConvertible {
   public let year: Int
   /// The month, 1 to 12.
   public let month: Int
-  /// The day of the month, 1 to 31.
+  /// The day of the month, 1 to the month's last.
   public let day: Int
 
-  /// A day. Nil where a field is out of its range.
+  /// A day. Nil where a field is out of its range, or the month has no such day.
   public init?(year: Int, month: Int, day: Int) {
-    guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
+    guard InternalDate.isDay(year: year, month: month, day: day) else { return nil }
     self.year = year
     self.month = month
     self.day = day

@@ -175,6 +175,15 @@ public struct BodyFieldsView: ~Escapable {
     @_lifetime(copy self) get { string(BodyRecord.location) }
   }
 
+  /// Fields of this level that could not be interpreted, with all of their value. What of them could be read is in its
+  /// place.
+  @inlinable public var invalid: InvalidFieldListView<BodyStructure.Field> {
+    @_lifetime(copy self) get {
+      let record = record
+      return InvalidFieldListView(tape, record.isDamaged ? tape.range(record.damage) : TapeRange(bits: 0))
+    }
+  }
+
   @inlinable var record: BodyRecord { BodyRecord(header: tape.entry(index)) }
 
   @inlinable
@@ -203,13 +212,15 @@ extension BodyFieldsView {
       type: type, subtype: owned(BodyRecord.subtype) ?? Self.defaultSubtype(type), parameters: parameters.copy(),
       id: owned(BodyRecord.id), description: owned(BodyRecord.description),
       encoding: owned(BodyRecord.encoding) ?? Array("7BIT".utf8), octets: octets,
-      content: lines.map { .text(lines: $0) } ?? .basic, md5: owned(BodyRecord.md5), ext: copyExtension())
+      content: lines.map { .text(lines: $0) } ?? .basic, md5: owned(BodyRecord.md5), ext: copyExtension(),
+      invalid: copyInvalid())
   }
 
   fileprivate func copyMultipart(_ parts: [BodyStructure]) -> BodyStructure {
     .multipart(
       BodyStructure.Multipart(
-        parts: parts, subtype: owned(BodyRecord.subtype) ?? [], parameters: parameters.copy(), ext: copyExtension()))
+        parts: parts, subtype: owned(BodyRecord.subtype) ?? [], parameters: parameters.copy(), ext: copyExtension(),
+        invalid: copyInvalid()))
   }
 
   fileprivate func copyEnvelope() -> Envelope {
@@ -229,6 +240,8 @@ extension BodyFieldsView {
     return BodyStructure.Extension(
       disposition: disposition, languages: languages.copy(), location: owned(BodyRecord.location))
   }
+
+  private func copyInvalid() -> [InvalidItem] { record.isDamaged ? invalid.copy() : [] }
 
   private func owned(_ field: Int) -> [UInt8]? { tape.copy(index &+ field) }
 

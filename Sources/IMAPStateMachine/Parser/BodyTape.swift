@@ -1,5 +1,6 @@
 /// How a BODYSTRUCTURE is written to a ``Tape``: one record for each step of a walk over it. A record has the entries
-/// below, then its parameters and languages, then the ENVELOPE of a message.
+/// below, then its parameters and languages, then the ENVELOPE of a message. What could not be interpreted comes last, where
+/// there is such: for each value its field, as in ``BodyStructure/Field``, and where it lies, then where these entries are.
 ///
 /// The record of a multipart's begin stops behind ``partner``. That of a message's end repeats what its begin says.
 @usableFromInline
@@ -47,10 +48,14 @@ struct BodyRecord: BitwiseCopyable {
   @inlinable var hasLines: Bool { header & Self.linesFlag != 0 }
   @inlinable var hasExtension: Bool { header & Self.extensionFlag != 0 }
   @inlinable var hasDisposition: Bool { header & Self.dispositionFlag != 0 }
+  @inlinable var isDamaged: Bool { header & Self.damageFlag != 0 }
+  /// Where on the tape it says where the damage is.
+  @inlinable var damage: Int { next &- 1 }
 
   @inlinable static var linesFlag: UInt64 { 1 << 8 }
   @inlinable static var extensionFlag: UInt64 { 1 << 9 }
   @inlinable static var dispositionFlag: UInt64 { 1 << 10 }
+  @inlinable static var damageFlag: UInt64 { 1 << 11 }
 
   @inlinable
   @inline(__always)
@@ -94,8 +99,8 @@ struct BodyWriter {
   }
 
   /// Begins the message whose fields `record` has.
-  mutating func beginMessage(_ record: Int, _ tape: inout Tape) {
-    tape[record] = BodyRecord(.messageBegin, flags: 0, next: tape.count).header
+  mutating func beginMessage(_ record: Int, flags: UInt64 = 0, _ tape: inout Tape) {
+    tape[record] = BodyRecord(.messageBegin, flags: flags, next: tape.count).header
     push(record, &tape)
   }
 
@@ -153,15 +158,24 @@ extension BodyWriter {
   static func write(_ bytes: Span<UInt8>, nesting: Int, _ tape: inout Tape) throws(ParseError) -> Int {
     var writer = BodyWriter()
     var cursor = Cursor(bytes)
+    // What stands in the place of a message's body, whose end is next.
+    var body = 0..<0
     try writer.element(&cursor, nesting, &tape)
     while writer.depth > 0 {
       cursor.skipSpaces()
       let isInMessage = writer.isInMessage(tape)
       let isEmpty = tape[writer.open &+ BodyRecord.children] == 0
       if isInMessage ? isEmpty : cursor.peek == UInt8(ascii: "(") {
-        try writer.element(&cursor, nesting, &tape)
+        if cursor.peek == UInt8(ascii: "(") {
+          try writer.element(&cursor, nesting, &tape)
+        } else {
+          body = try writer.missingBody(&cursor, &tape)
+        }
+      } else if isInMessage {
+        try writer.endMessage(&cursor, body: body, &tape)
+        body = 0..<0
       } else {
-        try writer.end(&cursor, isMessage: isInMessage, &tape)
+        try writer.endMultipart(&cursor, &tape)
       }
       if tape.isFull { break }
     }
@@ -189,22 +203,56 @@ extension BodyWriter {
     let record = addRecord(at: start, &tape)
     layout.write(cursor.bytes, record, &tape)
     if isMessage {
-      beginMessage(record, &tape)
+      beginMessage(record, flags: layout.flags & BodyRecord.damageFlag, &tape)
     } else {
       endPart(record, flags: layout.flags, at: cursor.index, &tape)
     }
   }
 
-  /// What is behind the children of a multipart, or the body of a message.
-  private mutating func end(_ cursor: inout Cursor, isMessage: Bool, _ tape: inout Tape) throws(ParseError) {
-    var layout = BodyLayout()
-    if isMessage {
-      layout.kind = .message
-      try layout.messageLines(&cursor)
-      try layout.partTail(&cursor)
-    } else {
-      try layout.multipartTail(&cursor)
+  /// Writes a multipart without children in the place of a message's body, and returns where that is which stands there.
+  private mutating func missingBody(_ cursor: inout Cursor, _ tape: inout Tape) throws(ParseError) -> Range<Int> {
+    var value = 0..<0
+    if !cursor.isAtListEnd, !cursor.eatNIL() {
+      let start = cursor.index
+      let isNumber = cursor.isAtNumber
+      value = try cursor.value()
+      cursor.skipSpaces()
+      // Of one number it is the lines.
+      if isNumber, !cursor.isAtNumber {
+        cursor.index = start
+        value = 0..<0
+      }
     }
+    beginMultipart(at: cursor.index, &tape)
+    endOpen(addRecord(at: cursor.index, &tape), flags: 0, at: cursor.index, &tape)
+    return value
+  }
+
+  /// What is behind the children of a multipart.
+  private mutating func endMultipart(_ cursor: inout Cursor, _ tape: inout Tape) throws(ParseError) {
+    var layout = BodyLayout()
+    // A list of numbers is no structure at all.
+    if depth == 1, tape[open &+ BodyRecord.children] == 0, cursor.isAtNumber { throw cursor.unexpected }
+    try layout.multipartTail(&cursor)
+    try end(&cursor, &layout, &tape)
+  }
+
+  /// What is behind the body of a message, in the place of which `body` is.
+  private mutating func endMessage(
+    _ cursor: inout Cursor, body: Range<Int>, _ tape: inout Tape
+  ) throws(ParseError) {
+    var layout = BodyLayout()
+    layout.kind = .message
+    layout.damage.read(BodyRecord(header: tape[open]), tape)
+    if !body.isEmpty { layout.damage[.body] = body }
+    try layout.messageLines(&cursor)
+    try layout.partTail(&cursor)
+    try end(&cursor, &layout, &tape)
+  }
+
+  private mutating func end(
+    _ cursor: inout Cursor, _ layout: inout BodyLayout, _ tape: inout Tape
+  ) throws(ParseError) {
     try cursor.skipList()
     let record = addRecord(at: cursor.index, &tape)
     layout.write(cursor.bytes, record, &tape)
@@ -219,14 +267,14 @@ extension BodyWriter {
 }
 
 extension BodyLayout {
-  /// What goes into a record's header.
+  /// What goes into a record's header, once the fields are written.
   fileprivate var flags: UInt64 {
     (kind == .text || kind == .message ? BodyRecord.linesFlag : 0) | (hasExtension ? BodyRecord.extensionFlag : 0)
-      | (hasDisposition ? BodyRecord.dispositionFlag : 0)
+      | (hasDisposition ? BodyRecord.dispositionFlag : 0) | (damage.isEmpty ? 0 : BodyRecord.damageFlag)
   }
 
-  /// Writes the fields into `record`, which is the last.
-  fileprivate func write(_ bytes: Span<UInt8>, _ record: Int, _ tape: inout Tape) {
+  /// Writes the fields into `record`, which is the last, and finds the damage inside lists.
+  fileprivate mutating func write(_ bytes: Span<UInt8>, _ record: Int, _ tape: inout Tape) {
     tape[record &+ BodyRecord.type] = type.bits
     tape[record &+ BodyRecord.subtype] = subtype.bits
     tape[record &+ BodyRecord.id] = id.bits
@@ -237,45 +285,111 @@ extension BodyLayout {
     tape[record &+ BodyRecord.md5] = md5.bits
     tape[record &+ BodyRecord.disposition] = dispositionType.bits
     tape[record &+ BodyRecord.location] = location.bits
-    tape[record &+ BodyRecord.parameters] = Self.pairs(bytes, parameters.range, &tape)
-    tape[record &+ BodyRecord.dispositionParameters] = Self.pairs(bytes, dispositionParameters.range, &tape)
-    tape[record &+ BodyRecord.languages] = Self.strings(bytes, languages.range, &tape)
+    var isWhole = true
+    tape[record &+ BodyRecord.parameters] = Self.pairs(bytes, parameters.range, &isWhole, &tape)
+    if !isWhole { damage[.parameters] = parameters.range }
+    isWhole = true
+    tape[record &+ BodyRecord.dispositionParameters] = Self.pairs(
+      bytes, dispositionParameters.range, &isWhole, &tape)
+    if !isWhole { damage[.disposition] = dispositionRange.range }
+    isWhole = true
+    tape[record &+ BodyRecord.languages] = Self.strings(bytes, languages.range, &isWhole, &tape)
+    if !isWhole { damage[.language] = languages.range }
     if kind == .message, !envelope.isEmpty {
       let start = tape.count
-      let isWritten: Void? = try? EnvelopeTape.write(
-        bytes.extracting(first: envelope.upperBound), at: envelope.lowerBound, &tape)
-      if isWritten != nil { tape[record &+ BodyRecord.envelope] = UInt64(start) }
+      do throws(ParseError) {
+        try EnvelopeTape.write(bytes.extracting(first: envelope.upperBound), at: envelope.lowerBound, &tape)
+        tape[record &+ BodyRecord.envelope] = UInt64(start)
+      } catch {
+        damage[.envelope] = envelope.range
+      }
     }
+    if !damage.isEmpty { damage.write(&tape) }
   }
 
-  /// Names and values of `(name value ...)`; anything else has none. Ends at the first that is no name.
-  private static func pairs(_ bytes: Span<UInt8>, _ range: Range<Int>, _ tape: inout Tape) -> UInt64 {
+  /// Names and values of `(name value ...)`; anything else has none. A name that has no value, and a pair of which one is a
+  /// list, are left out.
+  private static func pairs(
+    _ bytes: Span<UInt8>, _ range: Range<Int>, _ isWhole: inout Bool, _ tape: inout Tape
+  ) -> UInt64 {
     var cursor = Cursor(bytes.extracting(first: range.upperBound), at: range.lowerBound)
     let first = tape.count
     if cursor.eat(UInt8(ascii: "(")) {
-      while cursor.peek != UInt8(ascii: ")"), !cursor.isAtEnd, let name = try? cursor.anyString() {
-        var value: StringToken?
-        do throws(ParseError) { value = try cursor.anyString() } catch { break }
-        tape.append(PackedToken(name).bits)
-        tape.append(PackedToken(value).bits)
+      while true {
+        cursor.skipSpaces()
+        if cursor.isAtListEnd { break }
+        do throws(ParseError) {
+          let name = try cursor.optionalString(&isWhole)
+          cursor.skipSpaces()
+          if cursor.isAtListEnd {
+            isWhole = false
+            break
+          }
+          let value = try cursor.optionalString(&isWhole)
+          guard let name, let value else { continue }
+          tape.append(name.bits)
+          tape.append(value.bits)
+        } catch {
+          isWhole = false
+          break
+        }
       }
     }
     return TapeRange(first, tape.count).bits
   }
 
   /// Strings in a row, in parentheses or not.
-  private static func strings(_ bytes: Span<UInt8>, _ range: Range<Int>, _ tape: inout Tape) -> UInt64 {
+  private static func strings(
+    _ bytes: Span<UInt8>, _ range: Range<Int>, _ isWhole: inout Bool, _ tape: inout Tape
+  ) -> UInt64 {
     var cursor = Cursor(bytes.extracting(first: range.upperBound), at: range.lowerBound)
     let first = tape.count
-    cursor.skipSpaces()
-    if !cursor.eatNIL() {
-      _ = cursor.eat(UInt8(ascii: "("))
-      while true {
-        cursor.skipSpaces()
-        guard let token = try? cursor.astring() else { break }
-        tape.append(PackedToken(token).bits)
+    _ = cursor.eat(UInt8(ascii: "("))
+    while true {
+      cursor.skipSpaces()
+      if cursor.isAtListEnd { break }
+      do throws(ParseError) {
+        if let token = try cursor.optionalString(&isWhole), !token.isMissing { tape.append(token.bits) }
+      } catch {
+        isWhole = false
+        break
       }
     }
     return TapeRange(first, tape.count).bits
+  }
+}
+
+extension BodyDamage {
+  /// Writes what is damaged, and where that is, as the last entries of a record.
+  fileprivate func write(_ tape: inout Tape) {
+    let first = tape.count
+    for field in BodyStructure.Field.allCases where !self[field].isEmpty {
+      tape.append(UInt64(field.rawValue))
+      tape.append(TapeRange(self[field].lowerBound, self[field].upperBound).bits)
+    }
+    tape.append(TapeRange(first, tape.count).bits)
+  }
+
+  /// Reads what `record` has.
+  fileprivate mutating func read(_ record: BodyRecord, _ tape: borrowing Tape) {
+    guard record.isDamaged else { return }
+    var row = TapeRange(bits: tape[record.damage]).start
+    while row < record.damage {
+      if let field = BodyStructure.Field(rawValue: UInt8(truncatingIfNeeded: tape[row])) {
+        self[field] = TapeRange(bits: tape[row &+ 1]).range
+      }
+      row &+= 2
+    }
+  }
+}
+
+extension Cursor {
+  /// A string or a bare token, missing for NIL and `()`; nil for any other list, of which nothing is whole then.
+  @_lifetime(self: copy self)
+  fileprivate mutating func optionalString(_ isWhole: inout Bool) throws(ParseError) -> PackedToken? {
+    guard peek == UInt8(ascii: "(") else { return PackedToken(try nastring()) }
+    if isEmptyList(try value()) { return .missing }
+    isWhole = false
+    return nil
   }
 }

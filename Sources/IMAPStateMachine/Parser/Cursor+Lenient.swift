@@ -60,6 +60,14 @@ extension Cursor {
     return start..<index
   }
 
+  /// Whether there is nothing in the parentheses of the value at `range`, or no value. Servers write that for NIL.
+  func isEmptyList(_ range: Range<Int>) -> Bool {
+    var probe = Cursor(bytes, at: range.lowerBound)
+    guard !range.isEmpty, probe.eat(UInt8(ascii: "(")) else { return range.isEmpty }
+    probe.skipSpaces()
+    return probe.index >= range.upperBound - 1
+  }
+
   /// A string, a bare token as a string, or NIL as nil.
   @_lifetime(self: copy self)
   mutating func nastring() throws(ParseError) -> StringToken? {

@@ -72,14 +72,6 @@ enum EnvelopeTape {
     }
   }
 
-  /// Whether there is nothing in the parentheses of a value. Servers write that for NIL.
-  fileprivate static func isEmptyList(_ bytes: Span<UInt8>, _ value: Range<Int>) -> Bool {
-    var cursor = Cursor(bytes, at: value.lowerBound)
-    guard cursor.eat(UInt8(ascii: "(")) else { return false }
-    cursor.skipSpaces()
-    return cursor.index == value.upperBound - 1
-  }
-
   /// Reads the fields again for what could not be interpreted.
   private static func writeDamage(
     _ bytes: Span<UInt8>, _ starts: InlineArray<10, Int>, _ base: Int, _ tape: inout Tape
@@ -98,7 +90,7 @@ enum EnvelopeTape {
         var isDamaged = false
         _ = string(bytes, start, &isDamaged)
         var cursor = Cursor(bytes, at: start)
-        guard isDamaged, let range = try? cursor.value(), !isEmptyList(bytes, range) else { continue }
+        guard isDamaged, let range = try? cursor.value(), !cursor.isEmptyList(range) else { continue }
         tape.append(UInt64(field))
         tape.append(TapeRange(range.lowerBound, range.upperBound).bits)
       }
@@ -141,7 +133,7 @@ private struct AddressElements: ~Escapable {
       cursor.index = start
       if cursor.eatNIL() { continue }
       guard let range = try? cursor.value() else { break }
-      if !EnvelopeTape.isEmptyList(cursor.bytes, range) { return .damage(range) }
+      if !cursor.isEmptyList(range) { return .damage(range) }
     }
     isAtEnd = true
     return nil

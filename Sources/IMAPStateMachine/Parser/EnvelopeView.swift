@@ -45,7 +45,7 @@ public struct EnvelopeView: ~Escapable {
   }
 
   /// Fields that are neither a string nor NIL, and what is no address in the place of one.
-  @inlinable @inline(__always) public var invalid: InvalidFieldListView {
+  @inlinable @inline(__always) public var invalid: InvalidFieldListView<Envelope.Field> {
     @_lifetime(copy self) get { InvalidFieldListView(tape, tape.range(start &+ EnvelopeTape.invalid)) }
   }
 
@@ -76,8 +76,8 @@ public struct EnvelopeView: ~Escapable {
   }
 }
 
-/// What of an ENVELOPE could not be interpreted, borrowed. Iterate a copy.
-public struct InvalidFieldListView: ~Escapable {
+/// What of an ENVELOPE, or of one level of a BODYSTRUCTURE, could not be interpreted, borrowed. Iterate a copy.
+public struct InvalidFieldListView<Field: RawRepresentable<UInt8> & CustomStringConvertible>: ~Escapable {
   @usableFromInline var rows: TapeRows
 
   @_lifetime(copy tape)
@@ -90,9 +90,11 @@ public struct InvalidFieldListView: ~Escapable {
 
   /// The next value, or nil behind the last. Complexity: O(1).
   @_lifetime(copy self)
-  public mutating func next() -> InvalidFieldView? {
-    guard let row = rows.next(2) else { return nil }
-    return InvalidFieldView(rows.tape, at: row)
+  public mutating func next() -> InvalidFieldView<Field>? {
+    guard let row = rows.next(2), let field = Field(rawValue: UInt8(truncatingIfNeeded: rows.tape.entry(row))) else {
+      return nil
+    }
+    return InvalidFieldView(field, rows.tape, at: row)
   }
 
   /// Owned values, in order.
@@ -111,16 +113,16 @@ public struct InvalidFieldListView: ~Escapable {
   }
 }
 
-/// A value of an ENVELOPE that could not be interpreted, borrowed.
-public struct InvalidFieldView: ~Escapable {
+/// A value of an ENVELOPE or BODYSTRUCTURE that could not be interpreted, borrowed.
+public struct InvalidFieldView<Field>: ~Escapable {
   /// Where it stands. There may be several for a list of addresses.
-  public let field: Envelope.Field
+  public let field: Field
   /// The value as on the wire.
   public let value: ByteView
 
   @_lifetime(copy tape)
-  init(_ tape: TapeView, at row: Int) {
-    field = Envelope.Field(rawValue: UInt8(truncatingIfNeeded: tape.entry(row))) ?? .date
+  init(_ field: Field, _ tape: TapeView, at row: Int) {
+    self.field = field
     value = ByteView(tape.bytes.slice(tape.range(row &+ 1).range))
   }
 }

@@ -1,5 +1,6 @@
 extension InternalDate {
-  /// Reads `dd-Mon-yyyy hh:mm:ss +zzzz`, the day with one digit or two; nil where it is none.
+  /// Reads `dd-Mon-yyyy hh:mm:ss +zzzz`, the day with one digit or two; nil where it is none. A year of fewer digits than
+  /// four is not known to be sent, so that nothing says which century it would be in.
   init?(_ bytes: Span<UInt8>) {
     if bytes.count == 26, let date = InternalDate(fixed: bytes) {
       self = date
@@ -10,9 +11,10 @@ extension InternalDate {
     guard let day = try? cursor.number32(), (try? cursor.expect(UInt8(ascii: "-"))) != nil else { return nil }
     let start = cursor.index
     while (cursor.peek | 0x20) &- 0x61 < 26 { cursor.index += 1 }
-    guard let month = Self.month(bytes.foldedWord(start..<cursor.index)), cursor.eat(UInt8(ascii: "-")),
-      let year = try? cursor.number32()
+    guard let month = Self.month(bytes.foldedWord(start..<cursor.index)), cursor.eat(UInt8(ascii: "-"))
     else { return nil }
+    let yearStart = cursor.index
+    guard let year = try? cursor.number32(), cursor.index == yearStart + 4 else { return nil }
     cursor.skipSpaces()
     guard let hour = try? cursor.number32(), cursor.eat(UInt8(ascii: ":")), let minute = try? cursor.number32(),
       cursor.eat(UInt8(ascii: ":")), let second = try? cursor.number32()

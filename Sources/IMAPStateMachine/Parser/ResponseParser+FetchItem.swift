@@ -92,7 +92,9 @@ extension ResponseParser {
       return .gmailThreadID(number)
     case .gmailLabels:
       let isNil = cursor.eatNIL() && cursor.isAtEnd
-      return .gmailLabels(StringListView(isNil ? value.extracting(0..<0) : value))
+      let labels = StringListView(isNil ? value.extracting(0..<0) : value)
+      try labels.expectEnd()
+      return .gmailLabels(labels)
     case .annotations: return .annotations(try AnnotationListView(value))
     default: throw ParseError(.invalidValue, offset: 0)
     }

@@ -114,7 +114,7 @@ extension JSON {
   /// What could not be interpreted, under its name.
   static func invalid(_ item: InvalidItem) -> Member { (upper(item.name), .object(invalid(item.value, item.reason))) }
 
-  private static func invalid(_ raw: [UInt8], _ reason: ParseError) -> [Member] {
+  static func invalid(_ raw: [UInt8], _ reason: ParseError) -> [Member] {
     [("invalid", .bytes(raw)), ("reason", .string(reason.description))]
   }
 
@@ -228,47 +228,4 @@ extension JSON {
     ])
   }
 
-  private static func parameters(_ list: [BodyStructure.Parameter]) -> JSON {
-    if list.isEmpty { return .null }
-    return distinct(list.map { (key: key($0.name), value: .bytes($0.value)) })
-  }
-
-  private static func extensionMembers(_ ext: BodyStructure.Extension?) -> [Member] {
-    let disposition = ext?.disposition.map {
-      JSON.object([("type", .bytes($0.type)), ("parameters", parameters($0.parameters))])
-    }
-    let languages = ext?.languages ?? []
-    return [
-      ("disposition", disposition ?? .null),
-      ("language", languages.isEmpty ? .null : .array(languages.map { .bytes($0) })),
-      ("location", .optional(ext?.location)),
-    ]
-  }
-
-  static func structure(_ body: BodyStructure) -> JSON {
-    switch body {
-    case .multipart(let multipart):
-      return .object(
-        [
-          ("type", .string("multipart")), ("subtype", .bytes(multipart.subtype)),
-          ("parameters", parameters(multipart.parameters)), ("parts", .array(multipart.parts.map { structure($0) })),
-        ] + extensionMembers(multipart.ext))
-    case .single(let part):
-      var members: [Member] = [
-        ("type", .bytes(part.type)), ("subtype", .bytes(part.subtype)), ("parameters", parameters(part.parameters)),
-        ("id", .optional(part.id)), ("description", .optional(part.description)), ("encoding", .bytes(part.encoding)),
-        ("octets", .unsigned(part.octets)),
-      ]
-      switch part.content {
-      case .basic: break
-      case .text(let lines): members.append(("lines", .unsigned(lines)))
-      case .message(let envelope, let inner, let lines):
-        members += [
-          ("lines", .unsigned(lines)), ("envelope", self.envelope(envelope)), ("body", structure(inner)),
-        ]
-      }
-      members.append(("md5", .optional(part.md5)))
-      return .object(members + extensionMembers(part.ext))
-    }
-  }
 }

@@ -158,7 +158,7 @@ struct EventLog {
     switch body {
     case .multipart(let multipart):
       return "{\(multipart.parts.map { describe($0) }.joined(separator: " ")) \(text(multipart.subtype)) "
-        + "\(list(multipart.parameters)) \(tail(multipart.ext))}"
+        + "\(list(multipart.parameters)) \(tail(multipart.ext))\(describe(multipart.invalid))}"
     case .single(let part):
       let content: String =
         switch part.content {
@@ -167,8 +167,9 @@ struct EventLog {
         case .message(let envelope, let inner, let lines):
           " message(\(describe(envelope)) \(describe(inner)) lines=\(lines))"
         }
+      let tail = tail(part.ext) + describe(part.invalid)
       return "{\(text(part.type))/\(text(part.subtype)) \(list(part.parameters)) \(text(part.id)) "
-        + "\(text(part.description)) \(text(part.encoding)) \(part.octets)\(content) \(text(part.md5)) \(tail(part.ext))}"
+        + "\(text(part.description)) \(text(part.encoding)) \(part.octets)\(content) \(text(part.md5)) \(tail)}"
     }
   }
 

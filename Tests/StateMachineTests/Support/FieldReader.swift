@@ -412,6 +412,11 @@ extension FieldReader {
     var languages = fields.languages
     while let language = languages.next() { add(language) }
     add(fields.location)
+    var damage = fields.invalid
+    while let item = damage.next() {
+      add(Int(item.field.rawValue))
+      add(item.value)
+    }
   }
 
   private mutating func read(_ parameters: borrowing BodyParameterListView) {

@@ -113,6 +113,7 @@ enum StructureBody {
         try require(fields.parameters.copy() == multipart.parameters, "parameters")
         try read(fields.children, multipart.parts, depth: depth)
         try compare(fields, multipart.ext)
+        try compare(fields.invalid, multipart.invalid)
       case .single(let part):
         try require(!fields.isMultipart && fields.octets == part.octets, "octets")
         try require(bytes(fields.type) ?? part.type == part.type, "type")
@@ -122,6 +123,7 @@ enum StructureBody {
         try require(bytes(fields.id) == part.id && bytes(fields.description) == part.description, "id")
         try require(bytes(fields.md5) == part.md5, "md5")
         try compare(fields, part.ext)
+        try compare(fields.invalid, part.invalid)
         try compare(fields, part.content, depth: depth)
       }
     } catch {
@@ -158,6 +160,20 @@ enum StructureBody {
     }
     try require(fields.languages.copy() == owned.languages, "languages")
     try require(bytes(fields.location) == owned.location, "location")
+  }
+
+  private static func compare(
+    _ view: borrowing InvalidFieldListView<BodyStructure.Field>, _ owned: [InvalidItem]
+  ) throws(FuzzFailure) {
+    var damage = copy view
+    var index = 0
+    while let item = damage.next() {
+      try require(index < owned.count && owned[index].value == item.value.copy(), "damage")
+      try require(owned[index].name == Array(item.field.description.utf8), "name of damage")
+      try require(!item.value.bytes.isEmpty, "bytes of damage")
+      index += 1
+    }
+    try require(index == owned.count, "all damage")
   }
 
   private static func read(
