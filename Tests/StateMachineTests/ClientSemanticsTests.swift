@@ -60,7 +60,7 @@ import Testing
       "literal-minus"),
     Rule("`+` means what the state says, and nothing where nothing waits", "continuation-nobody-asked-for"),
     Rule("No line break but in a literal (RFC 3501, 9)", "line-break-in-a-string"),
-    Rule("The size of messages may be limited (RFC 7889)", "append-limit"),
+    Rule("The size of messages may be limited (RFC 7889)", "append-limit", "append-above-the-limit"),
     Rule(
       "IDLE ends by DONE, behind the continuation, by itself where a command waits, and is renewed (RFC 2177, 3)",
       "idle", "idle-refused", "idle-renewed", "idle-ended-by-the-next-command", "idle-ended-before-the-continuation"),
