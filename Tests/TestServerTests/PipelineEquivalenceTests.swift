@@ -232,7 +232,8 @@ private final class Run {
       case .response(.fetchAttribute(let attribute)): heard += "\(attribute.copy()); "
       case .response(.literalChunk(let bytes, _)):
         heard += String(decoding: bytes.array(0..<bytes.count), as: UTF8.self)
-      case .response(.fetchBegin(let number)): heard += "FETCH \(number): "
+      // Not its number: where UIDs are removed that the command does not name, it may be executed before or behind that.
+      case .response(.fetchBegin): heard += "FETCH: "
       case .response(.literalBegin(_, let header)): heard += "\(header.byteCount) bytes "
       case .response(.malformed): heard += "malformed; "
       case .response: heard += ". "

@@ -57,12 +57,7 @@ public struct ClientConnection: ~Copyable {
 
   /// The largest message that any mailbox takes, in bytes; nil where the server named no such limit, and the mailboxes may
   /// have their own, which STATUS tells (RFC 7889, section 2). Complexity: O(capabilities).
-  public var appendLimit: UInt64? {
-    for capability in state.capabilities ?? [] where capability.rawValue.hasPrefix("APPENDLIMIT=") {
-      return UInt64(capability.rawValue.dropFirst("APPENDLIMIT=".count))
-    }
-    return nil
-  }
+  public var appendLimit: UInt64? { state.appendLimit }
 
   /// Replaces ``capabilities`` by the equal list of `pool`, if there is one, else adds it there, so that connections to one
   /// server hold one copy. Worth a call whenever ``next(_:now:)`` has nothing more to say: it does something only where the

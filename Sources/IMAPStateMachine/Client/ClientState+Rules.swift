@@ -38,6 +38,10 @@ extension ClientState {
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
     case .append(let request):
       if session != .selected, session != .authenticated || request.replacing != nil { return misuse(.wrongState) }
+      // RFC 7889, section 2: "a client can avoid trying to APPEND mail more than the advertised limit".
+      if let appendLimit, request.messages.contains(where: { $0.byteCount > appendLimit }) {
+        return misuse(.appendLimit)
+      }
     case .fetch(_, _, let modifiers):
       if session != .selected { return misuse(.wrongState) }
       // RFC 7162, section 3.2.6.
@@ -57,6 +61,14 @@ extension ClientState {
     }
     // RFC 5465, section 5.3: the meaning of a sequence number can change while the command is on its way.
     if mayExpungeAnytime, traits.contains(.usesSequenceNumbers) { return misuse(.sequenceNumbers) }
+    return nil
+  }
+
+  /// The largest message for any mailbox (RFC 7889, section 2).
+  var appendLimit: UInt64? {
+    for capability in capabilities ?? [] where capability.rawValue.hasPrefix("APPENDLIMIT=") {
+      return UInt64(capability.rawValue.dropFirst("APPENDLIMIT=".count))
+    }
     return nil
   }
 
