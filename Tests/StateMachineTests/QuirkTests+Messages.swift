@@ -138,7 +138,8 @@ extension QuirkTests {
       log: "fetch 1\n  x-gm-labels [~x|<x|'x|ü|[y]|a]|{z]\nfetch end"),
     Fixture(
       name: "labels that are no strings",
-      input: "* 1 FETCH (X-GM-LABELS (a \"b\" () \"\" (c)) X-GM-LABELS () X-GM-LABELS NIL X-GM-LABELS (a \"\") UID 5)\n",
+      input: "* 1 FETCH (X-GM-LABELS (a \"b\" () \"\" (c)) X-GM-LABELS () X-GM-LABELS NIL X-GM-LABELS (a \"\")"
+        + " UID 5)\n",
       log: """
         fetch 1
           invalid "X-GM-LABELS" "(a 'b' () '' (c))" unexpected byte 0x28 at byte 30
