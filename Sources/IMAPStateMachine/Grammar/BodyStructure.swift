@@ -68,13 +68,21 @@ public enum BodyStructure: Hashable, Sendable {
     public var octets: UInt64
     /// What the media type adds.
     public var content: Content
-    /// Content-MD5. Extension data: nil in BODY.
-    public var md5: [UInt8]?
     /// The rest of the extension data; nil in BODY.
     public var ext: Extension?
+    private var rare: Rare
+
+    /// Content-MD5. Extension data: nil in BODY.
+    public var md5: [UInt8]? {
+      get { rare.md5 }
+      set { rare = Rare(md5: newValue, invalid: invalid) }
+    }
     /// Fields of this level that could not be interpreted, each under its ``Field``'s name with all of its value. What of
     /// them could be read is in its place.
-    public var invalid: [InvalidItem]
+    public var invalid: [InvalidItem] {
+      get { rare.invalid }
+      set { rare = Rare(md5: md5, invalid: newValue) }
+    }
 
     /// What the media type adds to the basic fields.
     public enum Content: Hashable, Sendable {
@@ -100,9 +108,33 @@ public enum BodyStructure: Hashable, Sendable {
       self.encoding = encoding
       self.octets = octets
       self.content = content
-      self.md5 = md5
       self.ext = ext
-      self.invalid = invalid
+      rare = Rare(md5: md5, invalid: invalid)
+    }
+
+    /// What hardly a part has, in one word: no value of this module is larger than a part.
+    private indirect enum Rare: Hashable, Sendable {
+      case nothing
+      case some([UInt8]?, [InvalidItem])
+
+      @inline(__always)
+      init(md5: [UInt8]?, invalid: [InvalidItem]) {
+        self = md5 == nil && invalid.isEmpty ? .nothing : .some(md5, invalid)
+      }
+
+      var md5: [UInt8]? {
+        switch self {
+        case .nothing: nil
+        case .some(let md5, _): md5
+        }
+      }
+
+      var invalid: [InvalidItem] {
+        switch self {
+        case .nothing: []
+        case .some(_, let invalid): invalid
+        }
+      }
     }
   }
 
