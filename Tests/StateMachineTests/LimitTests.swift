@@ -444,26 +444,26 @@ import Testing
     }
   }
 
-  /// 18 positions for each part and for the end, four for the begin: 58,253 parts meet 1,048,576.
-  @Test func structuresOfTooManyPartsEndEverything() throws {
-    let part = "(\"A\" \"B\" NIL NIL NIL \"7BIT\" 1)"
-    for (count, isRead) in [(58_253, true), (58_254, false)] {
-      let text = "* 1 FETCH (BODYSTRUCTURE (\(String(repeating: part, count: count)) \"MIXED\"))\r\n"
-      var input = ReceiveBuffer()
-      input.append(Array(text.utf8).span)
-      var parser = ResponseParser()
-      _ = try parser.next(&input)
-      if isRead {
-        guard case .fetchAttribute(.bodyStructure(let body)) = try parser.next(&input) else {
-          Issue.record("no structure")
-          continue
-        }
-        #expect(body.fields.childCount == count)
-      } else {
-        let error = #expect(throws: ParseError.self) { _ = try parser.next(&input) }
-        let limit = LimitExceeded(limit: .structure, value: 1 << 20, offset: 25)
-        #expect(error?.reason == .limit(limit) && error?.offset == 25)
+  /// 18 positions for each part and for the end, four for the begin, three more for damage: 58,253 parts meet 1,048,576,
+  /// or 49,931 that are damaged.
+  @Test(arguments: [("1", 58_253, true), ("1", 58_254, false), ("x", 49_931, true), ("x", 49_932, false)])
+  func structuresOfTooManyPartsEndEverything(_ octets: String, _ count: Int, _ isRead: Bool) throws {
+    let part = "(\"A\" \"B\" NIL NIL NIL \"7BIT\" \(octets))"
+    let text = "* 1 FETCH (BODYSTRUCTURE (\(String(repeating: part, count: count)) \"MIXED\"))\r\n"
+    var input = ReceiveBuffer()
+    input.append(Array(text.utf8).span)
+    var parser = ResponseParser()
+    _ = try parser.next(&input)
+    if isRead {
+      guard case .fetchAttribute(.bodyStructure(let body)) = try parser.next(&input) else {
+        Issue.record("no structure")
+        return
       }
+      #expect(body.fields.childCount == count)
+    } else {
+      let error = #expect(throws: ParseError.self) { _ = try parser.next(&input) }
+      let limit = LimitExceeded(limit: .structure, value: 1 << 20, offset: 25)
+      #expect(error?.reason == .limit(limit) && error?.offset == 25)
     }
   }
 }

@@ -119,4 +119,41 @@ extension QuirkTests {
       "{{\(textLog) \"mixed\" () - \(invalid("PARTS", "5 6"))} {\(textLog) \"\" (\"boundary\"=\"x\") - \(invalid("SUBTYPE", "5"))} "
         + "{ \"\" () - \(invalid("SUBTYPE", "1 2"))} \"MIXED\" () - \(invalid("PARTS", "7"))}"),
   ]
+
+  /// Messages whose subtype is missing are read once, not at each level again; what is in the innermost body's place needs no
+  /// level of its own. Borrowed and owned values have the same damage.
+  @Test func damageIsToldAtAnyDepth() throws {
+    // What is in the innermost has parentheses, too.
+    let depth = ParserLimits().nesting - 2
+    let begin = "(\"MESSAGE\" (\"a\" \"b\" \"c\") NIL NIL 5 \(Self.envelope) "
+    let text =
+      "* 1 FETCH (BODYSTRUCTURE " + String(repeating: begin, count: depth) + "y 7"
+      + String(repeating: " x)", count: depth) + ")\r\n"
+    var parser = ResponseParser()
+    var input = ReceiveBuffer()
+    input.append(Array(text.utf8).span)
+    _ = try parser.next(&input)
+    guard case .fetchAttribute(.bodyStructure(let body)) = try parser.next(&input) else {
+      Issue.record("no structure")
+      return
+    }
+    var borrowed: [[BodyStructure.Field]] = []
+    var walk = body.walk
+    while let step = walk.next() {
+      guard case .messageEnd(let fields) = step else { continue }
+      var found: [BodyStructure.Field] = []
+      var damage = fields.invalid
+      while let item = damage.next() { found.append(item.field) }
+      borrowed.append(found)
+    }
+    var owned: [[String]] = []
+    var level = body.copy()
+    while case .single(let part) = level, case .message(_, let inner, _) = part.content {
+      owned.insert(part.invalid.map { String(decoding: $0.name, as: UTF8.self) }, at: 0)
+      level = inner
+    }
+    let outer = [[BodyStructure.Field]](repeating: [.parameters, .lines], count: depth - 1)
+    #expect(borrowed == [[.parameters, .body]] + outer)
+    #expect(owned == borrowed.map { $0.map(\.description) })
+  }
 }

@@ -68,13 +68,21 @@ public enum BodyStructure: Hashable, Sendable {
     public var octets: UInt64
     /// What the media type adds.
     public var content: Content
-    /// Content-MD5. Extension data: nil in BODY.
-    public var md5: [UInt8]?
     /// The rest of the extension data; nil in BODY.
     public var ext: Extension?
+    private var rare: Rare
+
+    /// Content-MD5. Extension data: nil in BODY.
+    public var md5: [UInt8]? {
+      get { rare.md5 }
+      set { rare = Rare(md5: newValue, invalid: invalid) }
+    }
     /// Fields of this level that could not be interpreted, each under its ``Field``'s name with all of its value. What of
     /// them could be read is in its place.
-    public var invalid: [InvalidItem]
+    public var invalid: [InvalidItem] {
+      get { rare.invalid }
+      set { rare = Rare(md5: md5, invalid: newValue) }
+    }
 
     /// What the media type adds to the basic fields.
     public enum Content: Hashable, Sendable {
@@ -100,9 +108,8 @@ public enum BodyStructure: Hashable, Sendable {
       self.encoding = encoding
       self.octets = octets
       self.content = content
-      self.md5 = md5
       self.ext = ext
-      self.invalid = invalid
+      rare = Rare(md5: md5, invalid: invalid)
     }
   }
 
@@ -116,9 +123,14 @@ public enum BodyStructure: Hashable, Sendable {
     public var parameters: [Parameter]
     /// The rest of the extension data; nil in BODY.
     public var ext: Extension?
+    private var rare: Rare
+
     /// Fields of this level that could not be interpreted, each under its ``Field``'s name with all of its value. What of
     /// them could be read is in its place.
-    public var invalid: [InvalidItem]
+    public var invalid: [InvalidItem] {
+      get { rare.invalid }
+      set { rare = Rare(invalid: newValue) }
+    }
 
     /// A multipart.
     public init(
@@ -129,7 +141,7 @@ public enum BodyStructure: Hashable, Sendable {
       self.subtype = subtype
       self.parameters = parameters
       self.ext = ext
-      self.invalid = invalid
+      rare = Rare(invalid: invalid)
     }
   }
 
@@ -181,6 +193,31 @@ public enum BodyStructure: Hashable, Sendable {
       case .disposition: "DISPOSITION"
       case .language: "LANGUAGE"
       case .location: "LOCATION"
+      }
+    }
+  }
+
+  /// What hardly a level has, in one word that is null where there is none of it: responses are as large as a part.
+  private indirect enum Rare: Hashable, Sendable {
+    case nothing
+    case some([UInt8]?, [InvalidItem])
+
+    @inline(__always)
+    init(md5: [UInt8]? = nil, invalid: [InvalidItem]) {
+      self = md5 == nil && invalid.isEmpty ? .nothing : .some(md5, invalid)
+    }
+
+    var md5: [UInt8]? {
+      switch self {
+      case .nothing: nil
+      case .some(let md5, _): md5
+      }
+    }
+
+    var invalid: [InvalidItem] {
+      switch self {
+      case .nothing: []
+      case .some(_, let invalid): invalid
       }
     }
   }

@@ -311,6 +311,8 @@ private struct Shape {
         lacksSubtype = count == 5 && !isSecondString
         return
       }
+      // The body of a message may be here, which is not to be read at each of its levels.
+      if count == 6, cursor.peek == UInt8(ascii: "(") { break }
       _ = try cursor.value()
       count += 1
     }

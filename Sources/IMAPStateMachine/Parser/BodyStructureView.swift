@@ -87,7 +87,7 @@ private struct OpenBody {
     parts.reserveCapacity(count)
   }
 
-  mutating func add(_ element: BodyStructure) {
+  mutating func add(_ element: consuming BodyStructure) {
     if isMessage { body = element } else { parts.append(element) }
   }
 }
@@ -241,6 +241,7 @@ extension BodyFieldsView {
       disposition: disposition, languages: languages.copy(), location: owned(BodyRecord.location))
   }
 
+  @inline(__always)
   private func copyInvalid() -> [InvalidItem] { record.isDamaged ? invalid.copy() : [] }
 
   private func owned(_ field: Int) -> [UInt8]? { tape.copy(index &+ field) }
