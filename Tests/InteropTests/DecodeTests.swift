@@ -90,8 +90,8 @@ import Testing
       last: #"{"offset":9,"length":21,"type":"incomplete"}"#),
     Ending(
       role: "client", input: "A1 APPEND x {9999999999}\r\nabc", status: 1,
-      last: #"{"type":"error","offset":0,"fault":"limit","message":"limit of 2147483648 for literal passed at byte 0"}"#
-    ),
+      last: #"{"type":"error","offset":12,"fault":"limit","message":"#
+        + #""limit of 2147483648 for literal passed at byte 12"}"#),
     Ending(
       role: "client", input: "A1 SEARCH" + String(repeating: " (", count: 200) + "\r\n", status: 0,
       last: ""),

@@ -67,10 +67,25 @@ import Testing
         passed: "* 1 FETCH (BODY[] {18446744073709551615}\n", at: 18, eventsBefore: 1),
       Case(
         "buffered literal of LIST", .bufferedLiteral, 10, met: "* LIST () NIL {10}\n0123456789\n",
-        passed: "* LIST () NIL {11}\n", at: 19),
+        passed: "* LIST () NIL {11}\n", at: 14),
       Case(
         "buffered literal beyond every number", .bufferedLiteral, 10, met: "* LIST () NIL {10}\n0123456789\n",
-        passed: "* LIST () NIL {99999999999999999999999}\n", at: 40),
+        passed: "* LIST () NIL {99999999999999999999999}\n", at: 14),
+      Case(
+        "literal beyond 64 bits", .literal, 10, met: "* 1 FETCH (BODY[] {10}\n0123456789)\n",
+        passed: "* 1 FETCH (BODY[] {99999999999999999999999}\n", at: 18, eventsBefore: 1),
+      Case(
+        "buffered binary literal", .bufferedLiteral, 4, met: "* METADATA \"\" (/a ~{4}\nabcd)\n",
+        passed: "* METADATA \"\" (/a ~{5}\n", at: 19),
+      Case(
+        "binary literal of an unknown item", .bufferedLiteral, 4, met: "* 1 FETCH (X ~{4}\nabcd)\n",
+        passed: "* 1 FETCH (X ~{5}\n", at: 14, eventsBefore: 1),
+      Case(
+        "literal among field names", .bufferedLiteral, 4, met: "* 1 FETCH (BODY[HEADER.FIELDS ({4}\nDATE)] NIL)\n",
+        passed: "* 1 FETCH (BODY[HEADER.FIELDS ({5}\n", at: 31, eventsBefore: 1),
+      Case(
+        "literal behind damage", .literal, 4, met: "* 1 FETCH (UID 1)\n", passed: "* 1 FETCH (BODY[ {5}\n", at: 17,
+        eventsBefore: 1),
       Case(
         "buffered literal of ENVELOPE", .bufferedLiteral, 4,
         met: "* 1 FETCH (ENVELOPE ({4}\nabcd NIL NIL NIL NIL NIL NIL NIL NIL NIL))\n",
@@ -84,6 +99,28 @@ import Testing
       Case(
         "nesting across a literal", .nesting, 3, met: "* 1 FETCH (X (({1}\na(b))))\n",
         passed: "* 1 FETCH (X (({1}\na((b)))))\n", at: 22, eventsBefore: 1),
+      Case(
+        "nesting in THREAD", .nesting, 3, met: "* THREAD (1 (2 (3)(4)))\n", passed: "* THREAD (1 (2 (3 (4)(5))))\n",
+        at: 18
+      ),
+      Case(
+        "nesting in extended data of LIST", .nesting, 3, met: "* LIST () \"/\" a (X ((a)(b)))\n",
+        passed: "* LIST () \"/\" a (X (((a))))\n", at: 21),
+      Case(
+        "nesting in ESEARCH", .nesting, 3, met: "* ESEARCH (TAG \"((((\") X (((a)))\n",
+        passed: "* ESEARCH X ((((a))))\n",
+        at: 15),
+      Case(
+        "nesting in STATUS", .nesting, 3, met: "* STATUS a (X ((1)))\n", passed: "* STATUS a (X (((1))))\n", at: 16),
+      Case(
+        "nesting in a code", .nesting, 3, met: "* OK [X (((a)))] ((((((\nA1 NO [X (((a)))] ((((\n+ ((((\n",
+        passed: "A1 OK [X ((((a))))] x\n", at: 12),
+      Case(
+        "nesting across a literal of LIST", .nesting, 3, met: "* LIST () \"/\" {5}\n((((( (X ((a)))\n",
+        passed: "* LIST () \"/\" {5}\n((((( (X (((a))))\n", at: 30),
+      Case(
+        "nesting on a line that is not known", .nesting, 3, met: "* METADATA \"\" (/a \"((((\")\n",
+        passed: "* X ((((a))))\n", at: 7),
       Case(
         "FETCH items", .fetchItems, 3, met: "* 1 FETCH (UID 1 UID 2 UID 3)\n",
         passed: "* 1 FETCH (UID 1 UID 2 UID 3 UID 4)\n", at: 29, eventsBefore: 4),

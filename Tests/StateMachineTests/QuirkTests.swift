@@ -304,7 +304,8 @@ import Testing
     text.utf8.map { $0 < 0x80 ? String(UnicodeScalar($0)) : "\\x" + String($0, radix: 16) }.joined()
   }
 
-  @Test(arguments: framing + codes + mailboxes + fetch + searches + damage + meanings) func isReadAtEverySplit(
+  @Test(arguments: framing + codes + mailboxes + fetch + searches + damage + meanings + literals)
+  func isReadAtEverySplit(
     _ fixture: Fixture
   ) {
     check(wire(fixture.input), fixture.log)
@@ -326,7 +327,7 @@ import Testing
   /// What a client reads a server can write, and it is read as the same again.
   @Test(
     arguments: framing + codes + mailboxes + fetch + searches + envelopes + structures + shapes + structureDamage
-      + damage + meanings)
+      + damage + meanings + literals)
   func whatIsReadCanBeWritten(_ fixture: Fixture) throws { try writeAgain(fixture) }
 
   @Test(

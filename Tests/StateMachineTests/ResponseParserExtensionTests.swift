@@ -266,7 +266,7 @@ import Testing
     }
   }
 
-  @Test func threadsDeeperThanTheLimitAreOneBadLine() {
+  @Test func threadsDeeperThanTheLimitAreFatal() {
     var limits = ParserLimits()
     limits.nesting = 3
     func line(_ depth: Int) -> String {
@@ -276,8 +276,7 @@ import Testing
     #expect(
       log == """
         thread (1 (1 (1)))
-        malformed "* THREAD (1 (1 (1 (1 ))))\\r\\n" limit of 3 for nesting passed at byte 41
-        exists 1
+        error limit of 3 for nesting passed at byte 41
         """)
   }
 

@@ -197,7 +197,7 @@ import Testing
         "Server Unavailable. 15\n* 4294967296 EXISTS\n* 1 FETCH (UID x FLAGS (\\Seen) MODSEQ (-1) ENVELOPE 1 RFC822.SIZE 5)\n* 2 FETCH (UID 1 )) junk\n* 3 FETCH (FLAGS \"open)\n* LIST broken\n* 1 EXISTS\n",
       log: """
         malformed "Server Unavailable. 15\\r\\n" unexpected byte 0x55 at byte 7
-        malformed "* 4294967296 EXISTS\\r\\n" number too large at byte 26
+        exists 4294967295
         fetch 1
           invalid "UID" "x" unexpected byte 0x78 at byte 60
           flags \\Seen

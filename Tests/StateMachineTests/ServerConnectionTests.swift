@@ -125,15 +125,15 @@ import Testing
     let bench = authenticated { $0.limits.bufferedLiteral = 10 }
     bench.feed("1 CREATE {11}\r\n2 NOOP\r\n")
     #expect(bench.log.count == 2)
-    #expect(bench.log.first == "malformed 1: limit of 10 for buffered literal passed at byte 15")
+    #expect(bench.log.first == "malformed 1: limit of 10 for buffered literal passed at byte 9")
     #expect(
       bench.takeSent()
-        == "1 NO [TOOBIG] Literal too large: limit of 10 for buffered literal passed at byte 15\r\n2 OK done\r\n")
+        == "1 NO [TOOBIG] Literal too large: limit of 10 for buffered literal passed at byte 9\r\n2 OK done\r\n")
     // One that comes without being asked for is skipped by count, with the rest of its command.
     bench.feed("3 XRENAME {11+}\r\n9 NOOP\r\nxyz {4+}\r\n\r\n\r\n more\r\n4 NOOP\r\n")
     #expect(bench.log.suffix(2) == ["malformed 3: unknown command at byte 25", "4 NOOP: noop"])
     bench.feed("5 CREATE {11+}\r\n9 NOOP\r\nxyz {400}\r\n6 NOOP\r\n")
-    #expect(bench.log.suffix(2) == ["malformed 5: limit of 10 for buffered literal passed at byte 93", "6 NOOP: noop"])
+    #expect(bench.log.suffix(2) == ["malformed 5: limit of 10 for buffered literal passed at byte 86", "6 NOOP: noop"])
   }
 
   @Test func literalsCountAgainstTheLine() {
@@ -142,7 +142,7 @@ import Testing
       $0.limits.bufferedLiteral = 30
     }
     bench.feed("1 LIST {10+}\r\n0123456789 {13}\r\n")
-    #expect(bench.log.last == "malformed 1: limit of 9 for buffered literal passed at byte 31")
+    #expect(bench.log.last == "malformed 1: limit of 9 for buffered literal passed at byte 25")
     bench.feed("2 LIST {10+}\r\n0123456789 {2}\r\nab\r\n")
     #expect(bench.log.last == "2 LIST: \(Command.list(reference: "0123456789", pattern: "ab"))")
   }
@@ -153,7 +153,9 @@ import Testing
       let bench = authenticated()
       bench.feed("\(text)2 NOOP\r\n")
       #expect(bench.log.last?.hasPrefix("closed error(limit") == true)
-      #expect(bench.sentText.hasSuffix("* BYE limit of 67108864 for literal passed at byte \(text.utf8.count)\r\n"))
+      #expect(
+        bench.sentText.hasSuffix(
+          "* BYE limit of 67108864 for literal passed at byte \(text.utf8.count - header.utf8.count)\r\n"))
     }
   }
 
@@ -219,8 +221,8 @@ import Testing
     bench.feed("1 APPEND a {6}\r\n2 APPEND a {6+}\r\n012345\r\n3 APPEND a {5+}\r\n01234\r\n")
     #expect(
       bench.log == [
-        "malformed 1: limit of 5 for literal passed at byte 16",
-        "malformed 2: limit of 5 for literal passed at byte 33",
+        "malformed 1: limit of 5 for literal passed at byte 11",
+        "malformed 2: limit of 5 for literal passed at byte 27",
         "offered a [] - 5+", "literal \"01234\"",
       ])
   }

@@ -161,6 +161,15 @@ extension Span where Element == UInt8 {
     }
   }
 
+  /// The index of the first opening parenthesis at or after `start`; `count` where there is none.
+  func firstParenthesis(from start: Int) -> Int {
+    first(from: start) {
+      $0 .== lanes(0x28)
+    } orByte: {
+      $0 == 0x28
+    }
+  }
+
   /// The index of the first closing bracket, quote, opening brace or LF at or after `start`; `count` where there is none.
   @inline(__always)
   func firstSectionSpecial(from start: Int) -> Int {

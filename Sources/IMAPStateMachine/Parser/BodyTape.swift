@@ -261,7 +261,7 @@ extension BodyWriter {
 
   private func checkDepth(_ nesting: Int, _ index: Int) throws(ParseError) {
     if depth >= nesting {
-      throw ParseError(.limit(LimitExceeded(limit: .nesting, value: UInt64(nesting), offset: index)), offset: index)
+      throw ParseError(passed: .nesting, UInt64(nesting), at: index)
     }
   }
 }

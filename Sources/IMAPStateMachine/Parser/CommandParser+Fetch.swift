@@ -69,9 +69,7 @@ extension CommandReader {
     var items: [FetchItem] = []
     repeat {
       if items.count >= limits.fetchItems {
-        let limit = LimitExceeded(
-          limit: .fetchItems, value: UInt64(max(limits.fetchItems, 0)), offset: cursor.index)
-        throw ParseError(.limit(limit), offset: cursor.index)
+        throw ParseError(passed: .fetchItems, UInt64(max(limits.fetchItems, 0)), at: cursor.index)
       }
       items.append(try fetchItem())
       try separator()
@@ -240,8 +238,7 @@ extension CommandReader {
       part.append(try nonZero())
       // Parts nest in the message as deep as they do in BODYSTRUCTURE.
       if part.count > limits.nesting {
-        let limit = LimitExceeded(limit: .nesting, value: UInt64(max(limits.nesting, 0)), offset: start)
-        throw ParseError(.limit(limit), offset: start)
+        throw ParseError(passed: .nesting, UInt64(max(limits.nesting, 0)), at: start)
       }
       if cursor.peek != 0x2e || cursor.peek(ahead: 1) &- 0x30 > 9 { break }
       cursor.index += 1

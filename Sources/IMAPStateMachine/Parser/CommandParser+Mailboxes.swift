@@ -392,8 +392,7 @@ extension CommandReader {
   @_lifetime(self: copy self)
   private mutating func checkParts(_ count: Int) throws(ParseError) {
     if count < limits.appendParts { return }
-    let limit = LimitExceeded(limit: .appendParts, value: UInt64(max(limits.appendParts, 0)), offset: cursor.index)
-    throw ParseError(.limit(limit), offset: cursor.index)
+    throw ParseError(passed: .appendParts, UInt64(max(limits.appendParts, 0)), at: cursor.index)
   }
 
   /// Whether the literal whose header ends at the line's end is one of a message's, not a mailbox's name or a URL.

@@ -362,7 +362,6 @@ struct CommandReader: ~Escapable {
   @_lifetime(self: copy self)
   mutating func checkDepth(_ depth: Int) throws(ParseError) {
     if depth < limits.nesting { return }
-    let limit = LimitExceeded(limit: .nesting, value: UInt64(max(limits.nesting, 0)), offset: cursor.index)
-    throw ParseError(.limit(limit), offset: cursor.index)
+    throw ParseError(passed: .nesting, UInt64(max(limits.nesting, 0)), at: cursor.index)
   }
 }

@@ -17,6 +17,12 @@ extension Cursor {
     return isNegative ? 0 : value
   }
 
+  /// Whether a digit is next, or a sign and a digit.
+  var signedDigit: Bool {
+    let isSigned = peek == UInt8(ascii: "-") || peek == UInt8(ascii: "+")
+    return peek(ahead: isSigned ? 1 : 0) &- 0x30 <= 9
+  }
+
   /// A quantity that fits 32 bits, cut to them.
   @_lifetime(self: copy self)
   mutating func quantity32() throws(ParseError) -> UInt32 { UInt32(clamping: try quantity()) }

@@ -127,7 +127,7 @@ struct Cursor: ~Escapable {
   /// A string, or a bare token of what servers put into one.
   @_lifetime(self: copy self)
   mutating func astring() throws(ParseError) -> StringToken {
-    if peek == 0x22 || isAtLiteral { return try string() }
+    if peek == 0x22 || isAtWholeLiteral { return try string() }
     return StringToken(range: try run(of: .token), hasEscapes: false)
   }
 
@@ -172,10 +172,28 @@ struct Cursor: ~Escapable {
     bytes[index] == 0x0a || (bytes[index] == 0x0d && (index &+ 1 == bytes.count || bytes[index &+ 1] == 0x0a))
   }
 
-  /// Whether a literal's announcement is next: `{` and a digit, or `~{`.
+  /// Whether a literal's announcement begins here: `{` and a digit, or `~{`. For places that have nothing else with a brace.
   var isAtLiteral: Bool {
     let start = peek == 0x7e ? 1 : 0
     return peek(ahead: start) == 0x7b && peek(ahead: start + 1) &- 0x30 <= 9
+  }
+
+  /// Whether a literal's announcement is next, whole: up to the end of its line. A brace before anything else is a part of
+  /// a word, as it is behind one.
+  @inline(__always)
+  var isAtHeader: Bool { (peek == 0x7b || peek == 0x7e) && announced != nil }
+
+  /// Whether a literal is next that is here with all its bytes. On a line that was framed: framing took it for one.
+  @inline(__always)
+  var isAtWholeLiteral: Bool { (peek == 0x7b || peek == 0x7e) && announced == true }
+
+  /// Whether the bytes are here of the literal whose header is next; nil where there is none.
+  private var announced: Bool? {
+    @inline(never) get {
+      var probe = self
+      guard isAtLiteral, let header = try? probe.literalHeader() else { return nil }
+      return header.byteCount <= UInt64(max(bytes.count &- probe.index, 0))
+    }
   }
 
   /// A literal whose bytes are all here, as framing ensures.
@@ -191,16 +209,22 @@ struct Cursor: ~Escapable {
   }
 
   /// `{n}` or `{n+}`, an optional `~` before it, and the end of its line. Servers put further words behind the number or
-  /// the brace; braces among them would make it ambiguous.
+  /// the brace. Braces among them would make it ambiguous; with quotes or parentheses they are words of the response, unless
+  /// `behindSection` says that nothing but a literal can stand here. A number that does not fit is the largest.
   @_lifetime(self: copy self)
-  mutating func literalHeader() throws(ParseError) -> LiteralHeader {
+  mutating func literalHeader(behindSection: Bool = false) throws(ParseError) -> LiteralHeader {
     let isBinary = eat(0x7e)
     try expect(0x7b)
-    let count = try number()
+    if peek &- 0x30 > 9 { throw unexpected }
+    var count: UInt64 = 0
+    while peek &- 0x30 <= 9 {
+      count = count.saturatingTimes10(plus: UInt64(peek &- 0x30))
+      index &+= 1
+    }
     let isSynchronizing = !(eat(0x2b) || eat(0x2d))
-    try skipWords()
+    try skipWords(ofAnyKind: behindSection)
     try expect(0x7d)
-    try skipWords()
+    try skipWords(ofAnyKind: behindSection)
     _ = eat(0x0d)
     try expect(0x0a)
     return LiteralHeader(byteCount: count, isBinary: isBinary, isSynchronizing: isSynchronizing)
@@ -208,9 +232,12 @@ struct Cursor: ~Escapable {
 
   /// A space and what follows it, up to a brace or the line's end.
   @_lifetime(self: copy self)
-  private mutating func skipWords() throws(ParseError) {
+  private mutating func skipWords(ofAnyKind: Bool) throws(ParseError) {
     guard peek == 0x20 else { return }
-    while !isAtLineEnd, peek != 0x7b, peek != 0x7d { index &+= 1 }
+    while !isAtLineEnd, peek != 0x7b, peek != 0x7d {
+      if !ofAnyKind, LiteralHeader.isOfResponse(peek) { throw unexpected }
+      index &+= 1
+    }
     if peek == 0x7b { throw unexpected }
   }
 }
@@ -253,6 +280,31 @@ public struct LiteralHeader: Sendable, Hashable {
     guard index >= lowest, bytes[index] == 0x7b else { return nil }
     let isBinary = index > start && bytes[index &- 1] == 0x7e
     return LiteralHeader(bytes, countAt: index &+ 1, isBinary: isBinary)
+  }
+
+  /// Whether words behind a literal's number or brace that have `byte` in them belong to the response.
+  static func isOfResponse(_ byte: UInt8) -> Bool { byte == 0x22 || byte == 0x28 || byte == 0x29 }
+
+  /// Whether the line `bytes[start..<end]`, `end` being behind its LF, may end in a header with or without words behind it.
+  /// Looks at the last bytes only, at one or two of most lines. Complexity: O(1).
+  @inline(__always)
+  static func mayEnd(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Bool {
+    let lowest = max(start, end &- longestHeader)
+    var index = end &- 1
+    while index > lowest {
+      index &-= 1
+      let byte = bytes[index]
+      if byte == 0x7d { return true }
+      if isOfResponse(byte) { return false }
+    }
+    return false
+  }
+
+  /// Where the brace is of the header that ends before `end`.
+  static func brace(_ bytes: Span<UInt8>, before end: Int) -> Int {
+    var index = end &- 1
+    while index > 0, bytes[index] != 0x7b { index &-= 1 }
+    return index
   }
 
   /// Reads the number behind the brace. One that does not fit is above every limit whatever it is.

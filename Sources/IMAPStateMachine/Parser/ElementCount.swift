@@ -1,13 +1,28 @@
-/// Bounds how many elements a list has (``ParserLimits/listElements``).
+/// Bounds how many elements a list has (``ParserLimits/listElements``), and outside FETCH how deep lists are.
 ///
 /// A walk of its own, over lines that have more bytes than the bound has elements: an element has at least one byte, so
 /// no other line can pass it, and reading those costs one comparison.
 struct ElementCount {
   /// The bound.
   let limit: Int
+  /// How deep lists may be (``ParserLimits/nesting``).
+  var nesting = Int.max
 
   /// How deep lists are told apart. No parser reads one that is deeper (``ParserLimits/countable``).
   private static let maximumDepth = 256
+
+  /// Whether ``checkResponse(_:)`` could find anything. Costs a comparison for short lines, and a look for parentheses for
+  /// others: few have as many as may be inside one another. THREAD, which has, counts its own.
+  func isNeeded(_ line: Span<UInt8>) -> Bool {
+    if line.count > limit { return true }
+    if line.count <= nesting { return false }
+    var index = -1
+    for _ in 0...nesting {
+      index = line.firstParenthesis(from: index &+ 1)
+      if index == line.count { return false }
+    }
+    return !line.startsIgnoringCase("* THREAD ")
+  }
 
   /// Throws where `range` of `bytes` holds a list with too many elements. The offset is that of the first one too many.
   func check(_ bytes: Span<UInt8>, _ range: Range<Int>) throws(ParseError) {
@@ -18,18 +33,19 @@ struct ElementCount {
   /// As ``check(_:_:)``, for a whole response that is no FETCH: what stands behind its name. Text for people is no list,
   /// so of a status response only the response code is looked at.
   func checkResponse(_ line: Span<UInt8>) throws(ParseError) {
-    if line.count <= limit { return }
     var cursor = Cursor(line)
     if cursor.peek == UInt8(ascii: "+") { return }
     if cursor.eat(UInt8(ascii: "*")) {
       cursor.skipSpaces()
-      if (try? cursor.number()) != nil { cursor.skipSpaces() }
+      if cursor.signedDigit, (try? cursor.quantity()) != nil { cursor.skipSpaces() }
     } else if cursor.peek != UInt8(ascii: "["), (try? cursor.run(of: .token)) != nil {
       cursor.skipSpaces()
     }
     if cursor.peek != UInt8(ascii: "[") {
-      guard let name = try? cursor.run(of: .token) else { return }
-      if Condition(line, name) == nil { return try walk(cursor, endsAtBracket: false) }
+      if cursor.eatCondition() == nil {
+        if (try? cursor.run(of: .token)) == nil { return }
+        return try walk(cursor, endsAtBracket: false)
+      }
       cursor.skipSpaces()
     }
     // The name of a response code is not one of its arguments.
@@ -66,6 +82,7 @@ struct ElementCount {
       }
       if cursor.eat(UInt8(ascii: "(")) {
         depth += 1
+        if depth > nesting { throw ParseError(passed: .nesting, UInt64(nesting), at: cursor.index - 1) }
         if depth < Self.maximumDepth { counts[depth] = 0 }
       } else if try step(&cursor, &unclosedUntil) == UInt8(ascii: "]"), endsAtBracket, depth == 0 {
         return
@@ -79,7 +96,7 @@ struct ElementCount {
   private func step(_ cursor: inout Cursor, _ unclosedUntil: inout Int) throws(ParseError) -> UInt8 {
     let start = cursor.index
     let isQuote = cursor.peek == 0x22 && start >= unclosedUntil
-    if isQuote || cursor.isAtLiteral {
+    if isQuote || cursor.isAtWholeLiteral {
       if (try? cursor.string()) != nil { return 0x22 }
       if isQuote { unclosedUntil = cursor.index }
       // No string after all. The parser that reads the line says what it makes of that.
@@ -101,7 +118,6 @@ struct ElementCount {
   }
 
   private func passed(_ index: Int) -> ParseError {
-    let error = LimitExceeded(limit: .listElements, value: UInt64(limit), offset: index)
-    return ParseError(.limit(error), offset: index)
+    ParseError(passed: .listElements, UInt64(limit), at: index)
   }
 }

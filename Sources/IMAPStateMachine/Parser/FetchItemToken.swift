@@ -22,6 +22,8 @@ struct FetchItemToken {
   private var storedAwaited = UInt32.max
   /// The number between `<` and `>`.
   var origin: UInt32?
+  /// Whether what is behind the brackets is no origin.
+  var hasBrokenOrigin = false
   var kind: Kind
 
   /// Whether the item has a type of its own.
@@ -49,14 +51,28 @@ struct FetchItemToken {
         name = start..<cursor.index
         return
       }
-      if cursor.eat(UInt8(ascii: "<")) {
-        origin = try cursor.number32()
-        // One server repeats the length that was asked for.
-        if cursor.eat(UInt8(ascii: ".")) { _ = try cursor.number32() }
-        try cursor.expect(UInt8(ascii: ">"))
-      }
+      if cursor.peek == UInt8(ascii: "<") { readOrigin(&cursor) }
     }
     name = start..<cursor.index
+  }
+
+  /// `<n>`. What is something else is stepped over: it must not cost the other items.
+  private mutating func readOrigin(_ cursor: inout Cursor) {
+    let start = cursor.index
+    cursor.index += 1
+    do throws(ParseError) {
+      origin = try cursor.number32()
+      // One server repeats the length that was asked for.
+      if cursor.eat(UInt8(ascii: ".")) { _ = try cursor.number32() }
+      try cursor.expect(UInt8(ascii: ">"))
+    } catch {
+      hasBrokenOrigin = true
+      origin = nil
+      cursor.index = start
+      while ByteClass(of: cursor.peek).contains(.token), !cursor.isAtLiteral, !cursor.eat(UInt8(ascii: ">")) {
+        cursor.index += 1
+      }
+    }
   }
 
   /// Steps over `[...]`, in which strings may hold brackets. Stops behind the header of a literal that is not here.
@@ -75,7 +91,7 @@ struct FetchItemToken {
         cursor.index += 1
         return start..<cursor.index - 1
       case UInt8(ascii: "\""): _ = try cursor.quoted()
-      case UInt8(ascii: "{") where isSection && isInList && cursor.isAtLiteral:
+      case UInt8(ascii: "{") where isSection && isInList && cursor.isAtHeader:
         let header = try cursor.literalHeader()
         // A line goes on behind each of its literals.
         guard header.byteCount < UInt64(cursor.bytes.count - cursor.index) else {

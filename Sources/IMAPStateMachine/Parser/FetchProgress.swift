@@ -56,8 +56,7 @@ struct FetchProgress {
     if lineEnd > 0 { return true }
     let end = bytes.firstLF(from: scanned)
     if end >= limits.line {
-      throw ParseError(
-        .limit(LimitExceeded(limit: .line, value: UInt64(limits.line), offset: offset)), offset: offset)
+      throw ParseError(passed: .line, UInt64(limits.line), at: offset)
     }
     if end >= bytes.count {
       scanned = max(scanned, bytes.count)
@@ -107,10 +106,10 @@ struct FetchProgress {
         unfinishedName = nil
         cursor.skipSpaces()
         if token.isSection, cursor.isAtLiteral {
-          let start = cursor.index
-          let header = try cursor.literalHeader()
+          let header = try cursor.literalHeader(behindSection: true)
           if header.byteCount > limits.literal {
-            throw Self.exceeded(.literal, limits.literal, offset + start)
+            throw ParseError(
+              passed: .literal, limits.literal, at: offset + LiteralHeader.brace(bytes, before: cursor.index))
           }
           try Self.checkElements(bytes, token.name, limits, offset: offset)
           return .literal(token, header, length: cursor.index)
@@ -118,6 +117,11 @@ struct FetchProgress {
         token.value = cursor.index..<cursor.index
         walkIndex = cursor.index
         begun = token
+        if cursor.peek == UInt8(ascii: ")") {
+          // The item has no value.
+          begun = nil
+          return .item(token, length: cursor.index)
+        }
       }
       cursor.index = walkIndex
       guard try walk(&cursor, limits, offset: offset), var whole = begun else { return .more }
@@ -163,7 +167,7 @@ struct FetchProgress {
     }
     items += 1
     if items > limits.fetchItems {
-      throw Self.exceeded(.fetchItems, UInt64(limits.fetchItems), offset + cursor.index)
+      throw ParseError(passed: .fetchItems, UInt64(limits.fetchItems), at: offset + cursor.index)
     }
     unfinishedName = (UInt32(truncatingIfNeeded: cursor.index), 0)
     return true
@@ -174,7 +178,8 @@ struct FetchProgress {
     _ cursor: inout Cursor, _ count: UInt64, _ limits: ParserLimits, offset: Int
   ) throws(ParseError) {
     if count > UInt64(limits.bufferedLiteral) {
-      throw Self.exceeded(.bufferedLiteral, UInt64(limits.bufferedLiteral), offset + cursor.index)
+      let brace = LiteralHeader.brace(cursor.bytes, before: cursor.index)
+      throw ParseError(passed: .bufferedLiteral, UInt64(limits.bufferedLiteral), at: offset + brace)
     }
     scanned = cursor.index + Int(count)
     unfinishedName?.index = UInt32(truncatingIfNeeded: scanned)
@@ -196,7 +201,7 @@ struct FetchProgress {
       case UInt8(ascii: "("):
         walkDepth += 1
         if walkDepth > limits.nesting {
-          throw Self.exceeded(.nesting, UInt64(limits.nesting), offset + cursor.index)
+          throw ParseError(passed: .nesting, UInt64(limits.nesting), at: offset + cursor.index)
         }
         cursor.index += 1
       case UInt8(ascii: ")"):
@@ -205,11 +210,11 @@ struct FetchProgress {
         cursor.index += 1
       case UInt8(ascii: "\""):
         _ = try cursor.quoted()
-      case UInt8(ascii: "{") where cursor.isAtLiteral, UInt8(ascii: "~") where cursor.isAtLiteral:
-        let start = cursor.index
+      case UInt8(ascii: "{") where cursor.isAtHeader, UInt8(ascii: "~") where cursor.isAtHeader:
         let header = try cursor.literalHeader()
         if header.byteCount > UInt64(limits.bufferedLiteral) {
-          throw Self.exceeded(.bufferedLiteral, UInt64(limits.bufferedLiteral), offset + start)
+          let brace = LiteralHeader.brace(cursor.bytes, before: cursor.index)
+          throw ParseError(passed: .bufferedLiteral, UInt64(limits.bufferedLiteral), at: offset + brace)
         }
         walkIndex = cursor.index + Int(header.byteCount)
         endsWithLiteral = walkDepth == 0
@@ -232,10 +237,6 @@ struct FetchProgress {
     } catch {
       throw error.shifted(by: offset)
     }
-  }
-
-  private static func exceeded(_ limit: LimitExceeded.Limit, _ value: UInt64, _ offset: Int) -> ParseError {
-    ParseError(.limit(LimitExceeded(limit: limit, value: value, offset: offset)), offset: offset)
   }
 }
 

@@ -47,6 +47,12 @@ public struct FlagListView: ~Escapable {
     while index < bytes.count {
       if ByteClass(of: bytes[index]).contains(.token) {
         let start = index
+        // FETCH is framed without regard to what its items are.
+        var cursor = Cursor(bytes, at: start)
+        if cursor.isAtWholeLiteral, let flag = try? cursor.literal(), !flag.range.isEmpty {
+          index = cursor.index
+          return ByteView(bytes.extracting(flag.range))
+        }
         index = bytes.firstNotToken(from: start)
         return ByteView(bytes.extracting(start..<index))
       }
@@ -268,15 +274,14 @@ extension Cursor {
       case UInt8(ascii: "("):
         depth += 1
         if depth > limit {
-          throw ParseError(
-            .limit(LimitExceeded(limit: .nesting, value: UInt64(limit), offset: index)), offset: index)
+          throw ParseError(passed: .nesting, UInt64(limit), at: index)
         }
         index += 1
       case UInt8(ascii: ")") where depth > 0:
         depth -= 1
         index += 1
       case UInt8(ascii: "\""): _ = try quoted()
-      case UInt8(ascii: "{") where isAtLiteral, UInt8(ascii: "~") where isAtLiteral: _ = try literal()
+      case UInt8(ascii: "{") where isAtWholeLiteral, UInt8(ascii: "~") where isAtWholeLiteral: _ = try literal()
       default:
         let start = index
         index = bytes.firstNotToken(from: start)

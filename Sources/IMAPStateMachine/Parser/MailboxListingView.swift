@@ -172,7 +172,7 @@ extension Cursor {
   /// such a name is the rest of the line.
   @_lifetime(self: copy self)
   fileprivate mutating func listedName() throws(ParseError) -> StringToken {
-    if peek == UInt8(ascii: "\"") || isAtLiteral { return try string() }
+    if peek == UInt8(ascii: "\"") || isAtWholeLiteral { return try string() }
     let start = index
     let word = bytes.firstNot(.token, from: start)
     var end = word

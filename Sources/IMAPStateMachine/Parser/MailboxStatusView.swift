@@ -142,7 +142,7 @@ extension Cursor {
   /// parenthesis that opens.
   @_lifetime(self: copy self)
   fileprivate mutating func statusName() throws(ParseError) -> StringToken {
-    if peek == UInt8(ascii: "\"") || isAtLiteral { return try string() }
+    if peek == UInt8(ascii: "\"") || isAtWholeLiteral { return try string() }
     let word = try run(of: .token)
     var probe = self
     probe.skipSpaces()

@@ -55,7 +55,7 @@ extension Cursor {
 
   /// A string whose closing quote may also stand before a comma.
   @_lifetime(self: copy self)
-  fileprivate mutating func listedString() throws(ParseError) -> StringToken {
+  mutating func listedString() throws(ParseError) -> StringToken {
     if !eat(0x22) { return try astring() }
     let start = index
     var hasEscapes = false

@@ -39,14 +39,13 @@ extension ResponseParser {
     case .damaged(let error, _):
       damage = error
       progress = FetchProgress()
-      leaveDamagedLine(input.reportedBytes)
+      try leaveDamagedLine(input.reportedBytes)
       return .malformed(ByteView(input.reportedBytes), error)
     }
   }
 
   /// Reports a piece of what belongs to a damaged FETCH response. False while nothing of it is here.
   mutating func passDamage(_ input: inout ReceiveBuffer) throws(ParseError) -> Bool {
-    if remaining > limits.literal { throw limitPassed(.literal, limits.literal) }
     if remaining > 0 {
       let count = min(UInt64(input.unread), remaining)
       report(&input, Int(count))
@@ -62,13 +61,16 @@ extension ResponseParser {
     }
     scanned = 0
     report(&input, end + 1)
-    leaveDamagedLine(input.reportedBytes)
+    try leaveDamagedLine(input.reportedBytes)
     return true
   }
 
   /// Goes on behind a damaged line: with the literal in which it ends, if it does.
-  private mutating func leaveDamagedLine(_ line: Span<UInt8>) {
+  private mutating func leaveDamagedLine(_ line: Span<UInt8>) throws(ParseError) {
     if let header = LiteralHeader.atEnd(of: line, from: 0, to: line.count) {
+      if header.byteCount > limits.literal {
+        throw limitPassed(.literal, limits.literal, at: LiteralHeader.brace(line, before: line.count))
+      }
       phase = .damaged
       remaining = header.byteCount
     } else {

@@ -7,6 +7,11 @@ extension ResponseParser {
     _ bytes: Span<UInt8>, _ token: FetchItemToken, _ limits: ParserLimits, offset: Int
   ) -> FetchAttributeView {
     do throws(ParseError) {
+      if token.value.isEmpty { throw ParseError(.unexpectedEnd, offset: 0) }
+      if token.hasBrokenOrigin {
+        // It is the end of the name.
+        throw ParseError(.invalidValue, offset: token.specification.upperBound + 1 - token.value.lowerBound)
+      }
       return try typed(bytes, token, limits)
     } catch {
       return .invalid(
@@ -117,6 +122,7 @@ extension ResponseParser {
     var kind = SectionView.Kind.body
     if case .section(let named) = token.kind { kind = named }
     if case .binarySize = token.kind { kind = .binary }
+    if token.hasBrokenOrigin { kind = .other }
     let start = token.name.lowerBound
     let specification =
       token.specification.isEmpty

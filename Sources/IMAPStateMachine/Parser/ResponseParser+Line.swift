@@ -1,9 +1,10 @@
 extension ResponseParser {
-  /// The event for one whole response that is no FETCH. `offset` is its place in the stream.
+  /// The event for one whole response that is no FETCH. `offset` is its place in the stream. Throws only where a bound is
+  /// passed.
   @_lifetime(copy line)
   static func response(
     _ line: Span<UInt8>, _ encoding: MailboxName.Encoding, nesting: Int, offset: Int
-  ) -> ResponseEvent {
+  ) throws(ParseError) -> ResponseEvent {
     do throws(ParseError) {
       switch line[0] {
       case UInt8(ascii: "*"): return try untagged(line, encoding, nesting)
@@ -15,6 +16,7 @@ extension ResponseParser {
       default: return try tagged(line)
       }
     } catch {
+      if case .limit = error.reason { throw error.shifted(by: offset) }
       return .malformed(ByteView(line), error.shifted(by: offset))
     }
   }
@@ -26,11 +28,7 @@ extension ResponseParser {
     let tag = try cursor.run(of: .token)
     try cursor.expect(UInt8(ascii: " "))
     cursor.skipSpaces()
-    let start = cursor.index
-    let word = try cursor.run(of: .token)
-    guard let condition = Status.Condition(line, word) else {
-      throw ParseError(.unexpectedByte(line[start]), offset: start)
-    }
+    guard let condition = cursor.eatCondition() else { throw cursor.unexpected }
     return .tagged(
       tag: ByteView(line.extracting(tag)), StatusView(condition, withoutLineEnd(line, from: cursor.index)))
   }
@@ -41,7 +39,7 @@ extension ResponseParser {
   ) throws(ParseError) -> ResponseEvent {
     var cursor = Cursor(line, at: 1)
     cursor.skipSpaces()
-    if cursor.peek &- 0x30 <= 9 { return try numbered(line, &cursor) }
+    if cursor.signedDigit { return try numbered(line, &cursor) }
     if cursor.peek == UInt8(ascii: "[") {
       return .untagged(.status(StatusView(.ok, withoutLineEnd(line, from: cursor.index))))
     }
@@ -111,22 +109,29 @@ extension ResponseParser {
       try cursor.expectListEnd()
       return .untagged(.jmapAccess(StringView(rest, url)))
     }
-    return .unknown(ByteView(line))
+    // A response code may be glued to the word.
+    var cursor = Cursor(line, at: name.lowerBound)
+    guard let condition = cursor.eatCondition() else { return .unknown(ByteView(line)) }
+    return .untagged(.status(StatusView(condition, withoutLineEnd(line, from: cursor.index))))
   }
 
-  /// `* number name`.
+  /// `* number name`. Offsets of errors count from the line's start.
   @_lifetime(copy line)
   private static func numbered(_ line: Span<UInt8>, _ cursor: inout Cursor) throws(ParseError) -> ResponseEvent {
     let start = cursor.index
-    let number = try cursor.number()
+    // Of messages it is a quantity, of one message what tells it from the others.
+    let quantity = try cursor.quantity32()
+    let end = cursor.index
     try cursor.expect(UInt8(ascii: " "))
     cursor.skipSpaces()
     let name = try cursor.run(of: .token)
-    guard let number = UInt32(exactly: number) else { throw ParseError(.numberTooLarge, offset: start) }
     switch line.foldedWord(name) {
-    case keyword("EXISTS"): return .untagged(.exists(number))
-    case keyword("RECENT"): return .untagged(.recent(number))
+    case keyword("EXISTS"): return .untagged(.exists(quantity))
+    case keyword("RECENT"): return .untagged(.recent(quantity))
     case keyword("EXPUNGE"):
+      var exact = Cursor(line.extracting(first: end), at: start)
+      let number = try exact.number32()
+      if !exact.isAtEnd { throw ParseError(.unexpectedByte(exact.peek), offset: exact.index) }
       // RFC 9051, section 9: nz-number.
       if number == 0 { throw ParseError(.invalidValue, offset: start) }
       return .untagged(.expunge(SequenceNumber(rawValue: number)))

@@ -7,7 +7,7 @@ extension ResponseParser {
       /// Not of a form that is read here.
       case other
       case fetchBegin, exists, recent, expunge
-      /// LIST or LSUB without literals, whole.
+      /// LIST or LSUB: a line. Whether it is whole shows when it is read.
       case list
       case fetchEnd
       case uid, flags, size, modSeq, date, section
@@ -72,10 +72,7 @@ extension ResponseParser {
     var item = QuickItem()
     let end = bytes.firstLF(from: 8)
     scanned = end
-    // Behind a brace or a space a literal may follow.
-    guard end < bytes.count, end < longestQuickLine, bytes[end &- 1] == 0x0d, bytes[end &- 2] != UInt8(ascii: "}"),
-      bytes[end &- 2] != 0x20
-    else { return item }
+    guard end < bytes.count, end < longestQuickLine, bytes[end &- 1] == 0x0d else { return item }
     scanned = 0
     responsePosition = offset
     item.kind = .list
@@ -201,7 +198,7 @@ extension ResponseParser {
 
   /// The event for what the quick look found.
   @_lifetime(&input)
-  mutating func quickEvent(_ input: inout ReceiveBuffer, _ item: QuickItem) -> ResponseEvent {
+  mutating func quickEvent(_ input: inout ReceiveBuffer, _ item: QuickItem) throws(ParseError) -> ResponseEvent {
     report(&input, item.length)
     switch item.kind {
     case .exists: return .untagged(.exists(UInt32(truncatingIfNeeded: item.number)))
@@ -210,17 +207,21 @@ extension ResponseParser {
       return .untagged(.expunge(SequenceNumber(rawValue: UInt32(truncatingIfNeeded: item.number))))
     case .modSeq: return .fetchAttribute(.modSeq(ModSeq(rawValue: item.number)))
     case .list:
-      let line = input.reportedBytes
-      guard let listing = MailboxListingView(quick: line, mailboxEncoding) else {
-        return Self.response(line, mailboxEncoding, nesting: limits.nesting, offset: offset)
-      }
-      return .untagged(line[3] == UInt8(ascii: "I") ? .list(listing) : .lsub(listing))
+      if let event = Self.quickListing(input.reportedBytes, mailboxEncoding) { return event }
+      report(&input, 0)
+      return try nextOfAnyForm(&input)
     case .date, .section: return quickRareEvent(&input, item)
     case .body:
       return .fetchAttribute(.body(BodyStructureView(TapeView(input.reportedBytes, input.reportedTape), at: 0)))
     // These are made by `next`.
     case .other, .fetchBegin, .fetchEnd, .uid, .flags, .size, .envelope, .bodyStructure: return .needMoreInput
     }
+  }
+
+  @_lifetime(copy line)
+  private static func quickListing(_ line: Span<UInt8>, _ encoding: MailboxName.Encoding) -> ResponseEvent? {
+    guard let listing = MailboxListingView(quick: line, encoding) else { return nil }
+    return .untagged(line[3] == UInt8(ascii: "I") ? .list(listing) : .lsub(listing))
   }
 
   @_lifetime(&input)

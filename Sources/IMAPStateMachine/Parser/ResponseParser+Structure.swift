@@ -54,7 +54,7 @@ extension ResponseParser {
 
 /// An ENVELOPE or BODYSTRUCTURE has more parts than a ``Tape`` can say.
 private var tapeIsFull: ParseError {
-  ParseError(.limit(LimitExceeded(limit: .structure, value: UInt64(Tape.maximum), offset: 0)), offset: 0)
+  ParseError(passed: .structure, UInt64(Tape.maximum), at: 0)
 }
 
 extension BodyStructure {

@@ -46,9 +46,9 @@ public struct ResponseParser: ~Copyable {
 
   /// The FETCH response that is being read.
   var progress = FetchProgress()
-  /// While framing: where the line starts that ends the response, and whether it may end in a literal.
-  private var lineStart = 0
-  private var allowsLiterals = false
+  /// While framing: where the line starts that ends the response, and where it may have literals.
+  @PackedPosition private var lineStart = 0
+  private var places = LiteralPlaces()
   /// How many bytes are to come of a streamed section, or of a literal behind a damaged line of a FETCH response. The
   /// latter are a message's bytes too and must never be read as responses.
   var remaining: UInt64 = 0
@@ -125,13 +125,13 @@ public struct ResponseParser: ~Copyable {
       report(&input, item.length)
       return .fetchAttribute(
         .bodyStructure(BodyStructureView(TapeView(input.reportedBytes, input.reportedTape), at: 0)))
-    default: return quickEvent(&input, item)
+    default: return try quickEvent(&input, item)
     }
   }
 
   /// The next event, where the quick look found none.
   @_lifetime(&input)
-  private mutating func nextOfAnyForm(_ input: inout ReceiveBuffer) throws(ParseError) -> ResponseEvent {
+  mutating func nextOfAnyForm(_ input: inout ReceiveBuffer) throws(ParseError) -> ResponseEvent {
     while true {
       switch phase {
       case .item:
@@ -145,10 +145,14 @@ public struct ResponseParser: ~Copyable {
         guard let length = try frame(input.readable) else { return endOrMore(input) }
         phase = .idle
         scanned = 0
-        if length > limits.listElements { try checkElements(input.readable.extracting(first: length)) }
+        try checkLists(input.readable.extracting(first: length))
         report(&input, length)
         if Self.isTagged(input.reportedBytes) { allowance = offset &+ length &+ Int(limits.unsolicitedBytes) }
-        return Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
+        do throws(ParseError) {
+          return try Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
+        } catch {
+          throw fail(error)
+        }
       case .fetch:
         // What nearly always is behind a section.
         if progress.isBehindLiteral, progress.lineEnd == 0, progress.scanned == 0,
@@ -230,7 +234,6 @@ public struct ResponseParser: ~Copyable {
       phase = .fetch
     } else {
       phase = .framing
-      allowsLiterals = Self.mayHoldLiterals(line)
       lineStart = 0
     }
     return true
@@ -245,11 +248,14 @@ public struct ResponseParser: ~Copyable {
         scanned = max(scanned, bytes.count)
         return nil
       }
-      guard allowsLiterals, let literal = LiteralHeader.atEnd(of: bytes, from: lineStart, to: end + 1) else {
+      guard bytes[0] == UInt8(ascii: "*"), LiteralHeader.mayEnd(bytes, from: lineStart, to: end + 1) else {
         return end + 1
       }
+      if lineStart == 0 { places = LiteralPlaces(bytes.extracting(0...end)) }
+      guard let literal = places.header(bytes, to: end + 1) else { return end + 1 }
       guard literal.byteCount <= UInt64(limits.bufferedLiteral) else {
-        throw limitPassed(.bufferedLiteral, UInt64(limits.bufferedLiteral), at: end)
+        let brace = LiteralHeader.brace(bytes, before: end)
+        throw limitPassed(.bufferedLiteral, UInt64(limits.bufferedLiteral), at: brace)
       }
       lineStart = end + 1 + Int(literal.byteCount)
       scanned = lineStart
@@ -270,16 +276,6 @@ public struct ResponseParser: ~Copyable {
     }
   }
 
-  /// Whether braces at the end of the line announce a literal. In text for people they are text (RFC 9051, section 7.1).
-  private static func mayHoldLiterals(_ line: Span<UInt8>) -> Bool {
-    guard line[0] == UInt8(ascii: "*") else { return false }
-    var cursor = Cursor(line, at: 1)
-    cursor.skipSpaces()
-    if cursor.peek == UInt8(ascii: "[") { return false }
-    guard let name = try? cursor.run(of: .token) else { return true }
-    return Condition(line, name) == nil
-  }
-
   /// Whether a line is a tagged response. That it is looked at twice costs less than a copy of every event.
   private static func isTagged(_ line: Span<UInt8>) -> Bool {
     switch line.byte(at: 0) {
@@ -290,9 +286,12 @@ public struct ResponseParser: ~Copyable {
     }
   }
 
-  private mutating func checkElements(_ line: Span<UInt8>) throws(ParseError) {
+  /// Throws where a list of the response has too many elements, or is too deep.
+  private mutating func checkLists(_ line: Span<UInt8>) throws(ParseError) {
+    let check = ElementCount(limit: limits.listElements, nesting: limits.nesting)
+    if !check.isNeeded(line) { return }
     do throws(ParseError) {
-      try ElementCount(limit: limits.listElements).checkResponse(line)
+      try check.checkResponse(line)
     } catch {
       throw fail(error.shifted(by: offset))
     }
@@ -307,7 +306,7 @@ public struct ResponseParser: ~Copyable {
     _ limit: LimitExceeded.Limit, _ value: UInt64, at index: Int = 0
   ) -> ParseError {
     let position = offset + index
-    return fail(ParseError(.limit(LimitExceeded(limit: limit, value: value, offset: position)), offset: position))
+    return fail(ParseError(passed: limit, value, at: position))
   }
 }
 
@@ -325,5 +324,21 @@ extension Status.Condition {
     case keyword("PREAUTH"): self = .preauth
     default: return nil
     }
+  }
+}
+
+extension Cursor {
+  /// Steps over the word of a status response, if it is next. Servers leave out the space between it and a response code.
+  @_lifetime(self: copy self)
+  mutating func eatCondition() -> Condition? {
+    let start = index
+    let end = bytes.firstNotToken(from: start)
+    index = end
+    if let condition = Condition(bytes, start..<end) { return condition }
+    index = start
+    while index < end, bytes[index] != UInt8(ascii: "[") { index &+= 1 }
+    if index < end, let condition = Condition(bytes, start..<index) { return condition }
+    index = start
+    return nil
   }
 }

@@ -9,7 +9,11 @@ public struct SectionView: ~Escapable {
   private let specification: Range<Int>
 
   /// Which item the section belongs to.
-  enum Kind { case body, rfc822, rfc822Header, rfc822Text, binary }
+  enum Kind {
+    case body, rfc822, rfc822Header, rfc822Text, binary
+    /// None that can be told: what is behind the brackets is no origin. It must not pass for the whole section.
+    case other
+  }
 
   @_lifetime(copy bytes)
   init(_ bytes: Span<UInt8>, _ kind: Kind, specification: Range<Int>, origin: UInt32?) {
@@ -25,6 +29,7 @@ public struct SectionView: ~Escapable {
   /// The typed name; ``SectionName/other(_:)`` where the text between the brackets is no section.
   public func copy() -> SectionName {
     switch kind {
+    case .other: return .other(raw.copy())
     case .rfc822: return .rfc822
     case .rfc822Header: return .rfc822Header
     case .rfc822Text: return .rfc822Text

@@ -23,8 +23,7 @@ public struct ThreadView: ~Escapable {
       case .open:
         depth += 1
         if depth > nesting {
-          let limit = LimitExceeded(limit: .nesting, value: UInt64(nesting), offset: check.index - 1)
-          throw ParseError(.limit(limit), offset: check.index - 1)
+          throw ParseError(passed: .nesting, UInt64(nesting), at: check.index - 1)
         }
       case .close:
         if depth == 0 { throw check.unexpected }

@@ -89,17 +89,18 @@ extension ServerConnection {
     {
       return offer(&input, header, end, now)
     }
-    guard let error = takeAlong(header, end) else { return nil }
+    guard let error = takeAlong(input, header, end) else { return nil }
     return refuse(&input, header, end, error, now)
   }
 
   /// Reads a literal together with its line. Returns what is wrong where it is too large.
-  private mutating func takeAlong(_ header: LiteralHeader, _ end: Int) -> ParseError? {
+  private mutating func takeAlong(
+    _ input: borrowing ReceiveBuffer, _ header: LiteralHeader, _ end: Int
+  ) -> ParseError? {
     let limits = configuration.limits
     let room = UInt64(max(0, min(limits.bufferedLiteral, limits.line - end)))
     guard header.byteCount <= room else {
-      let limit = LimitExceeded(limit: .bufferedLiteral, value: room, offset: end)
-      return ParseError(.limit(limit), offset: end)
+      return ParseError(passed: .bufferedLiteral, room, at: LiteralHeader.brace(input.readable, before: end))
     }
     frame.skipLiteral(to: end + Int(header.byteCount))
     if header.isSynchronizing { output.append("+ OK\r\n") }
@@ -115,8 +116,9 @@ extension ServerConnection {
         return refuse(&input, header, end, ParseError(.notAllowed, offset: head.nameRange.lowerBound), now)
       }
       if header.byteCount > configuration.limits.literal {
-        let limit = LimitExceeded(limit: .literal, value: configuration.limits.literal, offset: end)
-        return refuse(&input, header, end, ParseError(.limit(limit), offset: end), now)
+        let brace = LiteralHeader.brace(input.readable, before: end)
+        let error = ParseError(passed: .literal, configuration.limits.literal, at: brace)
+        return refuse(&input, header, end, error, now)
       }
       let id = makeID()
       consume(end, of: &input, now)
@@ -140,6 +142,7 @@ extension ServerConnection {
   ) -> Step {
     let tag = CommandReader.tag(in: input.readable.extracting(first: end))
     let shifted = error.shifted(by: streamOffset)
+    let brace = streamOffset + LiteralHeader.brace(input.readable, before: end)
     var status = Status(.bad, "Error in IMAP command: \(error)")
     if case .limit(let limit) = error.reason, limit.limit == .literal || limit.limit == .bufferedLiteral {
       // RFC 4469, section 4.2.
@@ -156,16 +159,16 @@ extension ServerConnection {
       output.append("\r\n")
     }
     state.refused(header)
-    failIfUncounted(header)
+    failIfUncounted(header, announcedAt: brace)
     countBadCommand()
     return .malformed(tag: tag, shifted)
   }
 
   /// A number of bytes that is too large to be counted, and that the client sends unasked: where its command ends will
   /// never be known.
-  private mutating func failIfUncounted(_ header: LiteralHeader?) {
+  private mutating func failIfUncounted(_ header: LiteralHeader?, announcedAt brace: Int) {
     guard let header, !header.isSynchronizing, header.byteCount == .max else { return }
-    fail(.limit(LimitExceeded(limit: .literal, value: configuration.limits.literal, offset: streamOffset)))
+    fail(.limit(LimitExceeded(limit: .literal, value: configuration.limits.literal, offset: brace)))
   }
 
   private mutating func countBadCommand() {
@@ -202,7 +205,7 @@ extension ServerConnection {
     case .failure(let reason):
       if configuration.takesSeveralLiterals, let header, reason.reason == .unexpectedEnd, reason.offset == end {
         // The literal is a URL's: its bytes are part of the line.
-        error = takeAlong(header, end)
+        error = takeAlong(input, header, end)
         if error == nil { return nil }
       } else {
         error = reason
@@ -215,15 +218,17 @@ extension ServerConnection {
         state.offeredMore(next)
         return .offered(active.id, request, next)
       }
-      let limit = LimitExceeded(limit: .literal, value: configuration.limits.literal, offset: end)
-      let reason: ParseError.Reason = configuration.takesSeveralLiterals ? .limit(limit) : .notAllowed
-      error = ParseError(reason, offset: 0)
+      let brace = LiteralHeader.brace(input.readable, before: end)
+      error =
+        configuration.takesSeveralLiterals
+        ? ParseError(passed: .literal, configuration.limits.literal, at: brace) : ParseError(.notAllowed, offset: 0)
     case .success(let (request, _, nil)): appending = request
     }
     error = error?.shifted(by: streamOffset)
+    let brace = streamOffset + LiteralHeader.brace(input.readable, before: end)
     consume(end, of: &input, now)
     state.appended(header)
-    failIfUncounted(header)
+    failIfUncounted(header, announcedAt: brace)
     // Nobody is asked for an answer that could not be sent any more.
     if state.isOver { return nil }
     if let error { return .literalAborted(active.id, error) }
@@ -259,9 +264,10 @@ extension ServerConnection {
   private mutating func swallowLine(_ input: inout ReceiveBuffer) -> Step? {
     guard let end = line(input) else { return starved(input) }
     let header = LiteralHeader.atEnd(of: input.readable, from: 0, to: end)
+    let brace = streamOffset + LiteralHeader.brace(input.readable, before: end)
     drop(end, of: &input)
     state.swallowedLine(header)
-    failIfUncounted(header)
+    failIfUncounted(header, announcedAt: brace)
     return nil
   }
 

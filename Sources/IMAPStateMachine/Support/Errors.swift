@@ -31,6 +31,11 @@ public struct ParseError: Error, Hashable, Sendable, CustomStringConvertible {
     self.offset = offset
   }
 
+  /// The error of passing `limit`, which is `value`, at `offset`.
+  public init(passed limit: LimitExceeded.Limit, _ value: UInt64, at offset: Int) {
+    self.init(.limit(LimitExceeded(limit: limit, value: value, offset: offset)), offset: offset)
+  }
+
   /// One line for a log. It names single bytes only, so it can hold no secret.
   public var description: String {
     switch reason {

@@ -56,7 +56,9 @@ public struct ParserLimits: Sendable, Hashable {
   /// One literal that is kept with its line: a mailbox name, a subject in ENVELOPE, a message that URLFETCH brings, for which
   /// this is as much as a line may have. It counts for ``line`` too.
   public var bufferedLiteral: Int = 8 << 20
-  /// Parentheses inside one another. Real BODYSTRUCTUREs stay below 25. A value above 256 counts as 256: what is nested
+  /// Parentheses inside one another, in any value of a response or command: FETCH items, THREAD, LIST, ESEARCH, response
+  /// codes, and lines that are not known. Strings and text for people have none. Passing it is fatal like passing any bound.
+  /// Real BODYSTRUCTUREs stay below 25. A value above 256 counts as 256: what is nested
   /// is read by recursion, and no peer may exhaust the stack. One below 1 counts as 1.
   public var nesting: Int = 64
   /// Data items in one FETCH response. Fetching 100 sections at once is already rare.

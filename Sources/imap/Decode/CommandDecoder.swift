@@ -82,7 +82,10 @@ struct CommandDecoder {
       }
       let end = found + 1
       guard let count = ClientSyntax.literal(atEndOf: bytes[lineStart..<end]) else { return end }
-      if count > limits.literal { try lines.failed(passed(.literal, limits.literal, at: lineStart)) }
+      if count > limits.literal {
+        let brace = bytes[lineStart..<end].lastIndex(of: UInt8(ascii: "{")) ?? lineStart
+        try lines.failed(passed(.literal, limits.literal, at: brace))
+      }
       // Before it there is at most the mailbox.
       if message == nil, literals.count < 2, announcesMessage(end) { message = literals.count }
       lineBytes += end - lineStart
@@ -93,8 +96,7 @@ struct CommandDecoder {
   }
 
   private func passed(_ limit: LimitExceeded.Limit, _ value: UInt64, at index: Int) -> ParseError {
-    let offset = streamOffset + index
-    return ParseError(.limit(LimitExceeded(limit: limit, value: value, offset: offset)), offset: offset)
+    ParseError(passed: limit, value, at: streamOffset + index)
   }
 
   /// The commands whose last argument is a message.

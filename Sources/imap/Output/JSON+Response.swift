@@ -50,7 +50,8 @@ extension JSON {
   /// `* NAME rest` or `* 5 NAME rest`, as far as that can be told.
   private static func unknown(_ line: [UInt8]) -> [Member] {
     let isSpace: (UInt8) -> Bool = { $0 == 0x20 || $0 == 0x0d || $0 == 0x0a }
-    var words = line.split(maxSplits: 3, omittingEmptySubsequences: true, whereSeparator: isSpace).dropFirst()
+    // Nothing but a space ends a word, and behind the asterisk there may be none.
+    var words = line.dropFirst().split(maxSplits: 2, omittingEmptySubsequences: true, whereSeparator: isSpace)[...]
     var number: UInt64?
     if let first = words.first, first.allSatisfy({ (0x30...0x39).contains($0) }) {
       number = UInt64(String(decoding: first, as: UTF8.self))
