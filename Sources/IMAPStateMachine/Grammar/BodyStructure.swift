@@ -100,6 +100,16 @@ public enum BodyStructure: Hashable, Sendable {
       description: [UInt8]? = nil, encoding: [UInt8] = Array("7BIT".utf8), octets: UInt64, content: Content = .basic,
       md5: [UInt8]? = nil, ext: Extension? = nil, invalid: [InvalidItem] = []
     ) {
+      self.init(
+        type: type, subtype: subtype, parameters: parameters, id: id, description: description, encoding: encoding,
+        octets: octets, content: content, ext: ext, rare: Rare(md5: md5, invalid: invalid))
+    }
+
+    @inline(__always)
+    init(
+      type: [UInt8], subtype: [UInt8], parameters: [Parameter], id: [UInt8]?, description: [UInt8]?,
+      encoding: [UInt8], octets: UInt64, content: Content, ext: Extension?, rare: Rare
+    ) {
       self.type = type
       self.subtype = subtype
       self.parameters = parameters
@@ -109,7 +119,7 @@ public enum BodyStructure: Hashable, Sendable {
       self.octets = octets
       self.content = content
       self.ext = ext
-      rare = Rare(md5: md5, invalid: invalid)
+      self.rare = rare
     }
   }
 
@@ -137,11 +147,16 @@ public enum BodyStructure: Hashable, Sendable {
       parts: [BodyStructure], subtype: [UInt8], parameters: [Parameter] = [], ext: Extension? = nil,
       invalid: [InvalidItem] = []
     ) {
+      self.init(parts: parts, subtype: subtype, parameters: parameters, ext: ext, rare: Rare(invalid: invalid))
+    }
+
+    @inline(__always)
+    init(parts: [BodyStructure], subtype: [UInt8], parameters: [Parameter], ext: Extension?, rare: Rare) {
       self.parts = parts
       self.subtype = subtype
       self.parameters = parameters
       self.ext = ext
-      rare = Rare(invalid: invalid)
+      self.rare = rare
     }
   }
 
@@ -198,7 +213,7 @@ public enum BodyStructure: Hashable, Sendable {
   }
 
   /// What hardly a level has, in one word that is null where there is none of it: responses are as large as a part.
-  private indirect enum Rare: Hashable, Sendable {
+  indirect enum Rare: Hashable, Sendable {
     case nothing
     case some([UInt8]?, [InvalidItem])
 

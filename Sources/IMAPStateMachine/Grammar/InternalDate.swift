@@ -95,8 +95,7 @@ public struct InternalDate: Hashable, Sendable, CustomStringConvertible {
   /// Whether there is such a day, in a year of four digits.
   @inline(__always)
   static func isDay(year: Int, month: Int, day: Int) -> Bool {
-    guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return false }
-    return day <= 28 || day <= lastDay(month, year)
+    (0...9999).contains(year) && (1...12).contains(month) && day >= 1 && (day <= 28 || day <= lastDay(month, year))
   }
 
   /// The last day of `month`, in the proleptic Gregorian calendar.

@@ -207,20 +207,22 @@ extension BodyFieldsView {
   /// An owned part without what a message holds, with defaults where the server left out what every part has (RFC 2045,
   /// section 5.2).
   fileprivate func copyPart() -> BodyStructure.Part {
+    let record = record
     let type = owned(BodyRecord.type) ?? Array("APPLICATION".utf8)
     return BodyStructure.Part(
       type: type, subtype: owned(BodyRecord.subtype) ?? Self.defaultSubtype(type), parameters: parameters.copy(),
       id: owned(BodyRecord.id), description: owned(BodyRecord.description),
       encoding: owned(BodyRecord.encoding) ?? Array("7BIT".utf8), octets: octets,
-      content: lines.map { .text(lines: $0) } ?? .basic, md5: owned(BodyRecord.md5), ext: copyExtension(),
-      invalid: copyInvalid())
+      content: record.hasLines ? .text(lines: entry(BodyRecord.lines)) : .basic, ext: copyExtension(record),
+      rare: copyRare(record))
   }
 
   fileprivate func copyMultipart(_ parts: [BodyStructure]) -> BodyStructure {
-    .multipart(
+    let record = record
+    return .multipart(
       BodyStructure.Multipart(
-        parts: parts, subtype: owned(BodyRecord.subtype) ?? [], parameters: parameters.copy(), ext: copyExtension(),
-        invalid: copyInvalid()))
+        parts: parts, subtype: owned(BodyRecord.subtype) ?? [], parameters: parameters.copy(),
+        ext: copyExtension(record), rare: copyRare(record)))
   }
 
   fileprivate func copyEnvelope() -> Envelope {
@@ -230,10 +232,11 @@ extension BodyFieldsView {
     }
   }
 
-  private func copyExtension() -> BodyStructure.Extension? {
-    guard hasExtension else { return nil }
+  @inline(__always)
+  private func copyExtension(_ record: BodyRecord) -> BodyStructure.Extension? {
+    guard record.hasExtension else { return nil }
     var disposition: BodyStructure.Disposition?
-    if hasDisposition {
+    if record.hasDisposition {
       disposition = BodyStructure.Disposition(
         type: owned(BodyRecord.disposition) ?? Array("attachment".utf8), parameters: dispositionParameters.copy())
     }
@@ -242,7 +245,11 @@ extension BodyFieldsView {
   }
 
   @inline(__always)
-  private func copyInvalid() -> [InvalidItem] { record.isDamaged ? invalid.copy() : [] }
+  private func copyRare(_ record: BodyRecord) -> BodyStructure.Rare {
+    let isDamaged = record.isDamaged
+    if !isDamaged, entry(BodyRecord.md5) == PackedToken.missing.bits { return .nothing }
+    return BodyStructure.Rare(md5: owned(BodyRecord.md5), invalid: isDamaged ? invalid.copy() : [])
+  }
 
   private func owned(_ field: Int) -> [UInt8]? { tape.copy(index &+ field) }
 
