@@ -110,7 +110,7 @@ public struct ResponseCodeView: ~Escapable {
     switch name.bytes.foldedWord(0..<name.count) {
     case keyword("BADURL"): return .badURL(try all(&cursor).lossyString())
     // RFC 2193, section 6: one URL or more.
-    case keyword("REFERRAL"): return .referral(FlagListView(try all(&cursor)).strings())
+    case keyword("REFERRAL"): return .referral(Self.words(try all(&cursor)))
     case keyword("BADEVENT"): return .badEvent(FlagListView(try all(&cursor)).strings())
     case keyword("URLMECH"): return .urlMechanisms(FlagListView(try all(&cursor)).strings())
     case keyword("METADATA"):
@@ -147,6 +147,19 @@ public struct ResponseCodeView: ~Escapable {
     if cursor.isAtEnd { throw cursor.unexpected }
     cursor.index = cursor.bytes.count
     return arguments.bytes
+  }
+
+  /// What spaces separate, whatever it is.
+  private static func words(_ bytes: Span<UInt8>) -> [String] {
+    var list: [String] = []
+    var start = 0
+    for index in 0...bytes.count where index == bytes.count || bytes[index] == 0x20 {
+      if index > start {
+        list.append(bytes.extracting(start..<index).lossyString(), room: bytes.count(of: 0x20))
+      }
+      start = index + 1
+    }
+    return list
   }
 
   /// Nil for a word that is not known.
