@@ -10,8 +10,9 @@ extension ResponseEncoder {
   }
 
   private func fitting(_ bytes: [UInt8]) -> [UInt8] {
-    let framed = [0x5b] + bytes + [0x5d]
-    let isBalanced = StatusView.closingBracket(framed.span, from: 0) == framed.count - 1
+    // Nor may a bracket of the text be the one that ends the code.
+    let framed = [0x5b] + bytes + [0x5d, 0x20, 0x5d]
+    let isBalanced = StatusView.closingBracket(framed.span, from: 0) == bytes.count + 1
     return bytes.map { byte in
       let isUnfit = isLineBreaking(byte) || (!isBalanced && (byte == 0x5b || byte == 0x5d))
       return isUnfit ? Self.questionMark : byte

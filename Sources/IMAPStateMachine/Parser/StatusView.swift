@@ -36,13 +36,12 @@ public struct StatusView: ~Escapable {
 
   /// The bracket that ends the code which starts at `start`; nil where none does.
   ///
-  /// Brackets nest: `[PERMANENTFLAGS (\Seen [x])]` is seen in the wild. Those in a quoted string do not count: a tag may
+  /// Brackets nest: `[PERMANENTFLAGS (\Seen [x])]` is seen in the wild. Those in a quoted word do not count: a tag may
   /// hold one. Where they do not match, the first that closes ends the code.
   static func closingBracket(_ bytes: Span<UInt8>, from start: Int) -> Int? {
     if let end = flagsEnd(bytes, from: start) { return end }
     var depth = 0
     var first: Int?
-    var mayBeQuoted = true
     var index = start
     while index < bytes.count {
       switch bytes[index] {
@@ -51,15 +50,24 @@ public struct StatusView: ~Escapable {
         first = first ?? index
         depth -= 1
         if depth == 0 { return index }
-      case 0x22 where mayBeQuoted && (bytes[index - 1] == 0x20 || bytes[index - 1] == UInt8(ascii: "(")):
-        var cursor = Cursor(bytes, at: index)
-        // Where no string ends behind this quote, none does behind another.
-        if (try? cursor.quoted()) != nil { index = cursor.index - 1 } else { mayBeQuoted = false }
+      case 0x22 where index > start && (bytes[index - 1] == 0x20 || bytes[index - 1] == UInt8(ascii: "(")):
+        index = quotedWordEnd(bytes, from: index) ?? index
       default: break
       }
       index += 1
     }
     return first
+  }
+
+  /// The closing quote of a word without spaces: no code has one that goes on behind it, where a space is.
+  private static func quotedWordEnd(_ bytes: Span<UInt8>, from start: Int) -> Int? {
+    var index = start + 1
+    while index < bytes.count, bytes[index] != 0x20, bytes[index] != 0x22 {
+      index += bytes[index] == 0x5c ? 2 : 1
+    }
+    guard index + 1 < bytes.count, bytes[index] == 0x22 else { return nil }
+    let next = bytes[index + 1]
+    return next == 0x20 || next == UInt8(ascii: ")") || next == 0x5d ? index : nil
   }
 
   /// Where PERMANENTFLAGS ends: flags may have a bracket that nothing matches, and have no parentheses.
