@@ -3,10 +3,14 @@ extension ResponseEncoder {
   /// What stands between the brackets. A question mark stands for what has no form there: line ends, brackets unless they
   /// match (one too many would end the code early), and in a list of words what would end a word or the list.
   func code(_ code: ResponseCode, into output: inout SendBuffer) {
-    let bytes = Self.bytes(of: code)
-    let fit = fitting(bytes)
-    // With question marks in it, what had no type may have one, which is written in its own way.
-    output.append(fit == bytes ? fit : fitting(Self.bytes(of: ResponseCodeView(fit.span).copy())))
+    var bytes = Self.bytes(of: code)
+    while true {
+      let fit = fitting(bytes)
+      if fit == bytes { return output.append(bytes) }
+      // With question marks in it, what had no type may have one, which is written in its own way: without a quote, say, so
+      // that a bracket is bare. Each time there are fewer bytes that do not fit.
+      bytes = Self.bytes(of: ResponseCodeView(fit.span).copy())
+    }
   }
 
   private func fitting(_ bytes: [UInt8]) -> [UInt8] {
