@@ -62,7 +62,8 @@ import Testing
     Rule("No line break but in a literal (RFC 3501, 9)", "line-break-in-a-string"),
     Rule(
       "A command's line is no longer than the server takes (RFC 7162, 4)", "command-line-split",
-      "command-line-too-long", "command-line-cut"),
+      "command-line-too-long", "command-line-cut",
+      "command-line-split-and-tags-grow"),
     Rule("The size of messages may be limited (RFC 7889)", "append-limit", "append-above-the-limit"),
     Rule(
       "IDLE ends by DONE, behind the continuation, by itself where a command waits, and is renewed (RFC 2177, 3)",

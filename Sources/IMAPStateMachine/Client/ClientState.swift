@@ -232,7 +232,16 @@ struct ClientState: ~Copyable {
   /// Queues the parts of a command whose line of `length` bytes is too long, and sends the first.
   private mutating func split(_ next: Queued, lineOf length: Int, now: MonotonicInstant) {
     let maximum = configuration.maximumLineLength
-    guard !next.isPart, let parts = next.command.split(lineOf: length, to: maximum), parts.count > 1 else {
+    var parts = next.isPart ? nil : next.command.split(lineOf: length, to: maximum)
+    // The tags of later parts may have more digits than the one that was counted.
+    var room = 0
+    while let count = parts?.count {
+      let needed = String(nextTag &+ UInt32(clamping: count)).utf8.count - String(nextTag).utf8.count
+      if needed <= room { break }
+      room = needed
+      parts = next.command.split(lineOf: length + room, to: maximum)
+    }
+    guard let parts, parts.count > 1 else {
       let limit = LimitExceeded(limit: .commandLine, value: UInt64(max(0, maximum)), offset: parser.offset)
       return fail(next, .limit(limit))
     }
