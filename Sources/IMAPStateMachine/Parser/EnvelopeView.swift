@@ -14,7 +14,7 @@ public struct EnvelopeView: ~Escapable {
 
   /// The whole value as on the wire, parentheses included.
   public var raw: ByteView {
-    @_lifetime(copy self) get { ByteView(tape.bytes.slice(tape.range(start &+ EnvelopeTape.raw).range)) }
+    @_lifetime(copy self) get { ByteView(tape.slice(start &+ EnvelopeTape.raw)) }
   }
 
   /// The Date field.
@@ -123,7 +123,7 @@ public struct InvalidFieldView<Field>: ~Escapable {
   @_lifetime(copy tape)
   init(_ field: Field, _ tape: TapeView, at row: Int) {
     self.field = field
-    value = ByteView(tape.bytes.slice(tape.range(row &+ 1).range))
+    value = ByteView(tape.slice(row &+ 1))
   }
 }
 
