@@ -65,6 +65,10 @@ struct Failure: Error {
   init(_ error: IMAPError, host: String) {
     switch error {
     case .connection(let error): self = Failure(error, host: host)
+    case .outcomeUnknown(let command, let error):
+      self = Failure(error, host: host)
+      message += "; whether the server has done \(command) is not known"
+    case .capabilityMissing: self.init(.refused, "\(host): \(error)")
     case .refused(let command, let status), .rejected(let command, let status):
       self = Failure(command, status, host: host)
     case .authentication(let error, let status): self = Failure(error, status, host: host)
