@@ -69,7 +69,9 @@ struct Failure: Error {
       self = Failure(error, host: host)
       message += "; whether the server has done \(command) is not known"
     case .capabilityMissing: self.init(.refused, "\(host): \(error)")
-    case .refused(let command, let status), .rejected(let command, let status):
+    case .source: self.init(.failure, "\(error)")
+    case .refused(let command, let status), .rejected(let command, let status),
+      .noSuchMailbox(_, let command, let status):
       self = Failure(command, status, host: host)
     case .authentication(let error, let status): self = Failure(error, status, host: host)
     }

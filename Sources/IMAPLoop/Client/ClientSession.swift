@@ -23,6 +23,12 @@ final class CommandWaiter {
   var fetchHandler: FetchHandler?
   /// The bytes of an APPEND that were not written yet.
   var literal: ArraySlice<UInt8> = []
+  /// Brings more of them.
+  var feed: LiteralFeed?
+  /// Where the responses of a FETCH wait to be taken.
+  var queue: FetchQueue?
+  /// Called when the command is over.
+  var onFinish: ((Outcome) -> Void)?
   /// The code of the parts that are over, of a command that was sent as several.
   var partsCode: ResponseCode?
   /// Whether this is an IDLE.
@@ -67,6 +73,9 @@ final class CommandWaiter {
 
   func finish(_ outcome: Outcome) {
     self.outcome = outcome
+    onFinish?(outcome)
+    onFinish = nil
+    feed?.wake()
     continuation?.resume(returning: outcome)
     continuation = nil
   }
@@ -88,8 +97,32 @@ final class ClientSession: ClientChannelDelegate {
   private var unsolicited: FetchResponse?
   /// Whom the FETCH response that is being read belongs to.
   private var fetchOwner: CommandWaiter?
+  /// Whether the server is held up.
+  private var isHolding = false
 
-  func add(_ waiter: CommandWaiter) { waiters.append(waiter) }
+  /// The FETCHes whose messages are taken one by one.
+  var fetches: [CommandID: FetchQueue] = [:]
+  /// Why the bytes of a message could not be had.
+  var sourceFailures: [CommandID: IMAPError] = [:]
+
+  func add(_ waiter: CommandWaiter, _ channel: ClientChannel) {
+    waiters.append(waiter)
+    updateReading(channel)
+  }
+
+  /// Holds the server up while nobody takes what has come. Not while a command waits whose answer is behind that.
+  func updateReading(_ channel: ClientChannel) {
+    if fetches.isEmpty, !isHolding { return }
+    let isWanted = waiters.contains { $0.queue == nil }
+    if isHolding {
+      if !isWanted, fetches.values.contains(where: { !$0.isLow }) { return }
+      isHolding = false
+      channel.resumeReading()
+    } else if !isWanted, fetches.values.contains(where: { $0.isFull }) {
+      isHolding = true
+      channel.pauseReading()
+    }
+  }
 
   func waiter(of id: CommandID) -> CommandWaiter? { waiters.first { $0.id == id } }
 
@@ -121,7 +154,7 @@ final class ClientSession: ClientChannelDelegate {
   func channelSecured(_ channel: ClientChannel) {
     guard let id = startTLS else { return }
     startTLS = nil
-    finish(id, .completed(Status(.ok, "")))
+    finish(id, .completed(Status(.ok, "")), channel)
   }
 
   func channel(_ channel: ClientChannel, received event: borrowing ClientEvent) {
@@ -141,14 +174,16 @@ final class ClientSession: ClientChannelDelegate {
       var status = status.copy()
       if let code = waiter(of: id)?.partsCode { status.code = code.joined(with: status.code) }
       let isTrusted = waiter(of: id)?.conclude(isOK: status.condition == .ok) ?? true
-      finish(id, .completed(status))
+      finish(id, .completed(status), channel)
       // Before anything that waits behind the login is sent: who is there is not the server.
       if !isTrusted { channel.close() }
-    case .failed(let id, let error): finish(id, .failed(error))
+    case .failed(let id, let error): finish(id, .failed(error), channel)
     // STARTTLS is complete for its caller once TLS is up.
     case .upgrade(_, let id): startTLS = id
     case .readyForLiteral(let id, _):
-      if let waiter = waiter(of: id) { write(waiter, channel) }
+      guard let waiter = waiter(of: id) else { break }
+      write(waiter, channel)
+      if waiter.literal.isEmpty { waiter.feed?.wake() }
     case .idling(let id):
       guard let waiter = waiter(of: id) else { break }
       waiter.onIdle?()
@@ -179,12 +214,14 @@ final class ClientSession: ClientChannelDelegate {
     events = nil
   }
 
-  private func finish(_ id: CommandID, _ outcome: Outcome) {
+  private func finish(_ id: CommandID, _ outcome: Outcome, _ channel: ClientChannel) {
     guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
     waiters.remove(at: index).finish(outcome)
+    updateReading(channel)
   }
 
-  private func write(_ waiter: CommandWaiter, _ channel: ClientChannel) {
+  func write(_ waiter: CommandWaiter, _ channel: ClientChannel) {
+    if waiter.literal.isEmpty { return }
     do throws(ConnectionError) {
       let bytes = waiter.literal
       let count = try channel.write(waiter.id, literal: bytes.span)
@@ -249,7 +286,10 @@ final class ClientSession: ClientChannelDelegate {
     } else {
       gather(event)
     }
-    if case .fetchEnd = copy event { fetchOwner = nil }
+    if case .fetchEnd = copy event {
+      fetchOwner = nil
+      updateReading(channel)
+    }
   }
 
   private func gather(_ event: borrowing ResponseEvent) {

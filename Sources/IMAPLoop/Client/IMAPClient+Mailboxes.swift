@@ -122,7 +122,7 @@ extension IMAPClient {
   public func select(
     _ mailbox: MailboxName, _ parameters: SelectParameters = SelectParameters()
   ) async throws(IMAPError) -> SelectedMailbox {
-    try await open("SELECT", .select(mailbox, parameters))
+    try await open("SELECT", mailbox, .select(mailbox, parameters))
   }
 
   /// EXAMINE (RFC 9051, section 6.3.3): as ``select(_:_:)``, for reading only.
@@ -130,7 +130,7 @@ extension IMAPClient {
   public func examine(
     _ mailbox: MailboxName, _ parameters: SelectParameters = SelectParameters()
   ) async throws(IMAPError) -> SelectedMailbox {
-    try await open("EXAMINE", .examine(mailbox, parameters))
+    try await open("EXAMINE", mailbox, .examine(mailbox, parameters))
   }
 
   /// UNSELECT (RFC 3691): leaves the mailbox without expunging. On a server that lacks it the mailbox is opened for reading
@@ -140,17 +140,11 @@ extension IMAPClient {
       try await run("UNSELECT", .unselect)
       return
     }
-    // Other calls must not come between.
-    async let examined = open("EXAMINE", .examine(name))
-    async let closed: Void = closeMailbox()
-    do {
-      _ = try await examined
-      try await closed
-    } catch let error as IMAPError {
-      throw error
-    } catch {
-      throw .connection(.closedLocally)
-    }
+    // Both at once, so that no other call comes between.
+    let examine = try send("EXAMINE", .examine(name))
+    let close = try send("CLOSE", .close)
+    _ = try result("EXAMINE", await awaitOutcome(of: examine), of: examine).get()
+    _ = try result("CLOSE", await awaitOutcome(of: close), of: close).get()
   }
 
   /// CLOSE (RFC 9051, section 6.4.1): expunges every message that is marked deleted, without a word, and leaves the
@@ -197,8 +191,18 @@ extension IMAPClient {
     return try await supports(.imap4rev2)
   }
 
-  private func open(_ name: String, _ command: Command) async throws(IMAPError) -> SelectedMailbox {
-    try await run(name, command)
+  private func open(
+    _ name: String, _ mailbox: MailboxName, _ command: Command
+  ) async throws(IMAPError) -> SelectedMailbox {
+    do throws(IMAPError) {
+      try await run(name, command)
+    } catch {
+      guard case .refused(_, let status) = error else { throw error }
+      if error.reason == .noSuchMailbox { throw .noSuchMailbox(mailbox, command: name, status) }
+      // Many servers give no code. What LIST says is for programs, the text is not.
+      guard status.code == nil, let isThere = try? await mailboxExists(mailbox), !isThere else { throw error }
+      throw .noSuchMailbox(mailbox, command: name, status)
+    }
     guard let selected = channel.selected else { throw .connection(.closedLocally) }
     return selected
   }

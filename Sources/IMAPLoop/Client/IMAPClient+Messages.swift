@@ -209,7 +209,7 @@ extension IMAPClient {
       waiter.fetchHandler = { event in
         if let response = collector.add(event) { responses.append(response) }
       }
-    }.status
+    }
     guard case .modified(let set) = status.code else { return (responses, nil) }
     return (responses, set)
   }
@@ -230,14 +230,5 @@ extension IMAPClient {
   private func hasUIDPlus() async throws(IMAPError) -> Bool {
     if try await supports(.uidPlus) { return true }
     return try await supports(.imap4rev2)
-  }
-
-  /// APPEND (RFC 9051, section 6.3.12). Returns where the message went, where the server has UIDPLUS.
-  public func append(
-    _ message: [UInt8], to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil
-  ) async throws(IMAPError) -> CopyResult? {
-    let request = AppendRequest(mailbox: mailbox, flags: flags, date: date, byteCount: UInt64(message.count))
-    let (_, status) = try await run("APPEND", .append(request)) { $0.literal = message[...] }
-    return CopyResult(status.code)
   }
 }

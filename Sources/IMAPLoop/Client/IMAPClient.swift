@@ -205,35 +205,45 @@ public actor IMAPClient {
 
   // MARK: Running commands
 
-  /// Sends `command`, waits for its completion and returns the waiter with what was gathered. `prepare` sees the waiter
-  /// before any response can. Throws where the command was not completed by OK. `name` is for errors.
+  /// Sends `command`, waits for its completion and returns its status. `prepare` sees the waiter before any response can.
+  /// Throws where the command was not completed by OK. `name` is for errors.
   @discardableResult
   func run(
     _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
-  ) async throws(IMAPError) -> (waiter: CommandWaiter, status: Status) {
-    let id: CommandID
-    do throws(ConnectionError) {
-      id = try channel.send(command)
-    } catch {
-      throw .connection(error)
-    }
-    // Before anything suspends: an answer may come in any turn of the loop behind this one.
-    let waiter = CommandWaiter(id)
-    prepare(waiter)
-    session.add(waiter)
+  ) async throws(IMAPError) -> Status {
+    let waiter = try send(name, command, prepare: prepare)
+    let id = waiter.id
     let outcome = await withTaskCancellationHandler {
       await awaitOutcome(of: waiter)
     } onCancel: {
       Task { await endIdle(id) }
     }
+    return try result(name, outcome, of: waiter).get()
+  }
+
+  /// Sends `command`. `prepare` sees the waiter before any response can.
+  func send(
+    _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
+  ) throws(IMAPError) -> CommandWaiter {
+    let id: CommandID
+    do throws(ConnectionError) { id = try channel.send(command) } catch { throw .connection(error) }
+    // Before anything suspends: an answer may come in any turn of the loop behind this one.
+    let waiter = CommandWaiter(id)
+    prepare(waiter)
+    session.add(waiter, channel)
+    return waiter
+  }
+
+  /// The status of the command that `waiter` waited for, or why it failed.
+  func result(_ name: String, _ outcome: Outcome, of waiter: CommandWaiter) -> Result<Status, IMAPError> {
     switch outcome {
-    case .failed(let error): throw .connection(error)
+    case .failed(let error): return .failure(.connection(error))
     case .completed(let status):
-      if let reason = waiter.failure { throw .authentication(reason, status) }
+      if let reason = waiter.failure { return .failure(.authentication(reason, status)) }
       switch status.condition {
-      case .ok, .bye, .preauth: return (waiter, status)
-      case .no: throw .refused(command: name, status)
-      case .bad: throw .rejected(command: name, status)
+      case .ok, .bye, .preauth: return .success(status)
+      case .no: return .failure(.refused(command: name, status))
+      case .bad: return .failure(.rejected(command: name, status))
       }
     }
   }
@@ -246,13 +256,13 @@ public actor IMAPClient {
   ) async throws(IMAPError) -> (value: Value, status: Status) {
     // Written on this actor's thread only, before `run` returns.
     var value = initial
-    let status = try await run(name, command) { $0.dataHandler = { take($0, &value) } }.status
+    let status = try await run(name, command) { $0.dataHandler = { take($0, &value) } }
     return (value, status)
   }
 
   /// How the command of `waiter` ends. A method, so that it runs on the loop's thread: an async closure that does not
   /// capture the actor is not isolated to it, and an answer that came while it ran elsewhere would be lost.
-  private func awaitOutcome(of waiter: CommandWaiter) async -> Outcome {
+  func awaitOutcome(of waiter: CommandWaiter) async -> Outcome {
     await withCheckedContinuation { waiter.wait($0) }
   }
 

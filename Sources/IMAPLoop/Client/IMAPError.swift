@@ -13,14 +13,18 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The authentication was given up on this side, or did not count, or the server said why it failed; and the status of
   /// the command, if there is one.
   case authentication(SASLError, Status?)
+  /// There is no mailbox of this name: the server's code says so, or it has none by the name in LIST.
+  case noSuchMailbox(MailboxName, command: String, Status)
+  /// The bytes of a message could not be had, for this reason. What the server makes of it is not known.
+  case source(command: String, String)
   /// The server has not announced what the call needs, and it can't be done in another way. Nothing was sent.
   case capabilityMissing(Capability, command: String)
 
   /// The status that the server answered with.
   public var status: Status? {
     switch self {
-    case .connection, .outcomeUnknown, .capabilityMissing: nil
-    case .refused(_, let status), .rejected(_, let status): status
+    case .connection, .outcomeUnknown, .capabilityMissing, .source: nil
+    case .refused(_, let status), .rejected(_, let status), .noSuchMailbox(_, _, let status): status
     case .authentication(_, let status): status
     }
   }
@@ -37,6 +41,8 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .rejected(let command, let status): "\(command) not understood by the server: \(status)"
     case .authentication(let error, nil): "cannot log in: \(error)"
     case .authentication(let error, let status?): "cannot log in: \(error) (\(status))"
+    case .noSuchMailbox(let name, let command, let status): "\(command): there is no mailbox \(name) (\(status))"
+    case .source(let command, let reason): "no more bytes for \(command): \(reason)"
     case .capabilityMissing(let capability, let command): "\(command) needs \(capability), which the server lacks"
     }
   }
@@ -105,6 +111,8 @@ extension IMAPError {
     case .connection(let error): Self.reason(error, outcomeUnknown: false)
     case .outcomeUnknown(_, let error): Self.reason(error, outcomeUnknown: true)
     case .capabilityMissing(let capability, _): .capabilityMissing(capability)
+    case .source: .invalidArgument
+    case .noSuchMailbox: .noSuchMailbox
     case .authentication(_, let status?): Self.reason(status) ?? .notAuthenticated
     case .authentication(_, nil): .notAuthenticated
     case .refused(let command, let status):

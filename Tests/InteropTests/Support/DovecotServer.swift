@@ -106,6 +106,22 @@ final class DovecotServer {
       namespace inbox {
         inbox = yes
         separator = /
+        mailbox Sent {
+          auto = create
+          special_use = \\Sent
+        }
+      }
+      mail_plugins = acl quota
+      mail_attribute_dict = file:%h/attributes
+      protocol imap {
+        mail_plugins = acl quota imap_acl imap_quota
+        imap_metadata = yes
+      }
+      plugin {
+        acl = vfile
+        quota = count:User quota
+        quota_vsizes = yes
+        quota_rule = *:storage=100M
       }
       service imap-login {
         inet_listener imap {

@@ -1,0 +1,188 @@
+internal import DequeModule
+import IMAPStateMachine
+
+/// The messages of a FETCH, one after the other, as they come. What nobody has taken yet holds the server up once it is more
+/// than 1 MiB or 256 messages, so that a consumer that is slow costs bounded memory.
+///
+/// The command is sent when the first message is asked for. Other commands may be given in between, also from inside the loop
+/// over the messages: while one waits for its answer nothing is held up, as the answer comes behind the messages. A loop that
+/// is left early lets the rest go by.
+public struct FetchSequence: AsyncSequence, Sendable {
+  public typealias Element = FetchResponse
+  public typealias Failure = IMAPError
+
+  let client: IMAPClient
+  let command: Command
+
+  /// The messages. Each iterator sends a command of its own.
+  public func makeAsyncIterator() -> Iterator { Iterator(client, command) }
+
+  /// Takes the messages of one FETCH.
+  public struct Iterator: AsyncIteratorProtocol {
+    private let client: IMAPClient
+    private var command: Command?
+    private var lease: FetchLease?
+
+    init(_ client: IMAPClient, _ command: Command) {
+      self.client = client
+      self.command = command
+    }
+
+    /// The next message; nil behind the last. Throws where the command fails, once the messages that came are taken.
+    public mutating func next(
+      isolation actor: isolated (any Actor)? = #isolation
+    ) async throws(IMAPError) -> FetchResponse? {
+      if let command = command.take() { lease = FetchLease(try await client.startFetch(command), client) }
+      guard let lease else { return nil }
+      do throws(IMAPError) {
+        if let response = try await client.nextFetched(lease.id) { return response }
+      } catch {
+        self.lease = nil
+        throw error
+      }
+      self.lease = nil
+      return nil
+    }
+  }
+}
+
+/// Lets the rest of a FETCH go by when its iterator goes away.
+private final class FetchLease: Sendable {
+  let id: CommandID
+  private let client: IMAPClient
+
+  init(_ id: CommandID, _ client: IMAPClient) {
+    self.id = id
+    self.client = client
+  }
+
+  deinit {
+    let (id, client) = (id, client)
+    Task { await client.abandonFetch(id) }
+  }
+}
+
+/// What has come for a ``FetchSequence`` and was not taken. Used on the loop's thread only.
+final class FetchQueue {
+  private var responses = Deque<FetchResponse>()
+  private var collector = FetchCollector()
+  /// About how many bytes ``responses`` hold.
+  private var size = 0
+  private var sizes = Deque<Int>()
+  private var current = 0
+  private(set) var outcome: Result<Void, IMAPError>?
+  private var consumer: CheckedContinuation<Void, Never>?
+  /// Whether nobody will take the rest.
+  private var isAbandoned = false
+
+  /// Whether so much waits that the server should.
+  var isFull: Bool { !isAbandoned && outcome == nil && (size > Self.mostBytes || responses.count > Self.mostResponses) }
+  /// Whether the server may go on.
+  var isLow: Bool { size <= Self.mostBytes / 2 && responses.count <= Self.mostResponses / 2 }
+  var isEmpty: Bool { responses.isEmpty }
+
+  func add(_ event: borrowing ResponseEvent) {
+    if isAbandoned { return }
+    switch copy event {
+    case .literalChunk(let bytes, _): current += bytes.count
+    case .fetchAttribute: current += Self.attributeSize
+    default: break
+    }
+    guard let response = collector.add(event) else { return }
+    responses.append(response)
+    sizes.append(current)
+    size += current
+    current = 0
+    wake()
+  }
+
+  func take() -> FetchResponse? {
+    if let count = sizes.popFirst() { size -= count }
+    return responses.popFirst()
+  }
+
+  func finish(_ outcome: Result<Void, IMAPError>) {
+    self.outcome = outcome
+    wake()
+  }
+
+  func abandon() {
+    isAbandoned = true
+    responses = []
+    sizes = []
+    size = 0
+  }
+
+  /// Resumes `consumer` when there is something new. One that waits already is resumed, too: it looks for itself.
+  func wait(_ consumer: CheckedContinuation<Void, Never>) {
+    wake()
+    if responses.isEmpty, outcome == nil { self.consumer = consumer } else { consumer.resume() }
+  }
+
+  func wake() {
+    consumer?.resume()
+    consumer = nil
+  }
+
+  private static let mostBytes = 1 << 20
+  private static let mostResponses = 256
+  /// What a value that is no literal is taken to be worth.
+  private static let attributeSize = 128
+}
+
+extension IMAPClient {
+  /// FETCH (RFC 9051, section 6.4.5), one message after the other.
+  ///
+  /// ```swift
+  /// for try await message in client.messages(.uids(.all), [.uid, .envelope]) { print(message) }
+  /// ```
+  public nonisolated func messages(
+    _ messages: MessageReference, _ items: [FetchItem], _ modifiers: FetchModifiers = FetchModifiers()
+  ) -> FetchSequence {
+    FetchSequence(client: self, command: .fetch(messages, items, modifiers))
+  }
+
+  fileprivate func startFetch(_ command: Command) throws(IMAPError) -> CommandID {
+    let queue = FetchQueue()
+    let waiter = try send("FETCH", command) { waiter in
+      waiter.fetchHandler = { event in queue.add(event) }
+      waiter.queue = queue
+    }
+    session.fetches[waiter.id] = queue
+    waiter.onFinish = { [self] outcome in queue.finish(result("FETCH", outcome, of: waiter).map { _ in }) }
+    return waiter.id
+  }
+
+  fileprivate func nextFetched(_ id: CommandID) async throws(IMAPError) -> FetchResponse? {
+    guard let queue = session.fetches[id] else { return nil }
+    while queue.isEmpty, queue.outcome == nil {
+      if Task.isCancelled { break }
+      await withTaskCancellationHandler {
+        await wait(for: queue)
+      } onCancel: {
+        Task { await self.wakeFetch(id) }
+      }
+    }
+    if let response = queue.take() {
+      session.updateReading(channel)
+      return response
+    }
+    session.fetches[id] = nil
+    if case .failure(let error) = queue.outcome { throw error }
+    queue.abandon()
+    session.updateReading(channel)
+    return nil
+  }
+
+  fileprivate func abandonFetch(_ id: CommandID) {
+    session.fetches.removeValue(forKey: id)?.abandon()
+    session.updateReading(channel)
+  }
+
+  private func wakeFetch(_ id: CommandID) { session.fetches[id]?.wake() }
+
+  /// A method, as ``awaitOutcome(of:)``.
+  private func wait(for queue: FetchQueue) async {
+    await withCheckedContinuation { queue.wait($0) }
+  }
+}

@@ -1,0 +1,102 @@
+import IMAPStateMachine
+
+/// Messages that are sent.
+extension IMAPClient {
+  /// APPEND (RFC 9051, section 6.3.12). Returns where the message went, where the server has UIDPLUS.
+  @discardableResult
+  public func append(
+    _ message: [UInt8], to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil
+  ) async throws(IMAPError) -> CopyResult? {
+    let request = AppendRequest(mailbox: mailbox, flags: flags, date: date, byteCount: UInt64(message.count))
+    return try await append(request, message)
+  }
+
+  /// APPEND in any of its forms: several messages at once (MULTIAPPEND, RFC 3502), with parts of others (CATENATE, RFC 4469),
+  /// BINARY (RFC 3516), or in the place of one (REPLACE, RFC 8508). `bytes` are those of all literals of the request, one
+  /// after the other.
+  @discardableResult
+  public func append(_ request: AppendRequest, _ bytes: [UInt8]) async throws(IMAPError) -> CopyResult? {
+    let status = try await run("APPEND", .append(request)) { $0.literal = bytes[...] }
+    return CopyResult(status.code)
+  }
+
+  /// APPEND of a message that comes in pieces: as many bytes as `byteCount` says. A piece is asked for when there is room for it, so
+  /// a message of any size passes through in constant memory.
+  ///
+  /// Throws `.source` where `source` throws or gives fewer or more bytes. The server waits for what was announced, so that the
+  /// connection is closed then, unless the server has refused the message before.
+  @discardableResult
+  public func append<Source: AsyncSequence & Sendable>(
+    _ source: Source, byteCount: UInt64, to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil
+  ) async throws(IMAPError) -> CopyResult? where Source.Element == [UInt8] {
+    let request = AppendRequest(mailbox: mailbox, flags: flags, date: date, byteCount: byteCount)
+    var id: CommandID?
+    var feeding: Task<Void, Never>?
+    defer { feeding?.cancel() }
+    do throws(IMAPError) {
+      let status = try await run("APPEND", .append(request)) { waiter in
+        waiter.feed = LiteralFeed()
+        let command = waiter.id
+        id = command
+        feeding = Task { await self.feed(command, source, byteCount) }
+      }
+      return CopyResult(status.code)
+    } catch {
+      throw id.flatMap { session.sourceFailures.removeValue(forKey: $0) } ?? error
+    }
+  }
+
+  /// Writes the pieces of `source` as the literal of the command `id`.
+  private func feed<Source: AsyncSequence & Sendable>(
+    _ id: CommandID, _ source: Source, _ byteCount: UInt64
+  ) async where Source.Element == [UInt8] {
+    guard let waiter = session.waiter(of: id), let feed = waiter.feed else { return }
+    await wait(for: feed)
+    var left = byteCount
+    do {
+      for try await piece in source {
+        // The server may have refused it, or the connection ended.
+        if session.waiter(of: id) == nil || Task.isCancelled { return }
+        if UInt64(piece.count) > left { return giveUp(id, "there are more bytes than were announced") }
+        left -= UInt64(piece.count)
+        waiter.literal = piece[...]
+        session.write(waiter, channel)
+        while !waiter.literal.isEmpty, session.waiter(of: id) != nil {
+          feed.isReady = false
+          await wait(for: feed)
+        }
+      }
+    } catch {
+      return giveUp(id, "\(error)")
+    }
+    if left > 0, session.waiter(of: id) != nil { giveUp(id, "\(left) bytes of \(byteCount) are missing") }
+  }
+
+  private func giveUp(_ id: CommandID, _ reason: String) {
+    session.sourceFailures[id] = .source(command: "APPEND", reason)
+    channel.close()
+  }
+
+  /// A method, as ``awaitOutcome(of:)``.
+  private func wait(for feed: LiteralFeed) async {
+    await withCheckedContinuation { feed.wait($0) }
+  }
+}
+
+/// Whether a literal that comes in pieces can be written. Used on the loop's thread only.
+final class LiteralFeed {
+  /// Whether there is room, or never will be any.
+  var isReady = false
+  private var continuation: CheckedContinuation<Void, Never>?
+
+  func wait(_ continuation: CheckedContinuation<Void, Never>) {
+    if isReady { continuation.resume() } else { self.continuation = continuation }
+  }
+
+  /// There is room, or the command is over.
+  func wake() {
+    isReady = true
+    continuation?.resume()
+    continuation = nil
+  }
+}
