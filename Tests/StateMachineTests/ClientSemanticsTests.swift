@@ -64,7 +64,9 @@ import Testing
       "A command's line is no longer than the server takes (RFC 7162, 4)", "command-line-split",
       "command-line-too-long", "command-line-cut",
       "command-line-split-and-tags-grow"),
-    Rule("The size of messages may be limited (RFC 7889)", "append-limit", "append-above-the-limit"),
+    Rule(
+      "The size of messages may be limited (RFC 7889)", "append-limit", "append-above-the-limit",
+      "append-above-the-mailbox-limit"),
     Rule(
       "IDLE ends by DONE, behind the continuation, by itself where a command waits, and is renewed (RFC 2177, 3)",
       "idle", "idle-refused", "idle-renewed", "idle-ended-by-the-next-command", "idle-ended-before-the-continuation"),

@@ -110,11 +110,14 @@ extension IMAPClient {
   /// UID EXPUNGE (RFC 4315): removes those of `uids` that are marked deleted.
   public func expunge(_ uids: UIDSet) async throws(IMAPError) { try await run("UID EXPUNGE", .uidExpunge(uids)) }
 
-  /// APPEND (RFC 9051, section 6.3.12). Returns where the message went, where the server has UIDPLUS.
+  /// APPEND (RFC 9051, section 6.3.12). Returns where the message went, where the server has UIDPLUS. A message above `limit`,
+  /// which STATUS tells of the mailbox (RFC 7889), or else above that of the server, is not sent: the error names the limit.
   public func append(
-    _ message: [UInt8], to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil
+    _ message: [UInt8], to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil,
+    limit: AppendLimit? = nil
   ) async throws(IMAPError) -> CopyResult? {
-    let request = AppendRequest(mailbox: mailbox, flags: flags, date: date, byteCount: UInt64(message.count))
+    let request = AppendRequest(
+      mailbox: mailbox, flags: flags, date: date, byteCount: UInt64(message.count), limit: limit)
     let (_, status) = try await run("APPEND", .append(request)) { $0.literal = message[...] }
     return CopyResult(status.code)
   }

@@ -8,6 +8,7 @@ import Testing
 ///                         or of the replay: whole, where what arrives at once is the point
 ///     > LOGIN joe secret  the user enqueues a command, written as on the wire
 ///                         (`\n` is CRLF, for literals)
+///     > .limit 5 APPEND   the same for a mailbox that takes messages of 5 bytes, or of any size: `.limit none`
 ///     > .done A3          another verb of the machine: .done, .write, .answer, .cancel, .tls, .deflate, .close, .eof, .fail
 ///     > .mailbox          a question, whose answer is an event: .phase, .selected, .known, .mailbox, .uids, .where 7,
 ///                         .capabilities, .enabled, .append-limit, .deadline
@@ -264,17 +265,28 @@ struct TranscriptPlayer: ~Copyable {
   }
 
   private mutating func perform(_ text: String, _ number: Int) {
+    var text = text[...]
+    var limit: AppendLimit?
+    if text.hasPrefix(".limit ") {
+      let words = text.split(separator: " ", maxSplits: 2)
+      limit = UInt64(words[1]).map { .bytes($0) } ?? AppendLimit.none
+      text = words[2]
+    }
     do throws(ConnectionError) {
       if text.hasPrefix(".") {
-        try verb(text, number)
+        try verb(String(text), number)
       } else {
         let bytes = Array("X \(text.split(separator: "\\n").joined(separator: "\r\n"))\r\n".utf8)
-        let command: Command
+        var command: Command
         do throws(ParseError) {
           command = try CommandParser().parse(bytes.span).command
         } catch {
           problems.append("line \(number): the test's own command does not parse: \(error)")
           return
+        }
+        if let limit, case .append(var request) = command {
+          request.limit = limit
+          command = .append(request)
         }
         let id = try machine.enqueue(command, now: now)
         ids[id.description] = id
