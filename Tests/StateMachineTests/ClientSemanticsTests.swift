@@ -110,6 +110,10 @@ import Testing
     Rule("Search results by tag, in parts, and kept up to date in order (RFC 4731, 9394, 5267)", "search-results"),
     Rule("COPYUID comes untagged too (RFC 6851, 4.3), TRYCREATE tagged", "move-copyuid"),
     Rule("NO and BAD without a tag are warnings (RFC 3501, 7.1.2, 7.1.3)", "warnings"),
+    Rule(
+      "A search is written again where the server does not know its charset (RFC 9051, 6.4.4; RFC 5256, 3)",
+      "badcharset-without-one", "badcharset-another", "badcharset-in-its-place", "badcharset-saved-result",
+      "badcharset-and-literals"),
     Rule("UTF-8 in names, no charset in SEARCH (RFC 6855, 3; RFC 9051, 5.1)", "enable-utf8", "enable-imap4rev2"),
   ]
 

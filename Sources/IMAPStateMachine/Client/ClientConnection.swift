@@ -93,6 +93,16 @@ public struct ClientConnection: ~Copyable {
     state.isInFlight(id)
   }
 
+  /// The tag under which the command is in flight, by which ESEARCH and others name what they answer; nil where it is not.
+  /// Complexity: O(commands in flight).
+  ///
+  /// It changes where one command takes several: an IDLE that is renewed, a command that is too long for a line, and a search
+  /// whose charset the server does not know (`NO [BADCHARSET]`). That is sent again, once: without a charset where all texts
+  /// are ASCII, which is US-ASCII for SORT and THREAD, or else in UTF-8 or ISO-8859-1 where the server lists one that holds
+  /// them. The refusal is a ``ClientEvent/response(_:)`` then. There is no second attempt where it could go wrong unseen:
+  /// with SAVE, if the search names `$` itself, or anything was sent behind it.
+  public func tag(of id: CommandID) -> String? { state.tag(of: id) }
+
   /// Whether TLS protects the connection.
   public var isSecure: Bool { state.isSecure }
 

@@ -5,7 +5,7 @@ public struct CommandID: Hashable, Sendable, Comparable, CustomStringConvertible
   /// In the order of enqueueing.
   public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
-  /// The tag on the wire.
+  /// As the tag on the wire, while each command takes one: ``ClientConnection/tag(of:)`` knows which it is.
   public var description: String { "A\(rawValue)" }
 }
 

@@ -105,6 +105,13 @@ extension ClientState {
       selected?.commandEnded(status)
       return .again
     }
+    if let search = search(again: command, status) {
+      selected?.commandEnded(status)
+      retry(search, command.id)
+      pump(now: now)
+      // The command goes on. What the server said to the first attempt is not lost.
+      return .event(.response(.tagged(tag: tag, status)))
+    }
     let isOK = status.condition == .ok
     switch command.kind {
     case .plain, .idle, .enable: break
@@ -160,6 +167,17 @@ extension ClientState {
     if command.goesOn, !isOK { dropParts(of: command.id) }
     pump(now: now)
     return .event(command.goesOn && isOK ? .partCompleted(command.id, status) : .completed(command.id, status))
+  }
+
+  /// What is sent in place of a search whose charset the server does not know; nil where that is not what it said, or it said
+  /// so before.
+  private func search(again command: InFlight, _ status: borrowing StatusView) -> Command? {
+    guard case .search(let search) = command.sequel, status.condition == .no, byeText == nil else { return nil }
+    switch status.code {
+    case .some(let code) where code.name.equalsIgnoringCase("BADCHARSET"):
+      return search.value.inAnotherCharset(code, wasLast: command.tag &+ 1 == nextTag)
+    default: return nil
+    }
   }
 
   /// Gives the sending direction back when its owner is completed. True where the command goes on: a renewed IDLE.

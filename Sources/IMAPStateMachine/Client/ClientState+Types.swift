@@ -84,8 +84,19 @@ extension ClientState {
     var tag: UInt32
     var traits: CommandTraits
     var kind: Kind
+    var sequel = Sequel.none
+
+    /// What may come behind the completion.
+    enum Sequel {
+      case none
+      /// Another part of the same command.
+      case part
+      /// The search once more, in another charset.
+      case search(Box<Command>)
+    }
+
     /// Whether another part of the same command is still to be sent.
-    var goesOn = false
+    var goesOn: Bool { if case .part = sequel { true } else { false } }
 
     /// What the completion changes.
     enum Kind: Equatable {
@@ -138,6 +149,8 @@ extension ClientState {
     var isPart = false
     /// Whether another part comes behind it.
     var goesOn = false
+    /// Whether the server has refused the charset of this search once.
+    var isRetried = false
   }
 
   enum Readiness {

@@ -6,7 +6,7 @@ import DequeModule
 struct ClientState: ~Copyable {
   var parser: ResponseParser
   var outbound = SendBuffer()
-  // What takes a byte stands together, so that nothing is lost between.
+  // What takes a byte stands together, and numbers where words would leave room, so that nothing is lost between.
   private(set) var configuration: ClientConnection.Configuration
   var session = Session.greeting
   var isCompressed = false
@@ -23,7 +23,9 @@ struct ClientState: ~Copyable {
   private var literals = LiteralPolicy.synchronizing
   private var hasSASLIR = false
   private var areCapabilitiesShared = false
+  var nextTag: UInt32 = 1
   var flow = Flow.open
+  var nextID: UInt32 = 1
   /// The rest of the command that owns the sending direction.
   var held: HeldBytes?
   var queue = Deque<Queued>()
@@ -41,8 +43,6 @@ struct ClientState: ~Copyable {
   /// The mailbox of a SELECT in flight: its data comes before the completion.
   var selecting: TrackedMailbox?
   private var ending: Box<Ending>?
-  var nextID: UInt32 = 1
-  var nextTag: UInt32 = 1
   /// When the server was last heard, or last given something to do.
   var lastProgress: MonotonicInstant
   /// How many bytes had come then.
@@ -229,6 +229,11 @@ struct ClientState: ~Copyable {
   /// Whether the command, or a part of it, was sent and is not completed.
   func isInFlight(_ id: CommandID) -> Bool { inFlight.contains { $0.id == id } }
 
+  func tag(of id: CommandID) -> String? {
+    for index in 0..<inFlight.count where inFlight[index].id == id { return CommandTag.text(inFlight[index].tag) }
+    return nil
+  }
+
   /// Queues the parts of a command whose line of `length` bytes is too long, and sends the first.
   private mutating func split(_ next: Queued, lineOf length: Int, now: MonotonicInstant) {
     let maximum = configuration.maximumLineLength
@@ -255,6 +260,12 @@ struct ClientState: ~Copyable {
   private mutating func fail(_ command: Queued, _ error: ConnectionError) {
     dropParts(of: command.id)
     pending.append(.failed(command.id, error))
+  }
+
+  /// Queues a search that was refused, before everything that came behind it. The queue is in the order of enqueueing.
+  mutating func retry(_ search: Command, _ id: CommandID) {
+    let index = queue.firstIndex { $0.id > id } ?? queue.endIndex
+    queue.insert(Queued(id: id, command: search, isRetried: true), at: index)
   }
 
   /// Forgets the parts of a command that were not sent. They are first in the queue.
@@ -304,8 +315,10 @@ struct ClientState: ~Copyable {
       return split(next, lineOf: length, now: now)
     }
     nextTag &+= 1
+    var sequel = next.goesOn ? InFlight.Sequel.part : .none
+    if encoder.namesCharset, !next.isRetried { sequel = .search(Box(next.command)) }
     inFlight.append(
-      InFlight(id: next.id, tag: tag, traits: traits, kind: kind(of: next.command), goesOn: next.goesOn))
+      InFlight(id: next.id, tag: tag, traits: traits, kind: kind(of: next.command), sequel: sequel))
     begin(next, encoder.stops, encoder.holes, now: now)
   }
 
