@@ -65,6 +65,10 @@ import Testing
       "command-line-too-long", "command-line-cut",
       "command-line-split-and-tags-grow"),
     Rule(
+      "Parts of a command go together where their order cannot be told (RFC 9051, 5.5), and end it once",
+      "command-line-split-in-flight", "command-line-split-one-by-one", "command-line-split-refused",
+      "command-line-split-and-literals", "command-line-cut"),
+    Rule(
       "The size of messages may be limited (RFC 7889)", "append-limit", "append-above-the-limit",
       "append-above-the-mailbox-limit"),
     Rule(

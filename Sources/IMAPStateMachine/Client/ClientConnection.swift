@@ -112,7 +112,7 @@ public struct ClientConnection: ~Copyable {
     _ input: inout ReceiveBuffer, now: MonotonicInstant
   ) throws(ConnectionError) -> ClientEvent {
     while true {
-      if let event = state.takePending() { return Self.event(event) }
+      if let event = state.takePending() { return Self.event(event, &input) }
       switch state.readiness {
       case .reading: break
       case .paused: return .paused
@@ -180,12 +180,15 @@ public struct ClientConnection: ~Copyable {
   /// When ``handleTimeout(now:)`` is due; nil where nothing is.
   public var nextDeadline: MonotonicInstant? { state.nextDeadline }
 
-  @_lifetime(immortal)
-  private static func event(_ pending: ClientState.PendingEvent) -> ClientEvent {
+  @_lifetime(&input)
+  private static func event(_ pending: ClientState.PendingEvent, _ input: inout ReceiveBuffer) -> ClientEvent {
     switch pending {
-    case .readyForLiteral(let id, let count): .readyForLiteral(id, byteCount: count)
-    case .failed(let id, let error): .failed(id, error)
-    case .closed(let reason): .closed(reason)
+    case .readyForLiteral(let id, let count): return .readyForLiteral(id, byteCount: count)
+    case .refused(let id, let refusal):
+      input.lend(refusal.line)
+      return .completed(id, StatusView(refusal.condition, input.lentBytes))
+    case .failed(let id, let error): return .failed(id, error)
+    case .closed(let reason): return .closed(reason)
     }
   }
 }

@@ -164,9 +164,29 @@ extension ClientState {
     if case .select = command.kind { selected?.selectEnded() }
     if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
     noteCapabilities(status)
-    if command.goesOn, !isOK { dropParts(of: command.id) }
-    pump(now: now)
-    return .event(command.goesOn && isOK ? .partCompleted(command.id, status) : .completed(command.id, status))
+    // Later parts are sent by `pump`.
+    defer { pump(now: now) }
+    if case .parts(let parts) = command.sequel { return partEnded(parts, of: command.id, tag, status) }
+    return .event(.completed(command.id, status))
+  }
+
+  /// A part of a command is over. At the first refusal the parts that were not sent are dropped; those in flight run to their
+  /// end, and then the command ends with that refusal.
+  @_lifetime(copy tag, copy status)
+  private mutating func partEnded(_ parts: Parts, of id: CommandID, _ tag: ByteView, _ status: StatusView) -> Step {
+    parts.left -= 1
+    let isOK = status.condition == .ok
+    if !isOK { parts.left -= dropParts(of: id) }
+    let isLast = parts.left == 0
+    if parts.ending == nil {
+      if isLast { return .event(.completed(id, status)) }
+      if isOK { return .event(.partCompleted(id, status)) }
+      parts.ending = .refused(Refusal(condition: status.condition, line: status.line))
+      return .again
+    }
+    if isLast { tellEnding(of: parts, id) }
+    // A second refusal is no news of the command, and is not lost.
+    return .event(isOK ? .partCompleted(id, status) : .response(.tagged(tag: tag, status)))
   }
 
   /// What is sent in place of a search whose charset the server does not know; nil where that is not what it said, or it said
@@ -184,6 +204,8 @@ extension ClientState {
   private mutating func leaveFlow(
     of command: InFlight, _ status: borrowing StatusView, now: MonotonicInstant
   ) -> Bool {
+    // The owner was sent last. Before it other parts of the same command may have been.
+    if command.tag &+ 1 != nextTag { return false }
     switch flow {
     case .literal(command.id):
       // RFC 9051, section 7.6: NO or BAD instead of `+` refuses the literal, and with it the command.
@@ -386,9 +408,11 @@ extension ClientState {
     if self.reason != nil { return }
     self.reason = reason
     let error = reason.commandError
-    // Of a command that was split the last part stands for all.
-    for index in 0..<inFlight.count where !inFlight[index].goesOn { pending.append(.failed(inFlight[index].id, error)) }
-    for command in queue where !command.goesOn { pending.append(.failed(command.id, error)) }
+    for index in 0..<inFlight.count {
+      if case .parts(let parts) = inFlight[index].sequel, !parts.isFirstToEnd() { continue }
+      pending.append(.failed(inFlight[index].id, error))
+    }
+    for command in queue where command.parts?.isFirstToEnd() ?? true { pending.append(.failed(command.id, error)) }
     pending.append(.closed(reason))
     inFlight.removeAll()
     queue = []

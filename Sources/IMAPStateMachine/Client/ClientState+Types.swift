@@ -73,8 +73,41 @@ extension ClientState {
     var reason: CloseReason?
   }
 
+  /// A completion that is told later.
+  struct Refusal {
+    var condition: Status.Condition
+    /// As ``StatusView/line``.
+    var line: [UInt8]
+  }
+
+  /// What the parts of one command have in common, which was too long for one line.
+  final class Parts {
+    /// How many are not over: in flight or in the queue.
+    var left: Int
+    /// How the command ends, where that is known before the last part is over.
+    var ending: Ending?
+    /// Whether the command has ended with the connection.
+    private var isOver = false
+
+    /// Whether the command has not ended yet. It has then.
+    func isFirstToEnd() -> Bool {
+      defer { isOver = true }
+      return !isOver
+    }
+
+    enum Ending {
+      /// The first part that the server refused.
+      case refused(Refusal)
+      /// The first part that could not be sent.
+      case failed(ConnectionError)
+    }
+
+    init(_ count: Int) { left = count }
+  }
+
   enum PendingEvent {
     case readyForLiteral(CommandID, UInt64)
+    case refused(CommandID, Refusal)
     case failed(CommandID, ConnectionError)
     case closed(CloseReason)
   }
@@ -89,14 +122,11 @@ extension ClientState {
     /// What may come behind the completion.
     enum Sequel {
       case none
-      /// Another part of the same command.
-      case part
+      /// Other parts of the same command.
+      case parts(Parts)
       /// The search once more, in another charset.
       case search(Box<Command>)
     }
-
-    /// Whether another part of the same command is still to be sent.
-    var goesOn: Bool { if case .part = sequel { true } else { false } }
 
     /// What the completion changes.
     enum Kind: Equatable {
@@ -145,10 +175,8 @@ extension ClientState {
   struct Queued {
     var id: CommandID
     var command: Command
-    /// Whether it is one of the parts of a command that was too long.
-    var isPart = false
-    /// Whether another part comes behind it.
-    var goesOn = false
+    /// What it shares with the other parts of a command that was too long.
+    var parts: Parts?
     /// Whether the server has refused the charset of this search once.
     var isRetried = false
   }

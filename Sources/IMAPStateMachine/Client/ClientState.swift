@@ -219,8 +219,8 @@ struct ClientState: ~Copyable {
 
   /// Sends what may be sent now.
   mutating func pump(now: MonotonicInstant) {
-    while let next = queue.first, !next.isPart || !isInFlight(next.id),
-      let traits = traits(ifReady: next.command, now: now)
+    while let next = queue.first,
+      let traits = traits(ifReady: next.command, partOf: next.parts == nil ? nil : next.id, now: now)
     {
       send(queue.removeFirst(), traits, now: now)
     }
@@ -234,14 +234,15 @@ struct ClientState: ~Copyable {
     return nil
   }
 
-  /// Queues the parts of a command whose line of `length` bytes is too long, and sends the first.
+  /// Queues the parts of a command whose line of `length` bytes is too long, and sends what may be sent.
   private mutating func split(_ next: Queued, lineOf length: Int, now: MonotonicInstant) {
     let maximum = configuration.maximumLineLength
-    var parts = next.isPart ? nil : next.command.split(lineOf: length, to: maximum)
-    // The tags of later parts may have more digits than the one that was counted.
+    var parts = next.parts == nil ? next.command.split(lineOf: length, to: maximum) : nil
+    // The tags of later parts may have more digits than the one that was counted; a search that goes again may take one.
     var room = 0
     while let count = parts?.count {
-      let needed = String(nextTag &+ UInt32(clamping: count)).utf8.count - String(nextTag).utf8.count
+      let last = nextTag &+ UInt32(clamping: count + inFlight.count)
+      let needed = String(last).utf8.count - String(nextTag).utf8.count
       if needed <= room { break }
       room = needed
       parts = next.command.split(lineOf: length + room, to: maximum)
@@ -250,16 +251,26 @@ struct ClientState: ~Copyable {
       let limit = LimitExceeded(limit: .commandLine, value: UInt64(max(0, maximum)), offset: parser.offset)
       return fail(next, .limit(limit))
     }
-    for (index, part) in parts.enumerated().reversed() {
-      queue.prepend(Queued(id: next.id, command: part, isPart: true, goesOn: index < parts.count - 1))
-    }
+    let shared = Parts(parts.count)
+    for part in parts.reversed() { queue.prepend(Queued(id: next.id, command: part, parts: shared)) }
     pump(now: now)
   }
 
   /// The command, or what is left of it, will not be sent.
   private mutating func fail(_ command: Queued, _ error: ConnectionError) {
-    dropParts(of: command.id)
-    pending.append(.failed(command.id, error))
+    guard let parts = command.parts else { return pending.append(.failed(command.id, error)) }
+    parts.left -= 1 + dropParts(of: command.id)
+    parts.ending = parts.ending ?? .failed(error)
+    if parts.left == 0 { tellEnding(of: parts, command.id) }
+  }
+
+  /// No part of the command is left, and how it ends is known.
+  mutating func tellEnding(of parts: Parts, _ id: CommandID) {
+    switch parts.ending {
+    case .refused(let refusal): pending.append(.refused(id, refusal))
+    case .failed(let error): pending.append(.failed(id, error))
+    case nil: break
+    }
   }
 
   /// Queues a search that was refused, before everything that came behind it. The queue is in the order of enqueueing.
@@ -268,13 +279,17 @@ struct ClientState: ~Copyable {
     queue.insert(Queued(id: id, command: search, isRetried: true), at: index)
   }
 
-  /// Forgets the parts of a command that were not sent. They are first in the queue.
-  mutating func dropParts(of id: CommandID) {
-    while let next = queue.first, next.id == id { queue.removeFirst() }
+  /// Forgets the parts of a command that were not sent, and says how many.
+  mutating func dropParts(of id: CommandID) -> Int {
+    let count = queue.count
+    queue.removeAll { $0.id == id }
+    return count - queue.count
   }
 
-  /// What `command` does, if it may be sent now.
-  private mutating func traits(ifReady command: borrowing Command, now: MonotonicInstant) -> CommandTraits? {
+  /// What `command` does, if it may be sent now. `whole` is the command that it is a part of.
+  private mutating func traits(
+    ifReady command: borrowing Command, partOf whole: CommandID? = nil, now: MonotonicInstant
+  ) -> CommandTraits? {
     if ending != nil || session == .greeting { return nil }
     if case .idle(let id, let idle) = flow {
       // A command during IDLE ends the IDLE by itself.
@@ -284,7 +299,16 @@ struct ClientState: ~Copyable {
     guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return nil }
     let traits = CommandTraits(command)
     let mailbox = selected?.mailbox.name
-    for index in 0..<inFlight.count where !traits.mayFollow(inFlight[index].traits, selected: mailbox) { return nil }
+    for index in 0..<inFlight.count {
+      if let whole, inFlight[index].id == whole {
+        // FETCH and STORE do the same to each message, so that the order of parts cannot be told, whatever they name. MOVE
+        // and UID EXPUNGE go one after the other: once a part is refused nothing more must go away, and messages are to
+        // come to the other mailbox in their order, as COPYUID tells it.
+        if traits.contains(.removesMessages) { return nil }
+      } else if !traits.mayFollow(inFlight[index].traits, selected: mailbox) {
+        return nil
+      }
+    }
     return traits
   }
 
@@ -315,7 +339,7 @@ struct ClientState: ~Copyable {
       return split(next, lineOf: length, now: now)
     }
     nextTag &+= 1
-    var sequel = next.goesOn ? InFlight.Sequel.part : .none
+    var sequel = next.parts.map { InFlight.Sequel.parts($0) } ?? .none
     if encoder.namesCharset, !next.isRetried { sequel = .search(Box(next.command)) }
     inFlight.append(
       InFlight(id: next.id, tag: tag, traits: traits, kind: kind(of: next.command), sequel: sequel))

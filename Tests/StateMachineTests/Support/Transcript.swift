@@ -4,7 +4,7 @@ import Testing
 /// A recorded conversation of a client and what its machine must make of it. One line each:
 ///
 ///     # a comment
-///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9, line-limit 80;
+///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9, line-limit 80, in-flight 2;
 ///                         or of the replay: whole, where what arrives at once is the point
 ///     > LOGIN joe secret  the user enqueues a command, written as on the wire
 ///                         (`\n` is CRLF, for literals, and `\xFC` that byte)
@@ -104,6 +104,8 @@ struct TranscriptPlayer: ~Copyable {
       case "whole": break
       case _ where option.hasPrefix("line-limit "):
         configuration.maximumLineLength = Int(option.dropFirst("line-limit ".count)) ?? 0
+      case _ where option.hasPrefix("in-flight "):
+        configuration.maximumInFlight = Int(option.dropFirst("in-flight ".count)) ?? 0
       case _ where option.hasPrefix("map-limit "):
         configuration.mapsUIDs = true
         configuration.maximumUIDRanges = Int(option.dropFirst("map-limit ".count)) ?? 0
