@@ -117,7 +117,7 @@ import Testing
     Rule(
       "A search is written again where the server does not know its charset (RFC 9051, 6.4.4; RFC 5256, 3)",
       "badcharset-without-one", "badcharset-another", "badcharset-in-its-place", "badcharset-saved-result",
-      "badcharset-and-literals"),
+      "badcharset-and-literals", "badcharset-and-numbers"),
     Rule("UTF-8 in names, no charset in SEARCH (RFC 6855, 3; RFC 9051, 5.1)", "enable-utf8", "enable-imap4rev2"),
   ]
 

@@ -99,8 +99,9 @@ public struct ClientConnection: ~Copyable {
   /// It changes where one command takes several: an IDLE that is renewed, a command that is too long for a line, and a search
   /// whose charset the server does not know (`NO [BADCHARSET]`). That is sent again, once: without a charset where all texts
   /// are ASCII, which is US-ASCII for SORT and THREAD, or else in UTF-8 or ISO-8859-1 where the server lists one that holds
-  /// them. The refusal is a ``ClientEvent/response(_:)`` then. There is no second attempt where it could go wrong unseen:
-  /// with SAVE, if the search names `$` itself, or anything was sent behind it.
+  /// them. The refusal is a ``ClientEvent/response(_:)`` then. There is no second attempt where it could go wrong unseen: if
+  /// anything was sent behind a search with SAVE, or one that names `$` or sequence numbers; nor for UID SEARCH of sequence
+  /// numbers, and of `$` with SAVE.
   public func tag(of id: CommandID) -> String? { state.tag(of: id) }
 
   /// Whether TLS protects the connection.
