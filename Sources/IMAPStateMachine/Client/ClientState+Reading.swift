@@ -93,21 +93,17 @@ extension ClientState {
     guard let number = CommandTag.number(tag.bytes), number < nextTag else {
       return violation(.unknownTag, tag.lossyString())
     }
-    var index = 0
-    while index < inFlight.count, inFlight[index].tag != number { index += 1 }
-    if index == inFlight.count {
+    guard let command = inFlight.remove(tag: number) else {
       // A command that is over already: the server repeats itself, nothing is at stake.
       return .event(.response(.tagged(tag: tag, status)))
     }
-    let command = inFlight.remove(at: index)
     let isRenewed = leaveFlow(of: command, status, now: now)
     if isRenewed {
       selected?.commandEnded(status)
       return .again
     }
-    if let search = search(again: command, status) {
+    if case .search(let search) = command.sequel, retry(search, command.id, command.tag, status) {
       selected?.commandEnded(status)
-      retry(search, command.id)
       pump(now: now)
       // The command goes on. What the server said to the first attempt is not lost.
       return .event(.response(.tagged(tag: tag, status)))
@@ -164,15 +160,19 @@ extension ClientState {
     if case .select = command.kind { selected?.selectEnded() }
     if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
     noteCapabilities(status)
-    // Later parts are sent by `pump`.
-    defer { pump(now: now) }
-    if case .parts(let parts) = command.sequel { return partEnded(parts, of: command.id, tag, status) }
-    return .event(.completed(command.id, status))
+    guard case .parts(let parts) = command.sequel else {
+      pump(now: now)
+      return .event(.completed(command.id, status))
+    }
+    let step = partEnded(parts, of: command.id, tag, status)
+    pump(now: now)
+    return step
   }
 
   /// A part of a command is over. At the first refusal the parts that were not sent are dropped; those in flight run to their
   /// end, and then the command ends with that refusal.
   @_lifetime(copy tag, copy status)
+  @inline(never)
   private mutating func partEnded(_ parts: Parts, of id: CommandID, _ tag: ByteView, _ status: StatusView) -> Step {
     parts.left -= 1
     let isOK = status.condition == .ok
@@ -189,14 +189,21 @@ extension ClientState {
     return .event(isOK ? .partCompleted(id, status) : .response(.tagged(tag: tag, status)))
   }
 
-  /// What is sent in place of a search whose charset the server does not know; nil where that is not what it said, or it said
-  /// so before.
-  private func search(again command: InFlight, _ status: borrowing StatusView) -> Command? {
-    guard case .search(let search) = command.sequel, status.condition == .no, byeText == nil else { return nil }
+  /// Queues a search once more whose charset the server does not know. False where that is not what it said, or nothing can be
+  /// done about it.
+  @inline(never)
+  private mutating func retry(
+    _ search: Box<Command>, _ id: CommandID, _ tag: UInt32, _ status: borrowing StatusView
+  ) -> Bool {
+    if status.condition != .no || byeText != nil { return false }
     switch status.code {
     case .some(let code) where code.name.equalsIgnoringCase("BADCHARSET"):
-      return search.value.inAnotherCharset(code, wasLast: command.tag &+ 1 == nextTag)
-    default: return nil
+      guard let other = search.value.inAnotherCharset(code, wasLast: tag &+ 1 == nextTag) else { return false }
+      // Before everything that came behind it: the queue is in the order of enqueueing.
+      let index = queue.firstIndex { $0.id > id } ?? queue.endIndex
+      queue.insert(Queued(id: id, command: other, isRetried: true), at: index)
+      return true
+    default: return false
     }
   }
 

@@ -159,10 +159,15 @@ extension ClientState {
       if first == nil { first = command } else { others.append(command) }
     }
 
-    mutating func remove(at index: Int) -> InFlight {
-      let command = self[index]
-      if index > 0 { others.remove(at: index - 1) } else { first = others.isEmpty ? nil : others.removeFirst() }
-      return command
+    /// Takes the one with this tag out; nil where there is none. Nothing is copied.
+    mutating func remove(tag: UInt32) -> InFlight? {
+      if first?.tag == tag {
+        var command = others.isEmpty ? nil : others.removeFirst()
+        swap(&command, &first)
+        return command
+      }
+      guard let index = others.firstIndex(where: { $0.tag == tag }) else { return nil }
+      return others.remove(at: index)
     }
 
     /// Forgets the commands, and with them the storage for several.

@@ -273,12 +273,6 @@ struct ClientState: ~Copyable {
     }
   }
 
-  /// Queues a search that was refused, before everything that came behind it. The queue is in the order of enqueueing.
-  mutating func retry(_ search: Command, _ id: CommandID) {
-    let index = queue.firstIndex { $0.id > id } ?? queue.endIndex
-    queue.insert(Queued(id: id, command: search, isRetried: true), at: index)
-  }
-
   /// Forgets the parts of a command that were not sent, and says how many.
   mutating func dropParts(of id: CommandID) -> Int {
     let count = queue.count
@@ -339,11 +333,18 @@ struct ClientState: ~Copyable {
       return split(next, lineOf: length, now: now)
     }
     nextTag &+= 1
-    var sequel = next.parts.map { InFlight.Sequel.parts($0) } ?? .none
-    if encoder.namesCharset, !next.isRetried { sequel = .search(Box(next.command)) }
     inFlight.append(
-      InFlight(id: next.id, tag: tag, traits: traits, kind: kind(of: next.command), sequel: sequel))
+      InFlight(
+        id: next.id, tag: tag, traits: traits, kind: kind(of: next.command),
+        sequel: encoder.namesCharset || next.parts != nil ? sequel(of: next) : .none))
     begin(next, encoder.stops, encoder.holes, now: now)
+  }
+
+  /// What may come behind a part, or a search that names a charset.
+  @inline(never)
+  private func sequel(of next: borrowing Queued) -> InFlight.Sequel {
+    if let parts = next.parts { return .parts(parts) }
+    return next.isRetried ? .none : .search(Box(next.command))
   }
 
   /// Takes over the sending direction where the command needs it.
