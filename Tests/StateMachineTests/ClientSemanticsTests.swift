@@ -64,7 +64,13 @@ import Testing
       "A command's line is no longer than the server takes (RFC 7162, 4)", "command-line-split",
       "command-line-too-long", "command-line-cut",
       "command-line-split-and-tags-grow"),
-    Rule("The size of messages may be limited (RFC 7889)", "append-limit", "append-above-the-limit"),
+    Rule(
+      "Parts of a command go together where their order cannot be told (RFC 9051, 5.5), and end it once",
+      "command-line-split-in-flight", "command-line-split-one-by-one", "command-line-split-refused",
+      "command-line-split-and-literals", "command-line-cut"),
+    Rule(
+      "The size of messages may be limited (RFC 7889)", "append-limit", "append-above-the-limit",
+      "append-above-the-mailbox-limit"),
     Rule(
       "IDLE ends by DONE, behind the continuation, by itself where a command waits, and is renewed (RFC 2177, 3)",
       "idle", "idle-refused", "idle-renewed", "idle-ended-by-the-next-command", "idle-ended-before-the-continuation"),
@@ -108,6 +114,10 @@ import Testing
     Rule("Search results by tag, in parts, and kept up to date in order (RFC 4731, 9394, 5267)", "search-results"),
     Rule("COPYUID comes untagged too (RFC 6851, 4.3), TRYCREATE tagged", "move-copyuid"),
     Rule("NO and BAD without a tag are warnings (RFC 3501, 7.1.2, 7.1.3)", "warnings"),
+    Rule(
+      "A search is written again where the server does not know its charset (RFC 9051, 6.4.4; RFC 5256, 3)",
+      "badcharset-without-one", "badcharset-another", "badcharset-in-its-place", "badcharset-saved-result",
+      "badcharset-and-literals", "badcharset-and-numbers"),
     Rule("UTF-8 in names, no charset in SEARCH (RFC 6855, 3; RFC 9051, 5.1)", "enable-utf8", "enable-imap4rev2"),
   ]
 

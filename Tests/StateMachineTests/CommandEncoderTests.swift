@@ -30,6 +30,13 @@ import Testing
     .append(AppendRequest(mailbox: "x", flags: ["\u{e4}"], byteCount: 1)), .search(.flag("a b")), .search(.noFlag("")),
     .search(.flag("\\Unknown")), .search(.flag(.anyKeyword)), .search(.all, charset: "UTF 8"),
     .search(.all, charset: ""),
+    // No bytes stand for these texts in the charset that is asked for.
+    .search(.text("\u{44e}"), charset: "ISO-8859-1"), .search(.not(.header("X", "\u{e4}")), charset: "us-ascii"),
+    .multiSearch(MultiSearch(in: [], .subject("\u{e4}"), charset: "KOI8-R")),
+    .sort([SortCriterion(.date)], .or(.all, .from("\u{20ac}")), charset: "ISO-8859-1"),
+    .thread(.references, .and([.seen, .bcc("\u{e4}")]), charset: "UTF-16"),
+    .search(.gmailLabel(GmailLabel(wire: [0xc3, 0xa4])), charset: "ISO-8859-1"),
+    .search(.annotation(entry: [0x2f], attribute: [0x61], value: [0xc3, 0xa4]), charset: "ISO-8859-1"),
     .fetch(.uids([1]), [.section(Section(.headerFields(["A\r\nB"])))]),
     .fetch(.uids([1]), [.section(Section(.headerFields(["A B"])))]),
     .fetch(.uids([1]), [.section(Section(.headerFields([])))]),
@@ -138,6 +145,26 @@ import Testing
     #expect(
       try Self.encode(.search(key, uid: false), .nonSynchronizing).text
         == "A1 SEARCH CHARSET UTF-8 OR ALL NOT (SEEN HEADER \"X\" {2+}\r\n\u{e4})\r\n")
+  }
+
+  /// Every character of ISO-8859-1 is one byte, which is read as that character, whatever else it could be.
+  @Test func textsInLatin1() throws {
+    let text = String(String.UnicodeScalarView((1...0xff).map { Unicode.Scalar(UInt8($0)) }))
+    for text in [text, "\u{c3}\u{a4}", "plain"] {
+      let key = SearchKey.or(.subject(text), .not(.header(text, "")))
+      for command in [
+        Command.search(key, charset: "iso-8859-1"),
+        .multiSearch(MultiSearch(in: [.inboxes], key, charset: "LATIN1")),
+        .sort([SortCriterion(.date)], key, charset: "ISO_8859-1"), .thread(.references, key, charset: "ISO-8859-1"),
+      ] {
+        var encoder = CommandEncoder(literals: .nonSynchronizing, mailboxEncoding: .modifiedUTF7, hasSASLIR: false)
+        try encoder.encode(command, tag: 1)
+        let bytes = encoder.output.takeTail(behind: 0)
+        let parsed = try CommandParser().parse(bytes.span).command
+        #expect(parsed == command)
+        #expect(String(decoding: bytes, as: UTF8.self).contains(text) == (text == "plain"))
+      }
+    }
   }
 
   @Test func tagsAreReadBack() {

@@ -308,6 +308,8 @@ private struct ClientChaos: ~Copyable {
     configuration.requiresTLS = generator.chance(5)
     configuration.isSecure = generator.chance(3)
     if generator.chance(4) { configuration.limits.line = 60 }
+    // Short enough that sets of UIDs go in parts.
+    if generator.chance(3) { configuration.maximumLineLength = 60 }
     machine = ClientConnection(configuration, now: now)
   }
 
@@ -389,10 +391,13 @@ private struct ClientChaos: ~Copyable {
   /// A completion with a tag that may be in flight.
   private mutating func reply(_ generator: inout Generator) {
     if machine.state.nextTag == 1 { return }
-    // The oldest command in flight, or one that is over.
-    let tag = machine.state.inFlight.first?.tag ?? machine.state.nextTag - 1
+    // A command in flight, mostly the oldest, or one that is over.
+    let count = machine.state.inFlight.count
+    let index = generator.chance(5) ? generator.below(max(count, 1)) : 0
+    let tag = count > 0 ? machine.state.inFlight[index].tag : machine.state.nextTag - 1
     let condition = ["OK", "OK", "OK", "NO", "BAD"][generator.below(5)]
-    input.append(Array("A\(tag) \(condition) [CAPABILITY IMAP4rev1] x\r\n".utf8).span)
+    let code = condition == "NO" ? "BADCHARSET (UTF-8 ISO-8859-1)" : "CAPABILITY IMAP4rev1"
+    input.append(Array("A\(tag) \(condition) [\(code)] x\r\n".utf8).span)
   }
 
   private mutating func drain() {

@@ -12,6 +12,7 @@ import Testing
     let seed = UInt64.random(in: 0...UInt64.max)
     var mostInFlight = 0
     var reordered = 0
+    var parts = 0
     for number in 0..<200 {
       var random = SplitMix(seed &+ UInt64(number))
       let commands = (0..<1 + random.next(below: 30)).map { _ in Self.command(&random) }
@@ -23,6 +24,7 @@ import Testing
         let outcome = run.outcome(hint)
         mostInFlight = max(mostInFlight, run.mostInFlight)
         reordered += run.reordered
+        parts += run.parts
         guard outcome != expected else { continue }
         Issue.record("\(hint), \(mode): \(commands)")
         for (left, right) in zip(expected.text, outcome.text) where left != right {
@@ -35,6 +37,7 @@ import Testing
     // Otherwise nothing was shown.
     #expect(mostInFlight > 5, "seed \(seed)")
     #expect(reordered > 50, "seed \(seed)")
+    #expect(parts > 50, "seed \(seed)")
   }
 
   // MARK: Programs
@@ -48,11 +51,13 @@ import Testing
     let numbers = MessageReference.sequence(
       SequenceSet(SequenceNumber(rawValue: low)...SequenceNumber(rawValue: high)))
     let set = random.next(below: 3) == 0 ? numbers : uids
+    // Too long for a line, in some modes.
+    let longSet = UIDSet(ranges: (1...24).map { UIDSet.Range($0, $0) })
     let name: MailboxName = [.inbox, "Archive", "Work", "Work/Old", "New"][random.next(below: 5)]
     let other: MailboxName = ["Archive", "Work", "New", "New/Below"][random.next(below: 4)]
     let flag = [Flag.seen, .deleted, .flagged, Flag("$Work")][random.next(below: 4)]
     let action = [StoreOperation.Action.add, .remove, .replace][random.next(below: 3)]
-    switch random.next(below: 34) {
+    switch random.next(below: 36) {
     case 0, 1: return .fetch(set, [.uid, .flags])
     case 2, 3: return .fetch(set, [.uid, .envelope, .rfc822Size])
     case 4: return .fetch(set, [.uid, .section(.full, peek: false)])
@@ -77,6 +82,8 @@ import Testing
     case 29: return random.next(below: 3) == 0 ? .examine(name) : .namespace
     case 30: return random.next(below: 3) == 0 ? [.close, .unselect][random.next(below: 2)] : .check
     case 31: return .capability
+    case 33: return .fetch(.uids(longSet), [.uid, random.next(below: 2) == 0 ? .flags : .section(.full, peek: false)])
+    case 34: return .store(.uids(longSet), StoreOperation(action, [flag], silent: random.next(below: 2) == 0))
     case 32: return .id([IDField("name", "x")])
     default: return .noop
     }
@@ -94,7 +101,7 @@ private final class Run {
   private let server: SessionBench.Client
   private let mode: PipelineEquivalenceTests.Mode
   private var random: SplitMix
-  private var client = ClientConnection(now: MonotonicInstant(nanoseconds: 0))
+  private var client: ClientConnection
   private var input = ReceiveBuffer()
   private let now = MonotonicInstant(nanoseconds: 0)
   private var program: ArraySlice<Command>
@@ -108,6 +115,8 @@ private final class Run {
   private(set) var mostInFlight = 0
   /// How many commands were executed before one that was sent earlier.
   private(set) var reordered = 0
+  /// How many parts of commands were over before the last.
+  private(set) var parts = 0
 
   init(_ commands: [Command], _ mode: PipelineEquivalenceTests.Mode, seed: UInt64, takesLiterals: Bool) throws {
     bench = SessionBench(withheld: takesLiterals ? [] : [.literalPlus, .literalMinus])
@@ -115,6 +124,10 @@ private final class Run {
     for name in ["Archive", "Work", "Work/Old"] { try bench.core.store.account("user")?.create(MailboxName(name)) }
     server = bench.connect()
     self.mode = mode
+    var configuration = ClientConnection.Configuration()
+    // Where the server keeps the order of commands, so that it tells of messages in their order.
+    if mode == .pipelined || mode == .inPieces { configuration.maximumLineLength = 64 }
+    client = ClientConnection(configuration, now: now)
     random = SplitMix(seed)
     program = [.login(user: "user", password: Secret("password")), .select(.inbox)] + commands[...]
     toClient = Array(server.take().utf8)
@@ -236,10 +249,15 @@ private final class Run {
       case .response(.fetchBegin): heard += "FETCH: "
       case .response(.literalBegin(_, let header)): heard += "\(header.byteCount) bytes "
       case .response(.malformed): heard += "malformed; "
+      // One part of a command that another ends.
+      case .response(.tagged): break
       case .response: heard += ". "
       case .completed(let id, let status):
         results[id] = "\(heard)\(status.copy())"
         heard = ""
+      case .partCompleted(_, let status):
+        parts += 1
+        if status.condition != .ok { heard += "a part failed; " }
       case .failed(let id, let error): results[id] = "\(error)"
       case .readyForLiteral(let id, let count):
         let bytes = [UInt8](repeating: UInt8(ascii: "#"), count: Int(clamping: count))

@@ -8,7 +8,9 @@ import IMAPStateMachine
 /// over the messages: while one waits for its answer nothing is held up, as the answer comes behind the messages. A loop that
 /// is left early lets the rest go by.
 public struct FetchSequence: AsyncSequence, Sendable {
+  /// A message, as far as it was asked for.
   public typealias Element = FetchResponse
+  /// Why there are no more.
   public typealias Failure = IMAPError
 
   let client: IMAPClient

@@ -2,12 +2,15 @@ import IMAPStateMachine
 
 /// Messages that are sent.
 extension IMAPClient {
-  /// APPEND (RFC 9051, section 6.3.12). Returns where the message went, where the server has UIDPLUS.
+  /// APPEND (RFC 9051, section 6.3.12). Returns where the message went, where the server has UIDPLUS. A message above `limit`,
+  /// which STATUS tells of the mailbox (RFC 7889), or else above that of the server, is not sent: the error names the limit.
   @discardableResult
   public func append(
-    _ message: [UInt8], to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil
+    _ message: [UInt8], to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil,
+    limit: AppendLimit? = nil
   ) async throws(IMAPError) -> CopyResult? {
-    let request = AppendRequest(mailbox: mailbox, flags: flags, date: date, byteCount: UInt64(message.count))
+    let request = AppendRequest(
+      mailbox: mailbox, flags: flags, date: date, byteCount: UInt64(message.count), limit: limit)
     return try await append(request, message)
   }
 
@@ -27,9 +30,10 @@ extension IMAPClient {
   /// connection is closed then, unless the server has refused the message before.
   @discardableResult
   public func append<Source: AsyncSequence & Sendable>(
-    _ source: Source, byteCount: UInt64, to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil
+    _ source: Source, byteCount: UInt64, to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil,
+    limit: AppendLimit? = nil
   ) async throws(IMAPError) -> CopyResult? where Source.Element == [UInt8] {
-    let request = AppendRequest(mailbox: mailbox, flags: flags, date: date, byteCount: byteCount)
+    let request = AppendRequest(mailbox: mailbox, flags: flags, date: date, byteCount: byteCount, limit: limit)
     var id: CommandID?
     var feeding: Task<Void, Never>?
     defer { feeding?.cancel() }

@@ -123,10 +123,11 @@ extension IMAPError {
 
   private static func reason(_ error: ConnectionError, outcomeUnknown: Bool) -> Reason {
     switch error {
+    case .limit(let limit) where limit.limit == .appendedMessage: .limit
     case .peer, .parse, .limit: .protocolViolation
     case .misuse(let misuse):
       switch misuse.rule {
-      case .unencodable, .appendLimit, .literalOverrun, .sequenceNumbers: .invalidArgument
+      case .unencodable, .literalOverrun, .sequenceNumbers: .invalidArgument
       case .closed: .connectionLost(outcomeUnknown: false)
       case .wrongState, .unknownCommand, .loginDisabled, .enableAfterSelect, .notEnabled: .wrongState
       }

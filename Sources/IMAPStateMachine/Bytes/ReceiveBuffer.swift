@@ -16,6 +16,8 @@ public struct ReceiveBuffer: ~Copyable {
   private var wipesReported = false
   /// Where the parts of the value that the last event covers lie.
   private var tape = Tape()
+  /// What an event borrows that did not arrive last.
+  private var lent: [UInt8] = []
 
   /// Whether ``close()`` was called: no further byte will come.
   public private(set) var isClosed = false
@@ -77,6 +79,7 @@ public struct ReceiveBuffer: ~Copyable {
     head = 0
     tail = 0
     reported = 0
+    lent = []
     isClosed = false
   }
 
@@ -95,6 +98,7 @@ public struct ReceiveBuffer: ~Copyable {
     head = 0
     tail = 0
     reported = 0
+    lent = []
     return bytes
   }
 
@@ -136,6 +140,12 @@ public struct ReceiveBuffer: ~Copyable {
       unsafe _overrideLifetime(tape.entries, borrowing: self)
     }
   }
+
+  /// Keeps `bytes` for the event about to be returned: it tells once more what an earlier one was about.
+  mutating func lend(_ bytes: [UInt8]) { lent = bytes }
+
+  /// What ``lend(_:)`` was given last.
+  var lentBytes: Span<UInt8> { @_lifetime(borrow self) get { lent.span } }
 
   /// Drops what the last event covered.
   @inline(__always)

@@ -93,6 +93,17 @@ public struct ClientConnection: ~Copyable {
     state.isInFlight(id)
   }
 
+  /// The tag under which the command is in flight, by which ESEARCH and others name what they answer; nil where it is not.
+  /// Complexity: O(commands in flight).
+  ///
+  /// It changes where one command takes several: an IDLE that is renewed, a command that is too long for a line, and a search
+  /// whose charset the server does not know (`NO [BADCHARSET]`). That is sent again, once: without a charset where all texts
+  /// are ASCII, which is US-ASCII for SORT and THREAD, or else in UTF-8 or ISO-8859-1 where the server lists one that holds
+  /// them. The refusal is a ``ClientEvent/response(_:)`` then. There is no second attempt where it could go wrong unseen: if
+  /// anything was sent behind a search with SAVE, or one that names `$` or sequence numbers; nor for UID SEARCH of sequence
+  /// numbers, and of `$` with SAVE.
+  public func tag(of id: CommandID) -> String? { state.tag(of: id) }
+
   /// Whether TLS protects the connection.
   public var isSecure: Bool { state.isSecure }
 
@@ -102,7 +113,7 @@ public struct ClientConnection: ~Copyable {
     _ input: inout ReceiveBuffer, now: MonotonicInstant
   ) throws(ConnectionError) -> ClientEvent {
     while true {
-      if let event = state.takePending() { return Self.event(event) }
+      if let event = state.takePending() { return Self.event(event, &input) }
       switch state.readiness {
       case .reading: break
       case .paused: return .paused
@@ -170,12 +181,15 @@ public struct ClientConnection: ~Copyable {
   /// When ``handleTimeout(now:)`` is due; nil where nothing is.
   public var nextDeadline: MonotonicInstant? { state.nextDeadline }
 
-  @_lifetime(immortal)
-  private static func event(_ pending: ClientState.PendingEvent) -> ClientEvent {
+  @_lifetime(&input)
+  private static func event(_ pending: ClientState.PendingEvent, _ input: inout ReceiveBuffer) -> ClientEvent {
     switch pending {
-    case .readyForLiteral(let id, let count): .readyForLiteral(id, byteCount: count)
-    case .failed(let id, let error): .failed(id, error)
-    case .closed(let reason): .closed(reason)
+    case .readyForLiteral(let id, let count): return .readyForLiteral(id, byteCount: count)
+    case .refused(let id, let refusal):
+      input.lend(refusal.line)
+      return .completed(id, StatusView(refusal.condition, input.lentBytes))
+    case .failed(let id, let error): return .failed(id, error)
+    case .closed(let reason): return .closed(reason)
     }
   }
 }

@@ -5,7 +5,7 @@ public struct CommandID: Hashable, Sendable, Comparable, CustomStringConvertible
   /// In the order of enqueueing.
   public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
-  /// The tag on the wire.
+  /// As the tag on the wire, while each command takes one: ``ClientConnection/tag(of:)`` knows which it is.
   public var description: String { "A\(rawValue)" }
 }
 
@@ -22,9 +22,12 @@ public enum ClientEvent: ~Escapable {
   case response(ResponseEvent)
   /// A command was completed, as the status says. It is the last event with this identifier.
   case completed(CommandID, StatusView)
-  /// A command that was too long for a line was sent as several, and one of them is over, with OK; more will follow. What
-  /// its code says, COPYUID or MODIFIED, is true of its own part of the messages: ``ResponseCode/joined(with:)``. Where a
-  /// part fails, ``completed(_:_:)`` says so, and the rest is not sent.
+  /// A command that was too long for a line was sent as several, and one of them is over, with OK; the command is not. What
+  /// its code says, COPYUID or MODIFIED, is true of its own part of the messages: ``ResponseCode/joined(with:)``. Parts of
+  /// FETCH and STORE are in flight together and may be over in any order, those of MOVE and UID EXPUNGE go one by one.
+  ///
+  /// Where a part fails, the parts that were not sent never are. Once those in flight are over, ``completed(_:_:)`` says how
+  /// the first that failed did; how a second did is a ``response(_:)``.
   case partCompleted(CommandID, StatusView)
   /// The server asks something in a SASL exchange: answer with ``ClientConnection/answer(_:challenge:)``.
   case challenge(CommandID, ChallengeView)

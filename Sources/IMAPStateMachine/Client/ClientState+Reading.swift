@@ -93,17 +93,20 @@ extension ClientState {
     guard let number = CommandTag.number(tag.bytes), number < nextTag else {
       return violation(.unknownTag, tag.lossyString())
     }
-    var index = 0
-    while index < inFlight.count, inFlight[index].tag != number { index += 1 }
-    if index == inFlight.count {
+    guard let command = inFlight.remove(tag: number) else {
       // A command that is over already: the server repeats itself, nothing is at stake.
       return .event(.response(.tagged(tag: tag, status)))
     }
-    let command = inFlight.remove(at: index)
     let isRenewed = leaveFlow(of: command, status, now: now)
     if isRenewed {
       selected?.commandEnded(status)
       return .again
+    }
+    if case .search(let search) = command.sequel, retry(search, command.id, command.tag, status) {
+      selected?.commandEnded(status)
+      pump(now: now)
+      // The command goes on. What the server said to the first attempt is not lost.
+      return .event(.response(.tagged(tag: tag, status)))
     }
     let isOK = status.condition == .ok
     switch command.kind {
@@ -157,15 +160,59 @@ extension ClientState {
     if case .select = command.kind { selected?.selectEnded() }
     if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
     noteCapabilities(status)
-    if command.goesOn, !isOK { dropParts(of: command.id) }
+    guard case .parts(let parts) = command.sequel else {
+      pump(now: now)
+      return .event(.completed(command.id, status))
+    }
+    let step = partEnded(parts, of: command.id, tag, status)
     pump(now: now)
-    return .event(command.goesOn && isOK ? .partCompleted(command.id, status) : .completed(command.id, status))
+    return step
+  }
+
+  /// A part of a command is over. At the first refusal the parts that were not sent are dropped; those in flight run to their
+  /// end, and then the command ends with that refusal.
+  @_lifetime(copy tag, copy status)
+  @inline(never)
+  private mutating func partEnded(_ parts: Parts, of id: CommandID, _ tag: ByteView, _ status: StatusView) -> Step {
+    parts.left -= 1
+    let isOK = status.condition == .ok
+    if !isOK { parts.left -= dropParts(of: id) }
+    let isLast = parts.left == 0
+    if parts.ending == nil {
+      if isLast { return .event(.completed(id, status)) }
+      if isOK { return .event(.partCompleted(id, status)) }
+      parts.ending = .refused(Refusal(condition: status.condition, line: status.line))
+      return .again
+    }
+    if isLast { tellEnding(of: parts, id) }
+    // A second refusal is no news of the command, and is not lost.
+    return .event(isOK ? .partCompleted(id, status) : .response(.tagged(tag: tag, status)))
+  }
+
+  /// Queues a search once more whose charset the server does not know. False where that is not what it said, or nothing can be
+  /// done about it.
+  @inline(never)
+  private mutating func retry(
+    _ search: Box<Command>, _ id: CommandID, _ tag: UInt32, _ status: borrowing StatusView
+  ) -> Bool {
+    if status.condition != .no || byeText != nil { return false }
+    switch status.code {
+    case .some(let code) where code.name.equalsIgnoringCase("BADCHARSET"):
+      guard let other = search.value.inAnotherCharset(code, wasLast: tag &+ 1 == nextTag) else { return false }
+      // Before everything that came behind it: the queue is in the order of enqueueing.
+      let index = queue.firstIndex { $0.id > id } ?? queue.endIndex
+      queue.insert(Queued(id: id, command: other, isRetried: true), at: index)
+      return true
+    default: return false
+    }
   }
 
   /// Gives the sending direction back when its owner is completed. True where the command goes on: a renewed IDLE.
   private mutating func leaveFlow(
     of command: InFlight, _ status: borrowing StatusView, now: MonotonicInstant
   ) -> Bool {
+    // The owner was sent last. Before it other parts of the same command may have been.
+    if command.tag &+ 1 != nextTag { return false }
     switch flow {
     case .literal(command.id):
       // RFC 9051, section 7.6: NO or BAD instead of `+` refuses the literal, and with it the command.
@@ -368,9 +415,11 @@ extension ClientState {
     if self.reason != nil { return }
     self.reason = reason
     let error = reason.commandError
-    // Of a command that was split the last part stands for all.
-    for index in 0..<inFlight.count where !inFlight[index].goesOn { pending.append(.failed(inFlight[index].id, error)) }
-    for command in queue where !command.goesOn { pending.append(.failed(command.id, error)) }
+    for index in 0..<inFlight.count {
+      if case .parts(let parts) = inFlight[index].sequel, !parts.isFirstToEnd() { continue }
+      pending.append(.failed(inFlight[index].id, error))
+    }
+    for command in queue where command.parts?.isFirstToEnd() ?? true { pending.append(.failed(command.id, error)) }
     pending.append(.closed(reason))
     inFlight.removeAll()
     queue = []

@@ -39,8 +39,8 @@ extension ClientState {
     case .append(let request):
       if session != .selected, session != .authenticated || request.replacing != nil { return misuse(.wrongState) }
       // RFC 7889, section 2: "a client can avoid trying to APPEND mail more than the advertised limit".
-      if let appendLimit, request.messages.contains(where: { $0.byteCount > appendLimit }) {
-        return misuse(.appendLimit)
+      if let limit = limit(of: request), request.messages.contains(where: { $0.byteCount > limit }) {
+        return .limit(LimitExceeded(limit: .appendedMessage, value: limit, offset: parser.offset))
       }
     case .fetch(_, _, let modifiers):
       if session != .selected { return misuse(.wrongState) }
@@ -62,6 +62,15 @@ extension ClientState {
     // RFC 5465, section 5.3: the meaning of a sequence number can change while the command is on its way.
     if mayExpungeAnytime, traits.contains(.usesSequenceNumbers) { return misuse(.sequenceNumbers) }
     return nil
+  }
+
+  /// The largest message that the request may have: what is known of the mailbox goes before what is said of all.
+  private func limit(of request: AppendRequest) -> UInt64? {
+    switch request.limit {
+    case .some(.bytes(let count)): count
+    case .some(.none): nil
+    case nil: appendLimit
+    }
   }
 
   /// The largest message for any mailbox (RFC 7889, section 2).

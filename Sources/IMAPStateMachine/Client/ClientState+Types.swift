@@ -73,8 +73,41 @@ extension ClientState {
     var reason: CloseReason?
   }
 
+  /// A completion that is told later.
+  struct Refusal {
+    var condition: Status.Condition
+    /// As ``StatusView/line``.
+    var line: [UInt8]
+  }
+
+  /// What the parts of one command have in common, which was too long for one line.
+  final class Parts {
+    /// How many are not over: in flight or in the queue.
+    var left: Int
+    /// How the command ends, where that is known before the last part is over.
+    var ending: Ending?
+    /// Whether the command has ended with the connection.
+    private var isOver = false
+
+    /// Whether the command has not ended yet. It has then.
+    func isFirstToEnd() -> Bool {
+      defer { isOver = true }
+      return !isOver
+    }
+
+    enum Ending {
+      /// The first part that the server refused.
+      case refused(Refusal)
+      /// The first part that could not be sent.
+      case failed(ConnectionError)
+    }
+
+    init(_ count: Int) { left = count }
+  }
+
   enum PendingEvent {
     case readyForLiteral(CommandID, UInt64)
+    case refused(CommandID, Refusal)
     case failed(CommandID, ConnectionError)
     case closed(CloseReason)
   }
@@ -84,8 +117,16 @@ extension ClientState {
     var tag: UInt32
     var traits: CommandTraits
     var kind: Kind
-    /// Whether another part of the same command is still to be sent.
-    var goesOn = false
+    var sequel = Sequel.none
+
+    /// What may come behind the completion.
+    enum Sequel {
+      case none
+      /// Other parts of the same command.
+      case parts(Parts)
+      /// The search once more, in another charset.
+      case search(Box<Command>)
+    }
 
     /// What the completion changes.
     enum Kind: Equatable {
@@ -118,10 +159,15 @@ extension ClientState {
       if first == nil { first = command } else { others.append(command) }
     }
 
-    mutating func remove(at index: Int) -> InFlight {
-      let command = self[index]
-      if index > 0 { others.remove(at: index - 1) } else { first = others.isEmpty ? nil : others.removeFirst() }
-      return command
+    /// Takes the one with this tag out; nil where there is none. Nothing is copied.
+    mutating func remove(tag: UInt32) -> InFlight? {
+      if first?.tag == tag {
+        var command = others.isEmpty ? nil : others.removeFirst()
+        swap(&command, &first)
+        return command
+      }
+      guard let index = others.firstIndex(where: { $0.tag == tag }) else { return nil }
+      return others.remove(at: index)
     }
 
     /// Forgets the commands, and with them the storage for several.
@@ -134,10 +180,10 @@ extension ClientState {
   struct Queued {
     var id: CommandID
     var command: Command
-    /// Whether it is one of the parts of a command that was too long.
-    var isPart = false
-    /// Whether another part comes behind it.
-    var goesOn = false
+    /// What it shares with the other parts of a command that was too long.
+    var parts: Parts?
+    /// Whether the server has refused the charset of this search once.
+    var isRetried = false
   }
 
   enum Readiness {

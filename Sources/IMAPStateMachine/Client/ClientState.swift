@@ -6,7 +6,7 @@ import DequeModule
 struct ClientState: ~Copyable {
   var parser: ResponseParser
   var outbound = SendBuffer()
-  // What takes a byte stands together, so that nothing is lost between.
+  // What takes a byte stands together, and numbers where words would leave room, so that nothing is lost between.
   private(set) var configuration: ClientConnection.Configuration
   var session = Session.greeting
   var isCompressed = false
@@ -23,7 +23,9 @@ struct ClientState: ~Copyable {
   private var literals = LiteralPolicy.synchronizing
   private var hasSASLIR = false
   private var areCapabilitiesShared = false
+  var nextTag: UInt32 = 1
   var flow = Flow.open
+  var nextID: UInt32 = 1
   /// The rest of the command that owns the sending direction.
   var held: HeldBytes?
   var queue = Deque<Queued>()
@@ -41,8 +43,6 @@ struct ClientState: ~Copyable {
   /// The mailbox of a SELECT in flight: its data comes before the completion.
   var selecting: TrackedMailbox?
   private var ending: Box<Ending>?
-  var nextID: UInt32 = 1
-  var nextTag: UInt32 = 1
   /// When the server was last heard, or last given something to do.
   var lastProgress: MonotonicInstant
   /// How many bytes had come then.
@@ -219,8 +219,8 @@ struct ClientState: ~Copyable {
 
   /// Sends what may be sent now.
   mutating func pump(now: MonotonicInstant) {
-    while let next = queue.first, !next.isPart || !isInFlight(next.id),
-      let traits = traits(ifReady: next.command, now: now)
+    while let next = queue.first,
+      let traits = traits(ifReady: next.command, partOf: next.parts == nil ? nil : next.id, now: now)
     {
       send(queue.removeFirst(), traits, now: now)
     }
@@ -229,14 +229,20 @@ struct ClientState: ~Copyable {
   /// Whether the command, or a part of it, was sent and is not completed.
   func isInFlight(_ id: CommandID) -> Bool { inFlight.contains { $0.id == id } }
 
-  /// Queues the parts of a command whose line of `length` bytes is too long, and sends the first.
+  func tag(of id: CommandID) -> String? {
+    for index in 0..<inFlight.count where inFlight[index].id == id { return CommandTag.text(inFlight[index].tag) }
+    return nil
+  }
+
+  /// Queues the parts of a command whose line of `length` bytes is too long, and sends what may be sent.
   private mutating func split(_ next: Queued, lineOf length: Int, now: MonotonicInstant) {
     let maximum = configuration.maximumLineLength
-    var parts = next.isPart ? nil : next.command.split(lineOf: length, to: maximum)
-    // The tags of later parts may have more digits than the one that was counted.
+    var parts = next.parts == nil ? next.command.split(lineOf: length, to: maximum) : nil
+    // The tags of later parts may have more digits than the one that was counted; a search that goes again may take one.
     var room = 0
     while let count = parts?.count {
-      let needed = String(nextTag &+ UInt32(clamping: count)).utf8.count - String(nextTag).utf8.count
+      let last = nextTag &+ UInt32(clamping: count + inFlight.count)
+      let needed = String(last).utf8.count - String(nextTag).utf8.count
       if needed <= room { break }
       room = needed
       parts = next.command.split(lineOf: length + room, to: maximum)
@@ -245,25 +251,39 @@ struct ClientState: ~Copyable {
       let limit = LimitExceeded(limit: .commandLine, value: UInt64(max(0, maximum)), offset: parser.offset)
       return fail(next, .limit(limit))
     }
-    for (index, part) in parts.enumerated().reversed() {
-      queue.prepend(Queued(id: next.id, command: part, isPart: true, goesOn: index < parts.count - 1))
-    }
+    let shared = Parts(parts.count)
+    for part in parts.reversed() { queue.prepend(Queued(id: next.id, command: part, parts: shared)) }
     pump(now: now)
   }
 
   /// The command, or what is left of it, will not be sent.
   private mutating func fail(_ command: Queued, _ error: ConnectionError) {
-    dropParts(of: command.id)
-    pending.append(.failed(command.id, error))
+    guard let parts = command.parts else { return pending.append(.failed(command.id, error)) }
+    parts.left -= 1 + dropParts(of: command.id)
+    parts.ending = parts.ending ?? .failed(error)
+    if parts.left == 0 { tellEnding(of: parts, command.id) }
   }
 
-  /// Forgets the parts of a command that were not sent. They are first in the queue.
-  mutating func dropParts(of id: CommandID) {
-    while let next = queue.first, next.id == id { queue.removeFirst() }
+  /// No part of the command is left, and how it ends is known.
+  mutating func tellEnding(of parts: Parts, _ id: CommandID) {
+    switch parts.ending {
+    case .refused(let refusal): pending.append(.refused(id, refusal))
+    case .failed(let error): pending.append(.failed(id, error))
+    case nil: break
+    }
   }
 
-  /// What `command` does, if it may be sent now.
-  private mutating func traits(ifReady command: borrowing Command, now: MonotonicInstant) -> CommandTraits? {
+  /// Forgets the parts of a command that were not sent, and says how many.
+  mutating func dropParts(of id: CommandID) -> Int {
+    let count = queue.count
+    queue.removeAll { $0.id == id }
+    return count - queue.count
+  }
+
+  /// What `command` does, if it may be sent now. `whole` is the command that it is a part of.
+  private mutating func traits(
+    ifReady command: borrowing Command, partOf whole: CommandID? = nil, now: MonotonicInstant
+  ) -> CommandTraits? {
     if ending != nil || session == .greeting { return nil }
     if case .idle(let id, let idle) = flow {
       // A command during IDLE ends the IDLE by itself.
@@ -273,7 +293,16 @@ struct ClientState: ~Copyable {
     guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return nil }
     let traits = CommandTraits(command)
     let mailbox = selected?.mailbox.name
-    for index in 0..<inFlight.count where !traits.mayFollow(inFlight[index].traits, selected: mailbox) { return nil }
+    for index in 0..<inFlight.count {
+      if let whole, inFlight[index].id == whole {
+        // FETCH and STORE do the same to each message, so that the order of parts cannot be told, whatever they name. MOVE
+        // and UID EXPUNGE go one after the other: once a part is refused nothing more must go away, and messages are to
+        // come to the other mailbox in their order, as COPYUID tells it.
+        if traits.contains(.removesMessages) { return nil }
+      } else if !traits.mayFollow(inFlight[index].traits, selected: mailbox) {
+        return nil
+      }
+    }
     return traits
   }
 
@@ -305,8 +334,17 @@ struct ClientState: ~Copyable {
     }
     nextTag &+= 1
     inFlight.append(
-      InFlight(id: next.id, tag: tag, traits: traits, kind: kind(of: next.command), goesOn: next.goesOn))
+      InFlight(
+        id: next.id, tag: tag, traits: traits, kind: kind(of: next.command),
+        sequel: encoder.namesCharset || next.parts != nil ? sequel(of: next) : .none))
     begin(next, encoder.stops, encoder.holes, now: now)
+  }
+
+  /// What may come behind a part, or a search that names a charset.
+  @inline(never)
+  private func sequel(of next: borrowing Queued) -> InFlight.Sequel {
+    if let parts = next.parts { return .parts(parts) }
+    return next.isRetried ? .none : .search(Box(next.command))
   }
 
   /// Takes over the sending direction where the command needs it.

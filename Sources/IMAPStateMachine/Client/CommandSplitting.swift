@@ -1,4 +1,5 @@
-/// Commands that are too long for a line of the server's (RFC 7162, section 4), sent as several.
+/// Commands that are too long for a line of the server's (RFC 7162, section 4), sent as several. When each of them is sent is
+/// the business of ``ClientState``.
 extension Command {
   /// Commands that together do the same, none with a longer line than `maximum` bytes; nil where there are none.
   ///

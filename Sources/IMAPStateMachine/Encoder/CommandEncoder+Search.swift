@@ -26,15 +26,13 @@ extension CommandEncoder {
       try returning(options)
       try parentheses(criteria) { encoder, criterion throws(EncodingError) in try encoder.criterion(criterion) }
       output.append(UInt8(ascii: " "))
-      try atom(charset)
-      output.append(UInt8(ascii: " "))
+      try self.charset(charset, holding: key)
       try program(key)
     case .thread(let algorithm, let key, let uid, let charset):
       output.append(uid ? "UID THREAD " : "THREAD ")
       try atom(algorithm.rawValue)
       output.append(UInt8(ascii: " "))
-      try atom(charset)
-      output.append(UInt8(ascii: " "))
+      try self.charset(charset, holding: key)
       try program(key)
     case .cancelUpdate(let tags):
       output.append("CANCELUPDATE ")
@@ -106,17 +104,36 @@ extension CommandEncoder {
     }
   }
 
-  /// Text outside ASCII is sent as UTF-8, which the charset then says, unless everything is UTF-8 anyway: RFC 6855,
-  /// section 3 forbids to say so once UTF8=ACCEPT is enabled.
-  private mutating func charset(_ charset: String?, for key: SearchKey) throws(EncodingError) {
-    if let charset, charset.isEmpty || charset.utf8.contains(where: { !ByteClass(of: $0).contains(.atom) }) {
-      throw EncodingError()
+  /// Text outside ASCII is sent as UTF-8 unless another charset is asked for, which then says so, except where everything is
+  /// UTF-8 anyway: RFC 6855, section 3 forbids to name a charset once UTF8=ACCEPT is enabled.
+  private mutating func charset(_ name: String?, for key: SearchKey) throws(EncodingError) {
+    if mailboxEncoding == .utf8 {
+      if let name, !Self.isAtom(name) { throw EncodingError() }
+      return
     }
-    if mailboxEncoding == .utf8 { return }
-    guard let charset = charset ?? (Self.holdsNonASCII(key) ? "UTF-8" : nil) else { return }
+    guard let name = name ?? (SearchCharset(holding: key) > .ascii ? "UTF-8" : nil) else { return }
     output.append("CHARSET ")
-    try atom(charset)
+    try charset(name, holding: key)
+  }
+
+  /// The charset and a space. What is not ASCII must fit: the texts are written in no other.
+  private mutating func charset(_ name: String, holding key: SearchKey) throws(EncodingError) {
+    try atom(name)
     output.append(UInt8(ascii: " "))
+    namesCharset = true
+    let needed = SearchCharset(holding: key)
+    if needed == .ascii { return }
+    guard let charset = SearchCharset(named: name), charset >= needed else { throw EncodingError() }
+    texts = charset
+  }
+
+  private static func isAtom(_ text: String) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { ByteClass(of: $0).contains(.atom) }
+  }
+
+  private mutating func searchText(_ text: String) throws(EncodingError) {
+    guard let bytes = texts.bytes(of: text) else { throw EncodingError() }
+    try string(bytes.span)
   }
 
   private mutating func program(_ key: SearchKey) throws(EncodingError) {
@@ -162,9 +179,9 @@ extension CommandEncoder {
     case .text(let text): try pair("TEXT ", text)
     case .header(let name, let text):
       output.append("HEADER ")
-      try string(name)
+      try searchText(name)
       output.append(UInt8(ascii: " "))
-      try string(text)
+      try searchText(text)
     case .before(let date): day("BEFORE ", date)
     case .on(let date): day("ON ", date)
     case .since(let date): day("SINCE ", date)
@@ -250,7 +267,7 @@ extension CommandEncoder {
 
   private mutating func pair(_ name: StaticString, _ text: String) throws(EncodingError) {
     output.append(name)
-    try string(text)
+    try searchText(text)
   }
 
   private mutating func size(_ name: StaticString, _ size: UInt64) throws(EncodingError) {
@@ -279,25 +296,4 @@ extension CommandEncoder {
       try atom(flag.rawValue)
     }
   }
-
-  private static func holdsNonASCII(_ key: SearchKey) -> Bool {
-    // By an explicit stack: nesting is checked when the key is written.
-    var pending = [key]
-    while let key = pending.popLast() {
-      switch key {
-      case .and(let keys): pending += keys
-      case .or(let left, let right): pending += [left, right]
-      case .not(let inner), .fuzzy(let inner): pending.append(inner)
-      case .bcc(let text), .cc(let text), .from(let text), .to(let text), .subject(let text), .body(let text),
-        .text(let text), .gmailRaw(let text):
-        if !isASCII(text) { return true }
-      case .header(let name, let text):
-        if !isASCII(name) || !isASCII(text) { return true }
-      default: break
-      }
-    }
-    return false
-  }
-
-  private static func isASCII(_ text: String) -> Bool { text.utf8.allSatisfy { $0 < 0x80 } }
 }

@@ -20,6 +20,10 @@ struct CommandEncoder: ~Copyable {
   var stops: [Int] = []
   /// Where the bytes of appended messages belong, in ascending order.
   var holes: [Hole] = []
+  /// Whether the command names a charset.
+  var namesCharset = false
+  /// What the texts of a search are written in.
+  var texts = SearchCharset.utf8
   /// How many bytes of `output` are those of literals.
   var literalBytes = 0
   let literals: LiteralPolicy
@@ -217,6 +221,8 @@ struct CommandEncoder: ~Copyable {
 /// The tags of a client: `A` and the command's number.
 enum CommandTag {
   static let prefix = UInt8(ascii: "A")
+
+  static func text(_ number: UInt32) -> String { "A\(number)" }
 
   /// The number in a tag; nil for a tag that this side never makes.
   static func number(_ tag: Span<UInt8>) -> UInt32? {

@@ -6,17 +6,27 @@ public struct AppendRequest: Hashable, Sendable {
   public var messages: [AppendMessage]
   /// The message that goes away for the new one: the command is REPLACE then (RFC 8508).
   public var replacing: ReplacedMessage?
+  /// The largest message that the mailbox takes, as ``MailboxStatus/appendLimit`` says; nil where that is not known, and
+  /// ``ClientConnection/appendLimit`` holds. It is not sent: a message that is larger makes the command fail with `.limit`
+  /// before a byte of it is (RFC 7889, section 3).
+  public var limit: AppendLimit?
 
   /// A request to append several messages.
-  public init(mailbox: MailboxName, messages: [AppendMessage], replacing: ReplacedMessage? = nil) {
+  public init(
+    mailbox: MailboxName, messages: [AppendMessage], replacing: ReplacedMessage? = nil, limit: AppendLimit? = nil
+  ) {
     self.mailbox = mailbox
     self.messages = messages
     self.replacing = replacing
+    self.limit = limit
   }
 
   /// A request to append one message of `byteCount` bytes.
-  public init(mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil, byteCount: UInt64) {
-    self.init(mailbox: mailbox, messages: [AppendMessage(flags: flags, date: date, byteCount: byteCount)])
+  public init(
+    mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil, byteCount: UInt64, limit: AppendLimit? = nil
+  ) {
+    let message = AppendMessage(flags: flags, date: date, byteCount: byteCount)
+    self.init(mailbox: mailbox, messages: [message], limit: limit)
   }
 
   /// The flags of the first message.

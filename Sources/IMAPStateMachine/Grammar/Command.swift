@@ -115,12 +115,14 @@ public enum Command: Hashable, Sendable {
   /// UID EXPUNGE (RFC 4315).
   case uidExpunge(UIDSet)
   /// SEARCH, or UID SEARCH with `uid` (RFC 9051, section 6.4.4). `returning` asks for an ESEARCH answer (RFC 4731); the
-  /// empty list is RETURN (). A charset is not sent once UTF8=ACCEPT is enabled (RFC 6855, section 3).
+  /// empty list is RETURN (). Texts are written in `charset`, which is UTF-8, US-ASCII or ISO-8859-1 unless all are ASCII; nil
+  /// takes UTF-8 where one is not. No charset is sent once UTF8=ACCEPT is enabled (RFC 6855, section 3). A charset that the
+  /// server does not know is not the end: see ``ClientConnection/tag(of:)``.
   case search(SearchKey, uid: Bool = true, charset: String? = nil, returning: [SearchReturnOption]? = nil)
-  /// SORT or UID SORT (RFC 5256; RFC 5267).
+  /// SORT or UID SORT (RFC 5256; RFC 5267). The charset is as in ``search(_:uid:charset:returning:)``, and always sent.
   case sort(
     [SortCriterion], SearchKey, uid: Bool = true, charset: String = "UTF-8", returning: [SearchReturnOption]? = nil)
-  /// THREAD or UID THREAD (RFC 5256).
+  /// THREAD or UID THREAD (RFC 5256). The charset is as in ``search(_:uid:charset:returning:)``, and always sent.
   case thread(ThreadAlgorithm, SearchKey, uid: Bool = true, charset: String = "UTF-8")
   /// ESEARCH: a search through several mailboxes (RFC 7377).
   case multiSearch(MultiSearch)

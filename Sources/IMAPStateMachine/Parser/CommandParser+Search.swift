@@ -42,8 +42,7 @@ extension CommandReader {
       try separator()
     } while !cursor.eat(0x29)
     try space()
-    let charset = try text()
-    try space()
+    let charset = try charsetName()
     return .sort(criteria, try searchProgram(), uid: uid, charset: charset, returning: returning)
   }
 
@@ -52,8 +51,7 @@ extension CommandReader {
     try space()
     let algorithm = ThreadAlgorithm(try word())
     try space()
-    let charset = try text()
-    try space()
+    let charset = try charsetName()
     return .thread(algorithm, try searchProgram(), uid: uid, charset: charset)
   }
 
@@ -146,8 +144,15 @@ extension CommandReader {
   private mutating func charset() throws(ParseError) -> String? {
     if !takeWord("CHARSET") { return nil }
     try space()
+    return try charsetName()
+  }
+
+  /// The charset and the space behind it.
+  @_lifetime(self: copy self)
+  private mutating func charsetName() throws(ParseError) -> String {
     let charset = try text()
     try space()
+    texts = SearchCharset(named: charset)
     return charset
   }
 
@@ -344,7 +349,10 @@ extension CommandReader {
   @_lifetime(self: copy self)
   private mutating func textArgument() throws(ParseError) -> String {
     try space()
-    return try text()
+    if texts != .latin1 { return try text() }
+    var text = ""
+    for byte in try bytes() { text.unicodeScalars.append(Unicode.Scalar(byte)) }
+    return text
   }
 
   @_lifetime(self: copy self)

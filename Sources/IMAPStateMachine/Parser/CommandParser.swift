@@ -52,6 +52,8 @@ struct CommandReader: ~Escapable {
   let limits: ParserLimits
   let mailboxEncoding: MailboxName.Encoding
   let takesUnknownCommands: Bool
+  /// What the command says that the texts of its search are written in; nil where it does not, and for what is not known.
+  var texts: SearchCharset?
 
   @_lifetime(copy line)
   init(_ line: Span<UInt8>, _ parser: CommandParser) {

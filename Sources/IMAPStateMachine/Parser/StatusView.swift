@@ -34,6 +34,24 @@ public struct StatusView: ~Escapable {
     }
   }
 
+  /// What ``init(_:_:)`` makes the same view of.
+  var line: [UInt8] {
+    var line: [UInt8] = []
+    switch code {
+    case .some(let code):
+      line.append(UInt8(ascii: "["))
+      line += code.name.copy()
+      if !code.arguments.isEmpty {
+        line.append(0x20)
+        line += code.arguments.copy()
+      }
+      line.append(UInt8(ascii: "]"))
+    case .none: break
+    }
+    line.append(0x20)
+    return line + text.copy()
+  }
+
   /// The bracket that ends the code which starts at `start`; nil where none does.
   ///
   /// Brackets nest: `[PERMANENTFLAGS (\Seen [x])]` is seen in the wild. Those in a quoted word do not count: a tag may

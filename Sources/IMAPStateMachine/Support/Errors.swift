@@ -129,8 +129,6 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       case enableAfterSelect = "ENABLE after a mailbox was selected"
       /// An extension is used that must be enabled first, and was not (RFC 7162, sections 3.2.5 and 3.2.6).
       case notEnabled = "extension not enabled"
-      /// A message of an APPEND is larger than the server said that it takes (RFC 7889, section 2).
-      case appendLimit = "message larger than the server takes"
       /// Sequence numbers are forbidden: UIDONLY is enabled (RFC 9586), or NOTIFY lets EXPUNGE come at any time (RFC 5465,
       /// section 5.3).
       case sequenceNumbers = "sequence numbers have no meaning here"

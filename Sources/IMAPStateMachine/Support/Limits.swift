@@ -23,6 +23,8 @@ public struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible 
     case appendParts = "parts of APPEND"
     /// Commands waiting in the machine.
     case queuedCommands = "queued commands"
+    /// Bytes of a message of APPEND, as the server told the limit for all mailboxes or the caller that of one (RFC 7889).
+    case appendedMessage = "bytes of an appended message"
     /// Bytes of a command's line, literals not counted.
     case commandLine = "bytes of a command line"
     /// Commands in a row that a server could not understand.

@@ -274,15 +274,29 @@ extension Generator {
     }
   }
 
+  /// One that holds the texts of `key`.
+  private mutating func charset(for key: SearchKey) -> String {
+    let needed = SearchCharset(holding: key)
+    if needed <= .ascii, chance(4) { return ["US-ASCII", "KOI8-R"][below(2)] }
+    return needed <= .latin1 && chance(2) ? "ISO-8859-1" : "UTF-8"
+  }
+
   private mutating func messageCommand() -> Command {
     switch below(13) {
-    case 0, 1: return .search(anySearchKey(), uid: chance(2), charset: "UTF-8", returning: returnOptions())
+    case 0, 1:
+      let key = anySearchKey()
+      return .search(key, uid: chance(2), charset: charset(for: key), returning: returnOptions())
     case 2:
-      return .sort(nonEmpty { $0.criterion() }, anySearchKey(), uid: chance(2), returning: returnOptions())
-    case 3: return .thread(chance(2) ? .references : .orderedSubject, anySearchKey(), uid: chance(2))
+      let key = anySearchKey()
+      let criteria = nonEmpty { $0.criterion() }
+      return .sort(criteria, key, uid: chance(2), charset: charset(for: key), returning: returnOptions())
+    case 3:
+      let key = anySearchKey()
+      return .thread(chance(2) ? .references : .orderedSubject, key, uid: chance(2), charset: charset(for: key))
     case 4:
-      return .multiSearch(
-        MultiSearch(in: list(upTo: 3) { $0.filter() }, anySearchKey(), charset: "UTF-8", returning: returnOptions()))
+      let key = anySearchKey()
+      let filters = list(upTo: 3) { $0.filter() }
+      return .multiSearch(MultiSearch(in: filters, key, charset: charset(for: key), returning: returnOptions()))
     case 5: return .cancelUpdate(tags: nonEmpty { "A\($0.positive())" })
     case 6: return .uidBatches(size: positive(), batches: chance(2) ? nil : 5...positive() / 2 + 5)
     case 7, 8:

@@ -4,15 +4,16 @@ import Testing
 /// A recorded conversation of a client and what its machine must make of it. One line each:
 ///
 ///     # a comment
-///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9, line-limit 80;
+///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9, line-limit 80, in-flight 2;
 ///                         or of the replay: whole, where what arrives at once is the point
 ///     > LOGIN joe secret  the user enqueues a command, written as on the wire
-///                         (`\n` is CRLF, for literals)
+///                         (`\n` is CRLF, for literals, and `\xFC` that byte)
+///     > .limit 5 APPEND   the same for a mailbox that takes messages of 5 bytes, or of any size: `.limit none`
 ///     > .done A3          another verb of the machine: .done, .write, .answer, .cancel, .tls, .deflate, .close, .eof, .fail
-///     > .mailbox          a question, whose answer is an event: .phase, .selected, .known, .mailbox, .uids, .where 7,
+///     > .mailbox          a question, whose answer is an event: .tag A3, .phase, .selected, .known, .mailbox, .uids, .where 7,
 ///                         .capabilities, .enabled, .append-limit, .deadline
 ///     > .at 30            time passes: seconds since the start
-///     C: A1 LOGIN ...     exactly this is sent next, and before the server says more
+///     C: A1 LOGIN ...     exactly this is sent next, and before the server says more; `\xFC` is that byte
 ///     S: * OK hi          the server sends this and CRLF; `\n` is CRLF, where two lines must come at once
 ///     S|: abc             the server sends this and nothing behind it
 ///     E: greeting OK "hi" the next event
@@ -103,6 +104,8 @@ struct TranscriptPlayer: ~Copyable {
       case "whole": break
       case _ where option.hasPrefix("line-limit "):
         configuration.maximumLineLength = Int(option.dropFirst("line-limit ".count)) ?? 0
+      case _ where option.hasPrefix("in-flight "):
+        configuration.maximumInFlight = Int(option.dropFirst("in-flight ".count)) ?? 0
       case _ where option.hasPrefix("map-limit "):
         configuration.mapsUIDs = true
         configuration.maximumUIDRanges = Int(option.dropFirst("map-limit ".count)) ?? 0
@@ -250,7 +253,8 @@ struct TranscriptPlayer: ~Copyable {
     var expected = text
     // `C: bytes|` sends no line end.
     if expected.hasSuffix("|") { expected.removeLast() } else { expected += "\r\n" }
-    let count = expected.utf8.count
+    let bytes = Self.bytes(of: expected)
+    let count = bytes.count
     var sent: [UInt8] = []
     do {
       let outbound = machine.outbound
@@ -258,23 +262,46 @@ struct TranscriptPlayer: ~Copyable {
     }
     machine.consumeOutbound(count)
     drain()
-    if sent != Array(expected.utf8) {
+    if sent != bytes {
       problems.append("line \(number): sent \(String(decoding: sent, as: UTF8.self)), expected \(expected)")
     }
   }
 
+  /// `\xFC` is one byte, everything else itself.
+  private static func bytes(of text: String) -> [UInt8] {
+    var pieces = text.split(separator: "\\x", omittingEmptySubsequences: false)
+    var bytes = Array(pieces.removeFirst().utf8)
+    for piece in pieces {
+      guard let byte = UInt8(piece.prefix(2), radix: 16) else { continue }
+      bytes.append(byte)
+      bytes += piece.dropFirst(2).utf8
+    }
+    return bytes
+  }
+
   private mutating func perform(_ text: String, _ number: Int) {
+    var text = text[...]
+    var limit: AppendLimit?
+    if text.hasPrefix(".limit ") {
+      let words = text.split(separator: " ", maxSplits: 2)
+      limit = UInt64(words[1]).map { .bytes($0) } ?? AppendLimit.none
+      text = words[2]
+    }
     do throws(ConnectionError) {
       if text.hasPrefix(".") {
-        try verb(text, number)
+        try verb(String(text), number)
       } else {
-        let bytes = Array("X \(text.split(separator: "\\n").joined(separator: "\r\n"))\r\n".utf8)
-        let command: Command
+        let bytes = Self.bytes(of: "X \(text.split(separator: "\\n").joined(separator: "\r\n"))\r\n")
+        var command: Command
         do throws(ParseError) {
           command = try CommandParser().parse(bytes.span).command
         } catch {
           problems.append("line \(number): the test's own command does not parse: \(error)")
           return
+        }
+        if let limit, case .append(var request) = command {
+          request.limit = limit
+          command = .append(request)
         }
         let id = try machine.enqueue(command, now: now)
         ids[id.description] = id
@@ -302,6 +329,7 @@ struct TranscriptPlayer: ~Copyable {
     case (".at", _):
       now = MonotonicInstant(nanoseconds: Int64((Double(words[1]) ?? 0) * 1e9))
       machine.handleTimeout(now: now)
+    case (".tag", let id?): log.note("tag \(machine.tag(of: id) ?? "none")")
     case (".phase", _): log.note("phase \(machine.phase)")
     case (".selected", _):
       guard let selected = machine.selected else { return log.note("nothing selected") }

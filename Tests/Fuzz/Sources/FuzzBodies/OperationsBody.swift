@@ -54,7 +54,10 @@ enum OperationsBody {
       case 4, 5:
         // The oldest command in flight mostly, as completions come in order; else any.
         let number = value & 0x80 == 0 ? completions + 1 : Int(value & 31)
-        let endings = ["OK done", "NO no", "BAD what", "OK [CAPABILITY IMAP4rev1 LITERAL+ STARTTLS IDLE] x"]
+        let endings = [
+          "OK done", "NO [BADCHARSET (ISO-8859-1)] no", "BAD what",
+          "OK [CAPABILITY IMAP4rev1 LITERAL+ STARTTLS IDLE] x",
+        ]
         input.append(Array("A\(number) \(endings[Int(value >> 5) & 3])\r\n".utf8).span)
       case 6: input.append(source.take(Int(value & 63)).span)
       case 7:
