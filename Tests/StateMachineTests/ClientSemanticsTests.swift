@@ -12,7 +12,7 @@ import Testing
     }
   }
 
-  static let rules: [Rule] = start + layers + literals + pipelining + mailboxes + extensions + ends
+  static let rules: [Rule] = start + layers + literals + pipelining + mailboxes + extensions + deadlines + ends
 
   private static let start: [Rule] = [
     Rule(
@@ -121,6 +121,28 @@ import Testing
     Rule(
       "Each command ends, however the connection does",
       "close-by-the-user", "end-of-input", "transport-failure", "command-timeout"),
+  ]
+
+  private static let deadlines: [Rule] = [
+    Rule("The greeting has its time, and no more", "deadline-greeting"),
+    Rule(
+      "A command has its time behind each byte of the server", "deadline-command", "deadline-after-silence",
+      "command-timeout", "deadline-progress-once"),
+    Rule(
+      "A continuation request is awaited, and each turn of a SASL exchange", "deadline-literal",
+      "deadline-append-continuation", "deadline-authenticate", "deadline-authenticate-cancelled"),
+    Rule(
+      "Nothing is due while the user has the next step", "deadline-append-writing", "deadline-authenticate",
+      "deadline-starttls"),
+    Rule(
+      "Bytes that the server takes are progress, and those that it does not take are its fault",
+      "deadline-append-not-taken", "deadline-append-taken-slowly", "deadline-command-not-taken", "deadline-blanks"),
+    Rule(
+      "IDLE is answered at once, renewed after five minutes, and DONE is answered (RFC 2177, 3)", "deadline-idle",
+      "deadline-idle-renewal", "deadline-done", "deadline-done-for-a-command"),
+    Rule("STARTTLS is answered", "deadline-starttls", "deadline-starttls-unanswered"),
+    Rule(
+      "LOGOUT and BYE end, whatever comes behind them", "deadline-logout", "deadline-logout-bye", "deadline-bye"),
   ]
 
   @Test(arguments: rules) func isShown(_ rule: Rule) {

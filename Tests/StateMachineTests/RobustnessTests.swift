@@ -351,9 +351,9 @@ private struct ClientChaos: ~Copyable {
     case 16:
       if let id {
         let bytes = generator.bytes()
-        _ = try? machine.answer(id, challenge: bytes.span)
+        _ = try? machine.answer(id, challenge: bytes.span, now: now)
       }
-    case 17: if let id, generator.chance(3) { _ = try? machine.cancelAuthentication(id) }
+    case 17: if let id, generator.chance(3) { _ = try? machine.cancelAuthentication(id, now: now) }
     case 18: machine.consumeOutbound(generator.below(5000) - 10)
     case 19: machine.consumeOutbound(.max)
     case 20: if generator.chance(2) { machine.upgraded(.tls, now: now) }

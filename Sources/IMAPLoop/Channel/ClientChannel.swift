@@ -85,16 +85,16 @@ public final class ClientChannel: Channel {
     return try machine.enqueue(command, now: loop.now)
   }
 
-  /// Answers a challenge; see `ClientConnection.answer(_:challenge:)`.
+  /// Answers a challenge; see `ClientConnection.answer(_:challenge:now:)`.
   public func answer(_ id: CommandID, challenge response: Span<UInt8>) throws(ConnectionError) {
     defer { changed() }
-    try machine.answer(id, challenge: response)
+    try machine.answer(id, challenge: response, now: loop.now)
   }
 
-  /// Gives up a SASL exchange; see `ClientConnection.cancelAuthentication(_:)`.
+  /// Gives up a SASL exchange; see `ClientConnection.cancelAuthentication(_:now:)`.
   public func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
     defer { changed() }
-    try machine.cancelAuthentication(id)
+    try machine.cancelAuthentication(id, now: loop.now)
   }
 
   /// Writes bytes of an APPEND and returns how many were taken; see `ClientConnection.write(_:literal:now:)`.

@@ -22,22 +22,25 @@ extension ClientConnection {
       set { change { $0.requiresTLS = newValue } }
     }
 
-    /// How long the greeting may take. RFC 9051 names no time; mail programs wait 30 s to 60 s.
+    /// How long the greeting may take, from the start to its last byte. RFC 9051 names no time; mail programs wait 30 s to
+    /// 60 s.
     public var greetingTimeout: Duration {
       get { storage.values.greetingTimeout }
       set { change { $0.greetingTimeout = newValue } }
     }
 
-    /// How long a command in flight may go without a single byte from the server.
+    /// How long a command in flight may go without a single byte from the server, and how long bytes may wait to be sent of
+    /// which it takes none. IDLE and DONE, which are sent alone, have to be answered in this time whatever else comes.
     public var commandTimeout: Duration {
       get { storage.values.commandTimeout }
       set { change { $0.commandTimeout = newValue } }
     }
 
-    /// When an IDLE is renewed. RFC 2177 allows 29 minutes; many a NAT forgets a connection after five.
+    /// When an IDLE is renewed. RFC 2177, section 3 allows 29 minutes, and what is longer counts as that; many a NAT forgets
+    /// a connection after five.
     public var idleRenewal: Duration {
       get { storage.values.idleRenewal }
-      set { change { $0.idleRenewal = newValue } }
+      set { change { $0.idleRenewal = min(newValue, .seconds(29 * 60)) } }
     }
 
     /// How long the server may take to answer LOGOUT, or to close the connection after its BYE.

@@ -133,14 +133,16 @@ public struct ClientConnection: ~Copyable {
   }
 
   /// Answers a ``ClientEvent/challenge(_:_:)``. Throws `.misuse` where none is open for `id`.
-  public mutating func answer(_ id: CommandID, challenge response: Span<UInt8>) throws(ConnectionError) {
-    try state.answer(id, response)
+  public mutating func answer(
+    _ id: CommandID, challenge response: Span<UInt8>, now: MonotonicInstant
+  ) throws(ConnectionError) {
+    try state.answer(id, response, now: now)
   }
 
   /// Gives up a SASL exchange: sends `*`, which the server answers by BAD (RFC 9051, section 6.2.2). Throws `.misuse` where
   /// no challenge is open for `id`.
-  public mutating func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
-    try state.cancelAuthentication(id)
+  public mutating func cancelAuthentication(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
+    try state.cancelAuthentication(id, now: now)
   }
 
   /// Takes bytes of the message of an APPEND, after ``ClientEvent/readyForLiteral(_:byteCount:)``. Returns how many it took:
@@ -167,7 +169,8 @@ public struct ClientConnection: ~Copyable {
   /// Says that the first `count` bytes of ``outbound`` were sent.
   public mutating func consumeOutbound(_ count: Int) { state.consumeOutbound(count) }
 
-  /// When ``handleTimeout(now:)`` is due; nil where nothing is.
+  /// When ``handleTimeout(now:)`` is due; nil where nothing is: with nothing in flight, and while the caller has the next
+  /// step, which is a challenge to answer, bytes of a message to write or a layer to set up. It may move with every call.
   public var nextDeadline: MonotonicInstant? { state.nextDeadline }
 
   @_lifetime(immortal)

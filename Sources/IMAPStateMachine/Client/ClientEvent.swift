@@ -26,7 +26,7 @@ public enum ClientEvent: ~Escapable {
   /// its code says, COPYUID or MODIFIED, is true of its own part of the messages: ``ResponseCode/joined(with:)``. Where a
   /// part fails, ``completed(_:_:)`` says so, and the rest is not sent.
   case partCompleted(CommandID, StatusView)
-  /// The server asks something in a SASL exchange: answer with ``ClientConnection/answer(_:challenge:)``.
+  /// The server asks something in a SASL exchange: answer with ``ClientConnection/answer(_:challenge:now:)``.
   case challenge(CommandID, ChallengeView)
   /// The bytes of an APPEND can be written, this many of them: see ``ClientConnection/write(_:literal:now:)``.
   case readyForLiteral(CommandID, byteCount: UInt64)

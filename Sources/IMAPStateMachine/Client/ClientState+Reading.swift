@@ -7,13 +7,13 @@ extension ClientState {
   mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant) -> Step {
     // Counted before the event borrows the buffer: what lies behind a STARTTLS answer decides.
     let received = parser.position + input.unread
-    if received > self.received, session != .greeting, !isLoggingOut, byeText == nil { lastProgress = now }
+    if received > self.received, isPatient { lastProgress = now }
     self.received = received
     do throws(ParseError) {
       let event = try parser.next(&input)
       if case .needMoreInput = event { return .event(.needMoreInput) }
-      // Servers are known to say BYE without end.
-      if !isLoggingOut, byeText == nil { lastProgress = now }
+      // What waited to be read is no silence of the server.
+      if isPatient { lastProgress = now }
       switch event {
       case .endOfInput:
         inputEnded()
@@ -42,7 +42,7 @@ extension ClientState {
     }
     switch view {
     case .status(let status):
-      if status.condition == .bye, byeText == nil { bye(status) }
+      if status.condition == .bye, byeText == nil { bye(status, now: now) }
       note(status)
     case .capability(let list): capabilities = list.copy()
     case .enabled(let list): enable(list.copy())
@@ -81,6 +81,7 @@ extension ClientState {
     case .no, .bad: return violation(.greeting, status.text.lossyString())
     }
     noteCapabilities(status)
+    lastProgress = now
     pump(now: now)
     return .event(.greeting(status))
   }
@@ -183,6 +184,7 @@ extension ClientState {
       inFlight.append(InFlight(id: command.id, tag: nextTag, traits: traits, kind: .idle))
       nextTag &+= 1
       flow = .idle(command.id, .starting(endWhenAsked: false, isRenewal: true))
+      lastProgress = now
       return true
     case .idle(command.id, _): flow = .open
     default: break
@@ -210,6 +212,7 @@ extension ClientState {
       if endWhenAsked {
         outbound.append("DONE\r\n")
         flow = .idle(id, .ending(renew: false))
+        lastProgress = now
       } else {
         flow = .idle(id, .active(renewAt: now.advanced(by: configuration.idleRenewal)))
         giveBackStorage()
@@ -260,9 +263,10 @@ extension ClientState {
   }
 
   /// RFC 9051, section 7.1.5: the server is about to close. Nothing is sent any more, what was begun included.
-  private mutating func bye(_ status: borrowing StatusView) {
+  private mutating func bye(_ status: borrowing StatusView, now: MonotonicInstant) {
     byeText = status.text.lossyString()
     if isLoggingOut { return }
+    lastProgress = now
     dropHeld()
     flow = .open
     outbound.consume(outbound.count)
@@ -389,15 +393,14 @@ extension ClientState {
       lastProgress = now
       return
     }
-    if let byeText { return end(.bye(byeText)) }
-    if hasSent, session != .greeting, !isLoggingOut {
+    // Whatever the server was to close by itself is closed here.
+    if let byeText { return end(isLoggingOut ? .logout : .bye(byeText)) }
+    if hasSent, isPatient {
       // Bytes that the server took are progress. When they went is not known, so it counts from now.
-      hasSent = false
       lastProgress = now
       return
     }
-    let kind: TimeoutKind = session == .greeting ? .greeting : isLoggingOut ? .logout : .command
-    end(.error(.timedOut(kind)))
+    end(.error(.timedOut(overdue)))
   }
 }
 

@@ -106,6 +106,17 @@ extension ClientState {
     }
   }
 
+  // MARK: Time
+
+  /// Whether every byte of the server puts the deadline off. Not where one line is all that is waited for, and at once: a
+  /// greeting, or the answer to what is sent alone and takes no work, LOGOUT, IDLE and DONE. A server that goes on with
+  /// something else would hold up all commands for ever. Neither behind BYE, which servers are known to say without end.
+  var isPatient: Bool {
+    if session == .greeting || isLoggingOut || byeText != nil { return false }
+    if case .idle = flow { return false }
+    return true
+  }
+
   var nextDeadline: MonotonicInstant? {
     if reason != nil { return nil }
     if session == .greeting { return lastProgress.advanced(by: configuration.greetingTimeout) }
@@ -115,9 +126,25 @@ extension ClientState {
     case .idle(_, .active(let renewAt)): return renewAt
     // The caller has the next step, unless the server does not read what was given to it.
     case .append(_, _, isReady: true, wantsMore: false) where outbound.isEmpty: return nil
-    case .authenticating(_, .asked): return nil
-    case .padding: return lastProgress.advanced(by: configuration.commandTimeout)
-    default: return inFlight.isEmpty ? nil : lastProgress.advanced(by: configuration.commandTimeout)
+    case .authenticating(_, .asked) where outbound.isEmpty: return nil
+    default:
+      if inFlight.isEmpty, outbound.isEmpty { return nil }
+      return lastProgress.advanced(by: configuration.commandTimeout)
+    }
+  }
+
+  /// What the server did not do before ``nextDeadline``.
+  var overdue: TimeoutKind {
+    if session == .greeting { return .greeting }
+    if isLoggingOut { return .logout }
+    if !outbound.isEmpty { return .sending }
+    switch flow {
+    case .literal, .append: return .continuation
+    case .authenticating: return .authentication
+    case .idle(_, .ending): return .done
+    case .idle: return .idle
+    case .open, .padding, .upgrading:
+      return inFlight.contains { $0.kind == .startTLS } ? .startTLS : .command
     }
   }
 }

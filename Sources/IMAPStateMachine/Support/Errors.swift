@@ -203,6 +203,18 @@ public enum TimeoutKind: String, Hashable, Sendable {
   case greeting
   /// No byte came although a command is in flight.
   case command
+  /// The answer to STARTTLS.
+  case startTLS = "STARTTLS"
+  /// What the server has to say next in AUTHENTICATE.
+  case authentication
+  /// The continuation request that lets a literal be sent.
+  case continuation = "continuation request"
+  /// The continuation request that answers IDLE.
+  case idle = "IDLE"
+  /// The answer to DONE, which ends or renews an IDLE.
+  case done = "DONE"
+  /// The peer takes none of the bytes that wait to be sent.
+  case sending
   /// The answer to LOGOUT.
   case logout
   /// A client that did not authenticate in time.

@@ -291,8 +291,8 @@ struct TranscriptPlayer: ~Copyable {
     switch (words[0], id) {
     case (".done", let id?): try machine.endIdle(id, now: now)
     case (".write", let id?): log.note("wrote \(try machine.write(id, literal: bytes.span, now: now))")
-    case (".answer", let id?): try machine.answer(id, challenge: bytes.span)
-    case (".cancel", let id?): try machine.cancelAuthentication(id)
+    case (".answer", let id?): try machine.answer(id, challenge: bytes.span, now: now)
+    case (".cancel", let id?): try machine.cancelAuthentication(id, now: now)
     case (".tls", _): machine.upgraded(.tls, now: now)
     case (".deflate", _): machine.upgraded(.deflate, now: now)
     case (".close", _): machine.close(now: now)
