@@ -31,7 +31,7 @@ extension ClientState {
       // RFC 9586, section 3: sequence numbers are of no use then.
       if parameters.qResync?.sequenceMatch != nil, enabled.contains(.uidOnly) { return misuse(.sequenceNumbers) }
     case .proxyAuth, .comparator, .namespace, .getJMAPAccess, .idle, .notify, .applePushService,
-      .list, .lsub, .xlist, .status, .create, .delete, .rename, .subscribe, .unsubscribe,
+      .list, .lsub, .xlist, .rlist, .rlsub, .conversions, .status, .create, .delete, .rename, .subscribe, .unsubscribe,
       .setACL, .deleteACL, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .setQuota,
       .getMetadata, .setMetadata, .getAnnotation, .setAnnotation, .generateURLAuth, .fetchURLs, .resetKey,
       .multiSearch:
@@ -47,7 +47,7 @@ extension ClientState {
       // RFC 7162, section 3.2.6.
       if modifiers.vanished, !enabled.contains(.qResync) { return misuse(.notEnabled) }
     case .close, .unselect, .check, .expunge, .uidExpunge, .search, .sort, .thread, .cancelUpdate, .uidBatches,
-      .store, .storeLabels, .storeAnnotations, .copy, .move:
+      .store, .storeLabels, .storeAnnotations, .partial, .convert, .copy, .move:
       if session != .selected { return misuse(.wrongState) }
     }
     return nil
@@ -150,11 +150,11 @@ extension ClientState {
 }
 
 extension Command {
-  /// Whether it is FETCH, STORE, COPY, MOVE or REPLACE without UID.
+  /// Whether it is FETCH, STORE, COPY, MOVE, CONVERT or PARTIAL, without UID.
   fileprivate var isInSequenceForm: Bool {
     switch self {
     case .fetch(.sequence, _, _), .store(.sequence, _, _), .storeLabels(.sequence, _, _),
-      .storeAnnotations(.sequence, _, _), .copy(.sequence, _), .move(.sequence, _):
+      .storeAnnotations(.sequence, _, _), .copy(.sequence, _), .move(.sequence, _), .partial, .convert(.sequence, _):
       true
     default: false
     }

@@ -128,14 +128,14 @@ extension CommandTraits {
       // RFC 5465, section 5.3: the meaning of a sequence number can change at any time.
       self.init([.mayExpunge, .letsExpungeCome])
       if case .set(status: true, _) = request { there.reads = Data.status }
-    case .capability, .id, .getJMAPAccess, .noop: self.init()
+    case .capability, .id, .getJMAPAccess, .noop, .conversions: self.init()
     case .check, .cancelUpdate: self.init(reads: .selection)
     // RFC 5255, section 3.4: prefixes are translated.
     case .namespace: self.init(reads: [.extensions, .language])
     case .applePushService: self.init(reads: .extensions)
     case .list(let request): self.init(reads: Self.reads(request))
-    case .lsub: self.init(reads: [Data.name, .subscriptions])
-    case .xlist: self.init(reads: Data.name)
+    case .lsub, .rlsub: self.init(reads: [Data.name, .subscriptions])
+    case .xlist, .rlist: self.init(reads: Data.name)
     case .status(let name, let items):
       self.init(.mayExpunge, name, reads: [Data.name, Data.status])
       if items.contains(.highestModSeq) { rules.insert(.enablesCondStore) }
@@ -193,6 +193,13 @@ extension CommandTraits {
       self.init(storing: .labels, messages, isSilent: operation.isSilent, since)
     case .storeAnnotations(let messages, _, let since):
       self.init(storing: .annotations, messages, isSilent: false, since)
+    case .partial(let message, let item, first: _, count: _):
+      self.init(.sequence([message]), [item], FetchModifiers())
+      rules.insert(.mayExpunge)
+    case .convert(let messages, _):
+      self.init(on: messages)
+      // RFC 5259, section 6: EXPUNGE may come during UID CONVERT.
+      if case .uids = messages { rules.insert(.mayExpunge) }
     case .copy(let messages, let name): self.init(copying: messages, to: name)
     case .move(let messages, let name):
       self.init(copying: messages, to: name)
