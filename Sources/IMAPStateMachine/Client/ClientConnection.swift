@@ -52,7 +52,7 @@ public struct ClientConnection: ~Copyable {
   public var phase: Phase { state.phase }
 
   /// What the server announced last, in any of the places where it can; nil where nothing valid is known: at the start,
-  /// after STARTTLS, and after a login that announced nothing (RFC 9051, section 6.1.1).
+  /// after STARTTLS, and after a login that announced nothing (RFC 9051, section 7.2.2).
   public var capabilities: [Capability]? { state.capabilities }
 
   /// The largest message that any mailbox takes, in bytes; nil where the server named no such limit, and the mailboxes may

@@ -111,7 +111,7 @@ extension ClientState {
     case .plain, .idle, .enable: break
     case .login where isOK:
       session = .authenticated
-      // RFC 9051, section 6.2: what was announced before is void.
+      // RFC 9051, section 7.2.2: what was announced before may not hold any more.
       capabilities = nil
     case .startTLS where isOK:
       if bytesBehind > 0 {

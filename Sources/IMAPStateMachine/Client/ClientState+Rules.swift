@@ -28,7 +28,7 @@ extension ClientState {
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
       // RFC 7162, section 3.2.5: only once the server has said that QRESYNC is enabled.
       if parameters.qResync != nil, !enabled.contains(.qResync) { return misuse(.notEnabled) }
-      // RFC 9586, section 3: sequence numbers are of no use then.
+      // RFC 9586: sequence numbers are of no use then.
       if parameters.qResync?.sequenceMatch != nil, enabled.contains(.uidOnly) { return misuse(.sequenceNumbers) }
     case .proxyAuth, .comparator, .namespace, .getJMAPAccess, .idle, .notify, .applePushService,
       .list, .lsub, .xlist, .rlist, .rlsub, .conversions, .status, .create, .delete, .rename, .subscribe, .unsubscribe,
@@ -55,7 +55,7 @@ extension ClientState {
 
   /// Whether sequence numbers are forbidden and the command uses some.
   func refusal(of command: borrowing Command, _ traits: CommandTraits) -> ConnectionError? {
-    // RFC 9586, section 3: commands that name messages by sequence number are gone altogether, those with `$` as well.
+    // RFC 9586: commands that name messages by sequence number are gone altogether, those with `$` as well.
     if enabled.contains(.uidOnly), traits.contains(.usesSequenceNumbers) || command.isInSequenceForm {
       return misuse(.sequenceNumbers)
     }

@@ -75,7 +75,7 @@ final class TrackedMailbox {
   }
 
   func noteFetched(_ value: ModSeq) {
-    // RFC 7162, section 9: 63 bits.
+    // RFC 7162, section 7: 63 bits.
     if value.rawValue <= UInt64(Int64.max) { fetchedModSeq = max(fetchedModSeq, value.rawValue) }
   }
 
