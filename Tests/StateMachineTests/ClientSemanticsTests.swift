@@ -22,7 +22,7 @@ import Testing
     Rule("PREAUTH is refused where TLS is required (RFC 9051, 7.1.4)", "greeting-preauth-where-tls-is-required"),
     Rule(
       "Before the login mailbox data is dropped, and before TLS that must come all text (RFC 9051, 11.3)",
-      "data-before-login", "starttls-injected-responses"),
+      "data-before-login", "starttls-injected-responses", "starttls-text-before"),
     Rule(
       "A command waits for its turn and is refused where the state forbids it (RFC 3501, 3 and 6)",
       "commands-out-of-state", "commands-before-login", "login-refused"),
@@ -32,19 +32,21 @@ import Testing
   private static let layers: [Rule] = [
     Rule(
       "STARTTLS goes alone, and plain text behind its answer ends the connection (RFC 3501, 6.2.1)",
-      "starttls", "starttls-refused", "starttls-in-use", "starttls-plain-text-behind"),
+      "starttls", "starttls-refused", "starttls-in-use", "starttls-plain-text-behind",
+      "starttls-stripped"),
     Rule(
       "Capabilities come from four places, and are void after STARTTLS, LOGIN and AUTHENTICATE (RFC 3501, 6.1.1, 7.2.1)",
       "capabilities-from-everywhere", "login-drops-old-capabilities", "login-and-logout"),
     Rule(
       "A SASL exchange can be cancelled, and untagged data may come in the middle (RFC 3501, 6.2.2; RFC 4959)",
       "authenticate-by-the-caller", "authenticate-asked-again", "authenticate-plain-with-initial-response",
-      "authenticate-plain-without-initial-response", "authenticate-empty-response"),
+      "authenticate-plain-without-initial-response", "authenticate-empty-response",
+      "authenticate-cancelled-and-accepted"),
     Rule(
       "COMPRESS starts behind its answer, once (RFC 4978, 3)", "compress", "compress-refused"),
     Rule(
       "ENABLE comes before the first SELECT, adds up, and counts as ENABLED says (RFC 5161, 3)",
-      "enable-adds-up", "enable-after-select"),
+      "enable-adds-up", "enable-after-select", "enabled-that-nobody-asked-for"),
     Rule(
       "UNAUTHENTICATE takes everything back but TLS (RFC 8437, 4.1)",
       "unauthenticate-resets", "unauthenticate-fails"),
@@ -78,7 +80,9 @@ import Testing
 
   private static let mailboxes: [Rule] = [
     Rule("Any response at any time, known or not (RFC 3501, 2.2.2)", "responses-at-any-time"),
-    Rule("What SELECT says, and what changes later", "select", "select-response-codes", "examine"),
+    Rule(
+      "What SELECT says, and what changes later", "select", "select-response-codes", "examine", "uids-not-sticky",
+      "codes-of-other-mailboxes"),
     Rule("EXPUNGE renumbers at once (RFC 9051, 7.5.1)", "expunge-renumbers"),
     Rule("EXISTS does not go down by itself; where it does, the end is what went", "exists-goes-down"),
     Rule("Another UIDVALIDITY makes UIDs void (RFC 9051, 2.3.1.1)", "uidvalidity-changes"),
@@ -117,7 +121,7 @@ import Testing
     Rule(
       "Four kinds of BYE: LOGOUT, refusal, shutdown, autologout; nothing is sent behind one (RFC 3501, 7.1.5)",
       "login-and-logout", "logout-tagged-bye", "greeting-bye", "bye-in-mid-command", "bye-at-idle",
-      "bye-while-appending", "bye-without-end"),
+      "bye-while-appending", "bye-without-end", "bye-before-starttls", "bye-and-reset", "bye-and-reset-at-logout"),
     Rule(
       "Each command ends, however the connection does",
       "close-by-the-user", "end-of-input", "transport-failure", "command-timeout"),

@@ -16,7 +16,9 @@ extension ClientConnection {
     /// Whether the bytes are already protected, by TLS from the first byte or because they never leave the machine.
     public var isSecure = false
 
-    /// Whether PREAUTH on a connection without TLS is refused (RFC 9051, section 7.1.4: STARTTLS is impossible then).
+    /// Whether nothing may be believed or told before TLS: PREAUTH is refused (RFC 9051, section 7.1.4: STARTTLS is impossible
+    /// then), text of the server is dropped, and so that nobody in between can make a client do without by refusing
+    /// STARTTLS, LOGIN, AUTHENTICATE and commands that are not known fail.
     public var requiresTLS: Bool {
       get { storage.values.requiresTLS }
       set { change { $0.requiresTLS = newValue } }

@@ -121,8 +121,9 @@ public struct ClientConnection: ~Copyable {
   /// The layer that ``ClientEvent/upgrade(_:_:)`` asked for is up. A call that nothing asked for does nothing.
   public mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) { state.upgraded(upgrade, now: now) }
 
-  /// The connection broke below the protocol: every command fails with `error`, and the connection is closed.
-  public mutating func transportFailed(_ error: ConnectionError) { state.end(.error(error)) }
+  /// The connection broke below the protocol: every command fails with `error`, and the connection is closed. Behind a BYE
+  /// it is closed as if it had ended properly.
+  public mutating func transportFailed(_ error: ConnectionError) { state.transportFailed(error) }
 
   /// Takes a command; it is sent as soon as the protocol allows. A command that the state does not allow when its turn
   /// comes ends in ``ClientEvent/failed(_:_:)``. Throws `.misuse` on a closed connection, `.limit` where too many wait.

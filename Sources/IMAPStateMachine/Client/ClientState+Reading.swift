@@ -24,7 +24,7 @@ extension ClientState {
       case .untagged(let view): return untagged(view, now: now)
       default:
         if session == .greeting { return violation(.greeting) }
-        if session == .notAuthenticated, event.isOfFetch { return .again }
+        if session == .notAuthenticated, isWithoutTLS || event.isOfFetch { return .again }
         if selected != nil || selecting != nil { note(event) }
         return .event(.response(event))
       }
@@ -60,7 +60,7 @@ extension ClientState {
   private func isUntrusted(_ view: borrowing UntaggedView) -> Bool {
     guard session == .notAuthenticated else { return false }
     switch copy view {
-    case .status(let status): return configuration.requiresTLS && !isSecure && status.condition != .bye
+    case .status(let status): return isWithoutTLS && status.condition != .bye
     case .capability, .id: return false
     default: return true
     }
@@ -72,7 +72,7 @@ extension ClientState {
     switch status.condition {
     case .ok: session = .notAuthenticated
     case .preauth:
-      if configuration.requiresTLS, !isSecure { return violation(.preauthWithoutTLS) }
+      if isWithoutTLS { return violation(.preauthWithoutTLS) }
       session = .authenticated
     case .bye:
       let text = status.text.lossyString()
@@ -100,15 +100,27 @@ extension ClientState {
       // A command that is over already: the server repeats itself, nothing is at stake.
       return .event(.response(.tagged(tag: tag, status)))
     }
+    if status.condition == .ok {
+      let kind = inFlight[index].kind
+      // Behind a BYE nothing is sent, no handshake either, and what comes without a layer cannot be read.
+      if let byeText, kind == .startTLS || kind == .compress {
+        end(.bye(byeText))
+        return .again
+      }
+      // RFC 9051, section 6.2.2: BAD answers `*`. Whoever gave the exchange up may have found that it is not his server.
+      if case .authenticating(inFlight[index].id, .cancelled) = flow {
+        return violation(.authentication, status.text.lossyString())
+      }
+    }
     let command = inFlight.remove(at: index)
     let isRenewed = leaveFlow(of: command, status, now: now)
     if isRenewed {
-      selected?.commandEnded(status)
+      selected?.commandEnded(status, isSelect: false)
       return .again
     }
     let isOK = status.condition == .ok
     switch command.kind {
-    case .plain, .idle, .enable: break
+    case .plain, .idle: break
     case .login where isOK:
       session = .authenticated
       // RFC 9051, section 7.2.2: what was announced before may not hold any more.
@@ -154,8 +166,8 @@ extension ClientState {
       return .event(.completed(command.id, status))
     case .login, .startTLS, .compress, .unauthenticate, .deselect, .notify: break
     }
-    selected?.commandEnded(status)
-    if case .select = command.kind { selected?.selectEnded() }
+    selected?.commandEnded(status, isSelect: command.kind == .select)
+    if command.kind == .select { selected?.selectEnded() }
     if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
     noteCapabilities(status)
     if command.goesOn, !isOK { dropParts(of: command.id) }
@@ -207,7 +219,8 @@ extension ClientState {
         pending.append(.readyForLiteral(id, remaining))
       }
       return .again
-    case .authenticating(let id, let authentication): return challenge(id, authentication, text)
+    case .authenticating(let id, let authentication) where !authentication.isCancelled:
+      return challenge(id, authentication, text)
     case .idle(let id, .starting(let endWhenAsked, let isRenewal)):
       if endWhenAsked {
         outbound.append("DONE\r\n")
@@ -220,6 +233,7 @@ extension ClientState {
       return isRenewal ? .again : .event(.idling(id))
     default:
       if session == .greeting { return violation(.greeting) }
+      if session == .notAuthenticated, isWithoutTLS { return .again }
       // Exchange sends extra ones. Nothing waits for it, so nothing is at stake.
       return .event(.response(.continuation(text)))
     }
@@ -243,7 +257,7 @@ extension ClientState {
     case .initialSent(let response) where challenge.base64.isEmpty:
       send(response, of: id)
       return .again
-    case .initialSent, .manual, .asked:
+    case .initialSent, .manual, .asked, .cancelled:
       flow = .authenticating(id, .asked)
       return .event(.challenge(id, challenge))
     }
@@ -323,20 +337,14 @@ extension ClientState {
     }
   }
 
-  /// RFC 5161, section 3.2: ENABLED answers ENABLE. One that comes by itself changes nothing, whoever sent it.
+  /// RFC 5161, section 3.2: ENABLED answers ENABLE. What nobody asked for changes nothing, whoever sent it.
   private mutating func enable(_ list: [Capability]) {
-    guard inFlight.contains(where: { $0.kind == .enable }) else { return }
     for capability in list where !enabled.contains(capability) {
-      // A server may go on for ever.
-      if enabled.count >= Self.maximumEnabled { break }
-      enabled.append(capability)
+      if inFlight.contains(where: { $0.traits.enables(capability) }) { enabled.append(capability) }
     }
     // RFC 6855, section 3 and RFC 9051, section 5.1: mailbox names are UTF-8 from here on.
     if enabled.contains(.utf8Accept) || enabled.contains(.imap4rev2) { parser.mailboxEncoding = .utf8 }
   }
-
-  /// There are fewer than twenty extensions that ENABLE knows.
-  private static let maximumEnabled = 64
 
   mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) {
     guard case .upgrading(upgrade) = flow else { return }
@@ -349,6 +357,11 @@ extension ClientState {
     flow = .open
     lastProgress = now
     pump(now: now)
+  }
+
+  mutating func transportFailed(_ error: ConnectionError) {
+    // Servers that close with bytes unread reset the connection: the BYE is why.
+    if byeText == nil { end(.error(error)) } else { inputEnded() }
   }
 
   private mutating func inputEnded() {

@@ -3,15 +3,18 @@ extension ClientState {
   /// Whether the state forbids the command (RFC 9051, section 6).
   func refusal(of command: borrowing Command) -> ConnectionError? {
     switch copy command {
-    case .capability, .noop, .logout, .id, .language, .other: return nil
+    case .capability, .noop, .logout, .id, .language: return nil
+    case .other: if session == .notAuthenticated, isWithoutTLS { return misuse(.tlsRequired) }
     case .startTLS:
       if session != .notAuthenticated || isSecure { return misuse(.wrongState) }
     case .login:
       if session != .notAuthenticated { return misuse(.wrongState) }
+      if isWithoutTLS { return misuse(.tlsRequired) }
       // RFC 9051, section 6.2.3: the client MUST NOT issue LOGIN then.
       if capabilities?.contains(.loginDisabled) ?? false { return misuse(.loginDisabled) }
     case .authenticate:
       if session != .notAuthenticated { return misuse(.wrongState) }
+      if isWithoutTLS { return misuse(.tlsRequired) }
     case .unauthenticate:
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
       // RFC 8437, section 4.1: it ends the compression in the middle of both streams, for which there is no event.
@@ -52,6 +55,9 @@ extension ClientState {
     }
     return nil
   }
+
+  /// Whether TLS must come and has not.
+  var isWithoutTLS: Bool { configuration.requiresTLS && !isSecure }
 
   /// Whether sequence numbers are forbidden and the command uses some.
   func refusal(of command: borrowing Command, _ traits: CommandTraits) -> ConnectionError? {
@@ -97,7 +103,6 @@ extension ClientState {
     case .startTLS: .startTLS
     case .compress: .compress
     case .unauthenticate: .unauthenticate
-    case .enable: .enable
     case .idle: .idle
     case .select, .examine: .select
     case .notify(let request): .notify(expungesAnytime: request.expungesAnytime)

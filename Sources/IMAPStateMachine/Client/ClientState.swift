@@ -163,7 +163,7 @@ struct ClientState: ~Copyable {
   mutating func cancelAuthentication(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
     guard case .authenticating(id, .asked) = flow else { throw notInFlight }
     outbound.append("*\r\n")
-    flow = .authenticating(id, .manual)
+    flow = .authenticating(id, .cancelled)
     lastProgress = now
   }
 

@@ -82,6 +82,8 @@ struct CommandTraits {
     case sequence([SequenceSet.Range])
     /// The new name of RENAME.
     case mailbox([UInt8])
+    /// What ENABLE asks for.
+    case extensions([Capability])
   }
 
   // One of these is a part of every connection. Arrays are the smallest form.
@@ -103,6 +105,13 @@ struct CommandTraits {
   }
 
   func contains(_ rules: Rules) -> Bool { self.rules.contains(rules) }
+
+  /// Whether it is an ENABLE that asks for this, or for what brings it along.
+  func enables(_ capability: Capability) -> Bool {
+    guard case .extensions(let extensions)? = named else { return false }
+    // RFC 7162, section 3.2.3: a server that enables QRESYNC enables CONDSTORE.
+    return extensions.contains(capability) || (capability == .condStore && extensions.contains(.qResync))
+  }
 }
 
 // MARK: The table
@@ -121,7 +130,9 @@ extension CommandTraits {
       self.init([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
       here.changes = .messages
     case .unselect: self.init([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
-    case .enable: self.init(reads: .selection, changes: .extensions)
+    case .enable(let extensions):
+      self.init(reads: .selection, changes: .extensions)
+      named = .extensions(extensions)
     case .language: self.init(changes: .language)
     case .comparator: self.init(changes: .comparator)
     case .notify(let request):

@@ -123,6 +123,9 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       case closed = "connection is closed"
       /// RFC 3501, section 6.2.3: the server advertises LOGINDISABLED.
       case loginDisabled = "LOGIN is disabled on this connection"
+      /// A password or what a mechanism makes of it, where TLS must come first
+      /// (``ClientConnection/Configuration/requiresTLS``).
+      case tlsRequired = "TLS is required and not in use"
       /// A value that cannot be written as the protocol wants it.
       case unencodable = "value cannot be sent"
       /// RFC 5161, section 3.1: ENABLE is not allowed once a mailbox was selected.
