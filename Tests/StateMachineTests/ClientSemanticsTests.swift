@@ -12,7 +12,7 @@ import Testing
     }
   }
 
-  static let rules: [Rule] = start + layers + literals + pipelining + mailboxes + extensions + deadlines + ends
+  static let rules: [Rule] = start + layers + literals + pipelining + mailboxes + extensions + deadlines + ends + limits
 
   private static let start: [Rule] = [
     Rule(
@@ -58,7 +58,8 @@ import Testing
       "login-with-a-literal", "login-literal-refused", "append-synchronising", "append-refused"),
     Rule(
       "LITERAL+ and LITERAL- do not wait, the latter up to 4,096 bytes (RFC 7888, 4 and 5)",
-      "append-not-synchronising", "append-refused-in-the-middle", "append-that-the-server-does-not-read",
+      "append-not-synchronising", "append-literal8", "append-refused-in-the-middle",
+      "append-that-the-server-does-not-read",
       "literal-minus"),
     Rule("`+` means what the state says, and nothing where nothing waits", "continuation-nobody-asked-for"),
     Rule("No line break but in a literal (RFC 3501, 9)", "line-break-in-a-string"),
@@ -73,7 +74,11 @@ import Testing
   ]
 
   private static let pipelining: [Rule] = [
-    Rule("Nothing ambiguous is in flight (RFC 9051, 5.5)", "pipelining"),
+    Rule("Nothing is begun while a continuation is negotiated (RFC 9051, 5.5)", "literal-holds-everything-back"),
+    Rule(
+      "Nothing ambiguous is in flight (RFC 9051, 5.5)", "pipelining", "pipelining-ambiguous", "pipelining-unambiguous"),
+    Rule("`$` and MOVE (RFC 9051, 6.4.4.2; RFC 6851, 3.3)", "pipelining-saved-result"),
+    Rule("What everything behind it needs goes alone", "pipelining-barriers", "starttls", "compress", "idle"),
     Rule(
       "Where EXPUNGE may come at any time no sequence number is sent (RFC 5465, 5.3)", "notify-expunge-at-any-time"),
   ]
@@ -108,7 +113,9 @@ import Testing
     Rule(
       "QRESYNC is used once it is enabled, and says what came of it (RFC 7162, 3.2.5)",
       "qresync", "qresync-uidvalidity-differs", "qresync-must-be-enabled"),
+    Rule("UNCHANGEDSINCE and MODIFIED (RFC 7162, 3.1.3)", "highestmodseq"),
     Rule("UIDONLY does without sequence numbers (RFC 9586)", "uidonly"),
+    Rule("A tag tells which search a result is of (RFC 4731, 3.1)", "tags-of-commands"),
     Rule("Search results by tag, in parts, and kept up to date in order (RFC 4731, 9394, 5267)", "search-results"),
     Rule("COPYUID comes untagged too (RFC 6851, 4.3), TRYCREATE tagged", "move-copyuid"),
     Rule("NO and BAD without a tag are warnings (RFC 3501, 7.1.2, 7.1.3)", "warnings"),
@@ -125,6 +132,13 @@ import Testing
     Rule(
       "Each command ends, however the connection does",
       "close-by-the-user", "end-of-input", "transport-failure", "command-timeout"),
+  ]
+
+  /// What the bounds do is in `LimitTests`, that reading is linear in `IncrementalTests`, iterations of SCRAM in `SASLTests`.
+  private static let limits: [Rule] = [
+    Rule(
+      "Lines, literals, nesting and lists are bounded", "limit-line", "limit-literal", "limit-nesting", "limit-list"),
+    Rule("Sets stay ranges", "sets-are-not-expanded", "map-limit"),
   ]
 
   private static let deadlines: [Rule] = [

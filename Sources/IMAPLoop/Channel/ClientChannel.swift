@@ -126,7 +126,7 @@ public final class ClientChannel: Channel {
 
   override var isMachineRunning: Bool { isReady }
   override var machineDeadline: MonotonicInstant? { machine.nextDeadline }
-  override var outboundCount: Int { Self.count(machine) }
+  override var outboundCount: Int { machine.outboundCount }
 
   override func transportReady() {
     isReady = true
@@ -181,11 +181,9 @@ public final class ClientChannel: Channel {
     delegate?.channelClosed(self, reason: reason)
   }
 
-  private static func count(_ machine: borrowing ClientConnection) -> Int { machine.outbound.count }
-
   /// A span of a class's property cannot be named, that of an `inout` argument can.
   private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) {
-    if machine.outbound.isEmpty { return }
+    if machine.outboundCount == 0 { return }
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
   }

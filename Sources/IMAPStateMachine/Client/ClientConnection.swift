@@ -93,6 +93,11 @@ public struct ClientConnection: ~Copyable {
     state.isInFlight(id)
   }
 
+  /// The tag that the command has on the wire: a SEARCH response may name it, and CANCELUPDATE does (RFC 4731, section 3.1;
+  /// RFC 5267, section 4.4). Nil where the command is not in flight. A command that was cut into parts, and an IDLE that is
+  /// renewed, have one after the other. Complexity: O(commands in flight).
+  public func tag(of id: CommandID) -> String? { state.tag(of: id) }
+
   /// Whether TLS protects the connection.
   public var isSecure: Bool { state.isSecure }
 
@@ -166,6 +171,9 @@ public struct ClientConnection: ~Copyable {
 
   /// Bytes that wait to be sent. Complexity: O(1).
   public var outbound: Span<UInt8> { @_lifetime(borrow self) get { state.outbound.bytes } }
+
+  /// How many bytes ``outbound`` has. Complexity: O(1).
+  public var outboundCount: Int { state.outbound.count }
 
   /// Says that the first `count` bytes of ``outbound`` were sent.
   public mutating func consumeOutbound(_ count: Int) { state.consumeOutbound(count) }

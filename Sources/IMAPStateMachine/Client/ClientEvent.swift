@@ -5,7 +5,7 @@ public struct CommandID: Hashable, Sendable, Comparable, CustomStringConvertible
   /// In the order of enqueueing.
   public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
-  /// The tag on the wire.
+  /// For a log. It is not the tag, which a command gets when it is sent: ``ClientConnection/tag(of:)``.
   public var description: String { "A\(rawValue)" }
 }
 

@@ -56,6 +56,11 @@ extension ClientState {
     return nil
   }
 
+  func tag(of id: CommandID) -> String? {
+    for index in 0..<inFlight.count where inFlight[index].id == id { return CommandTag.text(inFlight[index].tag) }
+    return nil
+  }
+
   /// Whether TLS must come and has not.
   var isWithoutTLS: Bool { configuration.requiresTLS && !isSecure }
 

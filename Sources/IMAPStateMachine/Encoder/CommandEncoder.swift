@@ -218,6 +218,8 @@ struct CommandEncoder: ~Copyable {
 enum CommandTag {
   static let prefix = UInt8(ascii: "A")
 
+  static func text(_ number: UInt32) -> String { "A\(number)" }
+
   /// The number in a tag; nil for a tag that this side never makes.
   static func number(_ tag: Span<UInt8>) -> UInt32? {
     var cursor = Cursor(tag)

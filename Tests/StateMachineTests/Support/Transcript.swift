@@ -4,12 +4,13 @@ import Testing
 /// A recorded conversation of a client and what its machine must make of it. One line each:
 ///
 ///     # a comment
-///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9, line-limit 80;
+///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9, line-limit 80,
+///                         input-line 80, input-literal 80, input-nesting 5, input-elements 9;
 ///                         or of the replay: whole, where what arrives at once is the point
 ///     > LOGIN joe secret  the user enqueues a command, written as on the wire
 ///                         (`\n` is CRLF, for literals)
 ///     > .done A3          another verb of the machine: .done, .write, .answer, .cancel, .tls, .deflate, .close, .eof, .fail
-///     > .mailbox          a question, whose answer is an event: .phase, .selected, .known, .mailbox, .uids, .where 7,
+///     > .mailbox          a question, whose answer is an event: .phase, .tag A3, .selected, .known, .mailbox, .uids, .where 7,
 ///                         .capabilities, .enabled, .append-limit, .deadline
 ///     > .at 30            time passes: seconds since the start
 ///     C: A1 LOGIN ...     exactly this is sent next, and before the server says more
@@ -103,6 +104,7 @@ struct TranscriptPlayer: ~Copyable {
       case "whole": break
       case _ where option.hasPrefix("line-limit "):
         configuration.maximumLineLength = Int(option.dropFirst("line-limit ".count)) ?? 0
+      case _ where option.hasPrefix("input-"): Self.limit(&configuration.limits, option)
       case _ where option.hasPrefix("map-limit "):
         configuration.mapsUIDs = true
         configuration.maximumUIDRanges = Int(option.dropFirst("map-limit ".count)) ?? 0
@@ -110,6 +112,18 @@ struct TranscriptPlayer: ~Copyable {
       }
     }
     machine = ClientConnection(configuration, now: now)
+  }
+
+  private static func limit(_ limits: inout ParserLimits, _ option: String) {
+    let words = option.split(separator: " ")
+    let value = words.count > 1 ? Int(words[1]) ?? 0 : 0
+    switch words.first {
+    case "input-line": limits.line = value
+    case "input-literal": limits.literal = UInt64(value)
+    case "input-nesting": limits.nesting = value
+    case "input-elements": limits.listElements = value
+    default: limits.line = 0
+    }
   }
 
   mutating func run(_ feed: Feed) -> [String] {
@@ -302,6 +316,7 @@ struct TranscriptPlayer: ~Copyable {
     case (".at", _):
       now = MonotonicInstant(nanoseconds: Int64((Double(words[1]) ?? 0) * 1e9))
       machine.handleTimeout(now: now)
+    case (".tag", let id?): log.note("tag \(machine.tag(of: id) ?? "none")")
     case (".phase", _): log.note("phase \(machine.phase)")
     case (".selected", _):
       guard let selected = machine.selected else { return log.note("nothing selected") }
