@@ -120,6 +120,43 @@ import Testing
     #expect(bench.snapshot == before)
   }
 
+  static let hostileLines = [
+    "+ \n", "+ eA==\n", "* BYE gone\n", "* BYE\n* BYE\n* OK\n+ go\n", "* PREAUTH again\n", "* OK [CLOSED] x\n",
+    "A9 OK [CAPABILITY X] never sent\n", "B1 OK not ours\n", "A0 OK x\n", "A1 OK x\n", "A1 NO x\n",
+    "A1 BAD x\nA1 OK x\n",
+    "A1 BYE x\n", "A1 PREAUTH x\n", "* ENABLED UTF8=ACCEPT UIDONLY QRESYNC\n", "* VANISHED 1:*\n",
+    "* 4294967295 EXPUNGE\n",
+    "* 0 EXISTS\n* 1 EXPUNGE\n", "* 1 FETCH (FLAGS ({3}\nabc) BODY[] {2}\nab)\n", "* {5}\nabcde\n", "* OK {5}\n",
+    "* 1 FETCH (BODY[] {9}\nabc", "* CAPABILITY\n", "* OK [CAPABILITY LOGINDISABLED] x\n", "\0\0\n", ")\n", "* \n",
+    "* LOGOUT\n", "A1 OK [COPYUID 1 1:* 1:*] x\n", "* OK [HIGHESTMODSEQ 99999999999999999999] x\n",
+  ]
+
+  /// A server may say anything at any time: every command ends once, the connection once, no byte follows a BYE, and nobody is
+  /// logged in who did not ask for it.
+  @Test(arguments: situations) func whateverAServerSays(_ situation: Situation) throws {
+    for line in Self.hostileLines {
+      for next in ["", "A1 OK x\n", "A2 OK x\n", "* BYE x\n"] {
+        var bench = try Bench(situation.steps)
+        // What is in flight may end, and what waits may go.
+        _ = try? bench.machine.enqueue(.noop, now: Bench.now)
+        let wasLoggedIn = bench.machine.phase != .notAuthenticated && bench.machine.phase != .greeting
+        let mayLogIn = bench.machine.state.inFlight.first?.kind == .login
+        bench.hear(line)
+        bench.hear(next)
+        if bench.machine.state.byeText != nil { #expect(bench.machine.outboundCount == 0, "\(line)\(next)") }
+        if !wasLoggedIn, !mayLogIn, !line.contains("PREAUTH") {
+          let phase = bench.machine.phase
+          #expect(phase != .authenticated && phase != .selected(readOnly: false), "\(line)\(next)")
+        }
+        bench.end()
+        #expect(bench.machine.phase == .closed && bench.machine.outboundCount == 0, "\(line)\(next)")
+        #expect(bench.closings == 1, "\(line)\(next)")
+        #expect(bench.endings.values.allSatisfy { $0 == 1 }, "\(line)\(next)")
+        #expect(bench.endings.count == Int(bench.machine.state.nextID) - 1, "\(line)\(next)")
+      }
+    }
+  }
+
   /// Where TLS must come, commands of unknown meaning wait for it as passwords do.
   @Test func unknownCommandsNeedTLSWherePasswordsDo() throws {
     var configuration = ClientConnection.Configuration()
@@ -166,6 +203,8 @@ private struct Bench: ~Copyable {
   private var input = ReceiveBuffer()
   private var id: CommandID?
   private(set) var failures: [CommandID: ConnectionError] = [:]
+  private(set) var endings: [CommandID: Int] = [:]
+  private(set) var closings = 0
 
   init(_ steps: [ClientMisuseTests.Step], _ configuration: ClientConnection.Configuration = .init()) throws {
     machine = ClientConnection(configuration, now: Self.now)
@@ -219,17 +258,37 @@ private struct Bench: ~Copyable {
     }
   }
 
-  mutating func drain() throws { try Self.drain(&machine, &input, &failures) }
+  mutating func hear(_ text: String) {
+    input.append(wire(text).span)
+    // An error is told by an event before it is thrown.
+    try? drain()
+  }
 
-  private static func drain(
-    _ machine: inout ClientConnection, _ input: inout ReceiveBuffer, _ failures: inout [CommandID: ConnectionError]
-  ) throws {
-    while true {
-      switch try machine.next(&input, now: now) {
-      case .needMoreInput, .paused: return
-      case .failed(let id, let error): failures[id] = error
-      default: break
-      }
+  mutating func end() {
+    input.close()
+    try? drain()
+    // A layer that nobody sets up.
+    machine.close(now: Self.now)
+    try? drain()
+  }
+
+  mutating func drain() throws {
+    while let ending = try Self.next(&machine, &input, &closings) {
+      if let id = ending.id { endings[id, default: 0] += 1 }
+      if let id = ending.id, let error = ending.error { failures[id] = error }
     }
+  }
+
+  private static func next(
+    _ machine: inout ClientConnection, _ input: inout ReceiveBuffer, _ closings: inout Int
+  ) throws -> (id: CommandID?, error: ConnectionError?)? {
+    switch try machine.next(&input, now: now) {
+    case .needMoreInput, .paused: return nil
+    case .failed(let id, let error): return (id, error)
+    case .completed(let id, _), .upgrade(_, let id): return (id, nil)
+    case .closed: closings += 1
+    default: break
+    }
+    return (nil, nil)
   }
 }

@@ -279,11 +279,12 @@ extension ClientState {
   /// RFC 9051, section 7.1.5: the server is about to close. Nothing is sent any more, what was begun included.
   private mutating func bye(_ status: borrowing StatusView, now: MonotonicInstant) {
     byeText = status.text.lossyString()
+    // A LOGOUT that crossed it as well.
+    outbound.consume(outbound.count)
     if isLoggingOut { return }
     lastProgress = now
     dropHeld()
     flow = .open
-    outbound.consume(outbound.count)
   }
 
   /// What an untagged status response changes besides the mailbox.
