@@ -65,6 +65,10 @@ struct Failure: Error {
   init(_ error: IMAPError, host: String) {
     switch error {
     case .connection(let error): self = Failure(error, host: host)
+    case .outcomeUnknown(let command, let error):
+      self = Failure(error, host: host)
+      message += "; whether the server has done \(command) is not known"
+    case .capabilityMissing: self.init(.refused, "\(host): \(error)")
     case .refused(let command, let status), .rejected(let command, let status):
       self = Failure(command, status, host: host)
     case .authentication(let error, let status): self = Failure(error, status, host: host)
@@ -116,7 +120,7 @@ struct Failure: Error {
       self.init(.unavailable, "\(host) closed the connection without a word; check --port and --tls")
     case .closedLocally:
       self.init(.unavailable, "connection to \(host) closed")
-    case .misuse(let misuse) where misuse.rule == .loginDisabled:
+    case .misuse(let misuse) where misuse.rule == .loginDisabled || misuse.rule == .tlsRequired:
       self.init(.tls, "\(host) takes no password without TLS; use --tls implicit or --tls starttls")
     case .misuse: self.init(.failure, error.description)
     case .peer, .parse, .limit:

@@ -17,6 +17,8 @@
         "* 2 FETCH (UID 5 BODY[] {4}\nab\ncd)\n", "* 2 FETCH (BODY[HEADER.FIELDS (DATE FROM)] {3}\nabc FLAGS (a))\n",
         "* 3 FETCH (ENVELOPE (\"d\" \"s\" ((\"n\" NIL \"m\" \"h\")) NIL NIL NIL NIL NIL \"r\" \"<i>\") UID 4)\n",
         "* 3 FETCH (ENVELOPE (\"d\" {3}\na\"b ((\"n\" NIL \"m\" \"h\")(NIL NIL \"m\\\"\" \"h\")) NIL NIL NIL NIL NIL \"r\" NIL))\n",
+        "* 4 FETCH (ENVELOPE (NIL NIL ((\"n\" NIL \"mn\" \"host\")) ((\"n\" NIL \"mn\" \"host\")) ((\"n\" NIL \"mn\" \"host\")) ((NIL NIL \"a\" \"b\")(\"c\\\"\" NIL \"d\" \"e\")) NIL NIL NIL \"<i>\"))\n",
+        "* 4 FETCH (BODYSTRUCTURE (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"UTF-8\" \"a\" {1}\nb \"c\" \"d\") NIL NIL \"7BIT\" 1 1 NIL (\"x\" (\"y\" \"z\"))))\n",
         "* 3 FETCH (BODYSTRUCTURE (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"UTF-8\") NIL NIL \"7BIT\" 10 2 NIL NIL NIL NIL))\n",
         "* 3 FETCH (BODY ((\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 10 2)(\"IMAGE\" \"PNG\" NIL \"<i>\" NIL \"BASE64\" 9) \"MIXED\"))\n",
         "* 3 FETCH (BODYSTRUCTURE ((\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 9 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) (\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 1 1) 5) \"MIXED\" (\"B\" \"x\") NIL (\"en\") NIL))\n",
@@ -97,7 +99,7 @@
         0, 0x0a, 0x0d, 0x20, 0x22, 0x28, 0x29, 0x2a, 0x2d, 0x30, 0x39, 0x4e, 0x5b, 0x5c, 0x5d, 0x61, 0x7b, 0x7d, 0x7e,
         0xff,
       ]
-      for line in Self.lines.prefix(17) {
+      for line in Self.lines.prefix(21) {
         for index in line.indices {
           for byte in bytes where line[index] != byte {
             var changed = line

@@ -244,4 +244,42 @@ import Testing
       #expect(result.unread == 0, "\(feed)")
     }
   }
+
+  /// A list that is that of From again, or nearly so, is what it is without From.
+  @Test func listsThatComeAgain() throws {
+    func lists(_ from: [UInt8], _ other: [UInt8]) throws -> (sender: [Address], replyTo: [Address])? {
+      let bytes =
+        wire("* 1 FETCH (ENVELOPE (NIL NIL ") + from + wire(" ") + other + wire(" ") + other
+        + wire(" NIL NIL NIL NIL NIL))\n")
+      var parser = ResponseParser()
+      var input = ReceiveBuffer()
+      input.append(bytes.span)
+      guard case .fetchBegin = try parser.next(&input),
+        case .fetchAttribute(.envelope(let view)) = try parser.next(&input)
+      else { return nil }
+      let envelope = view.copy()
+      return (envelope.sender, envelope.replyTo)
+    }
+    let froms = [
+      "((NIL NIL \"a\" \"b\"))", "((\"Name of one\" NIL \"mailbox\" \"host.example\"))",
+      "((\"x\" NIL \"y\" \"z\")(NIL NIL \"with \\\" in it\" \"z\")(\"\" NIL NIL NIL))",
+      "(({9}\nA literal NIL \"mailbox\" \"host\"))", "NIL", "()",
+    ].map { wire($0) }
+    var compared = 0
+    for from in froms {
+      for index in from.indices {
+        for byte: UInt8 in [0x20, 0x22, 0x28, 0x29, 0x5c, 0x4e, 0x61, from[index]] {
+          var other = from
+          other[index] = byte
+          guard let alone = try? lists(wire("NIL"), other) else { continue }
+          let beside = try #require(try lists(from, other))
+          #expect(beside == alone, "\(String(decoding: other, as: UTF8.self))")
+          compared += alone.sender.count
+        }
+      }
+      let same = try #require(try lists(from, from))
+      #expect(same.sender == same.replyTo)
+    }
+    #expect(compared > 500)
+  }
 }

@@ -49,6 +49,28 @@ import Testing
   ])
   func whatIsNoDate(_ text: String) { #expect(Self.date(text) == nil) }
 
+  /// The form of the RFC is read by words. A space more and it is read byte by byte, with the same outcome: every month, every
+  /// byte in every place.
+  @Test func datesOfTheCommonestForm() {
+    var dates = 0
+    for month in InternalDate.months {
+      for text in ["17-\(month)-1996 02:44:25 -0700", " 8-\(month.uppercased())-2003 19:30:59 +1459"] {
+        var bytes = Array(text.utf8)
+        for index in bytes.indices {
+          let original = bytes[index]
+          for byte in UInt8.min ... .max {
+            bytes[index] = byte
+            let date = InternalDate(bytes.span)
+            if date != nil { dates += 1 }
+            if date != InternalDate(([0x20] + bytes).span) { Issue.record("\(text), byte \(index): \(byte)") }
+          }
+          bytes[index] = original
+        }
+      }
+    }
+    #expect(dates > 12 * 26)
+  }
+
   /// Every day of four centuries around leap years, and random seconds.
   @Test func secondsComeBack() {
     var generator = Generator(seed: 0x5eed_0007)

@@ -4,6 +4,10 @@ import IMAPStateMachine
 /// How FETCH responses reach the caller: event by event, borrowed, on the loop's thread.
 typealias FetchHandler = (borrowing ResponseEvent) -> Void
 
+/// Is offered untagged data while its command is in flight, borrowed, on the loop's thread. Returns whether it was what the
+/// command asks for: then nobody else is offered it.
+typealias DataHandler = (borrowing UntaggedView) -> Bool
+
 /// How a command ended.
 enum Outcome: Sendable {
   case completed(Status)
@@ -12,23 +16,13 @@ enum Outcome: Sendable {
 
 /// A command that somebody waits for, and what was gathered for it. Used on the loop's thread only.
 final class CommandWaiter {
-  /// The data that the command asks for.
-  enum Interest { case nothing, capabilities, id, namespaces, listings, mailboxStatus, search, fetch, copy }
-
   let id: CommandID
-  let interest: Interest
-  var capabilities: [Capability] = []
-  var fields: [IDField]?
-  var namespaces: Namespaces?
-  var listings: [MailboxListing] = []
-  var mailboxStatus: MailboxStatus?
-  var search = SearchResult()
+  /// Takes the data that the command asks for.
+  var dataHandler: DataHandler?
   /// Gets the FETCH responses as they come.
   var fetchHandler: FetchHandler?
   /// The bytes of an APPEND that were not written yet.
   var literal: ArraySlice<UInt8> = []
-  /// COPYUID of an untagged OK (RFC 6851, section 4.3).
-  var copyCode: ResponseCode?
   /// The code of the parts that are over, of a command that was sent as several.
   var partsCode: ResponseCode?
   /// Whether this is an IDLE.
@@ -53,10 +47,7 @@ final class CommandWaiter {
     case computing
   }
 
-  init(_ id: CommandID, _ interest: Interest) {
-    self.id = id
-    self.interest = interest
-  }
+  init(_ id: CommandID) { self.id = id }
 
   /// Resumes `continuation` with the outcome: at once where that has come already.
   func wait(_ continuation: CheckedContinuation<Outcome, Never>) {
@@ -219,39 +210,30 @@ final class ClientSession: ClientChannelDelegate {
   }
 
   private func receive(_ view: borrowing UntaggedView, _ channel: ClientChannel) {
+    // Responses do not say whose they are, and servers answer in order. A command that waits to be sent cannot have been
+    // answered.
+    for waiter in waiters {
+      guard let handler = waiter.dataHandler, channel.isInFlight(waiter.id) else { continue }
+      if handler(view) { return }
+    }
     switch copy view {
-    case .status(let status):
-      let status = status.copy()
-      if case .copyUID = status.code, let waiter = first(.copy, channel) {
-        waiter.copyCode = waiter.copyCode?.joined(with: status.code) ?? status.code
-      }
-      events?.yield(.notice(status))
-    case .capability(let list), .enabled(let list): first(.capabilities, channel)?.capabilities += list.copy()
-    case .id(let fields): first(.id, channel)?.fields = fields.copy()
-    case .namespace(let spaces): first(.namespaces, channel)?.namespaces = spaces.copy()
-    case .list(let listing), .lsub(let listing): first(.listings, channel)?.listings.append(listing.copy())
-    case .mailboxStatus(let status): first(.mailboxStatus, channel)?.mailboxStatus = status.copy()
-    case .search(let numbers):
-      // Some servers answer in several lines.
-      let more = numbers.copy()
-      let waiter = first(.search, channel)
-      waiter?.search.numbers += more.numbers
-      waiter?.search.modSeq = more.modSeq ?? waiter?.search.modSeq
+    case .status(let status): events?.yield(.notice(status.copy()))
     case .flags(let flags): events?.yield(.flags(flags.copy()))
     case .exists(let count): events?.yield(.exists(count))
     case .recent(let count): events?.yield(.recent(count))
     case .expunge(let sequence): events?.yield(.expunged(sequence))
-    // No command of this client asks for these.
-    case .vanished, .sort, .thread, .extendedSearch, .acl, .listRights, .myRights, .quota, .quotaRoots, .metadata,
-      .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:
+    case .vanished(let vanished): events?.yield(.vanished(vanished.uids.copy()))
+    // NOTIFY brings these without a command (RFC 5465, section 5).
+    case .list(let listing): events?.yield(.listing(listing.copy()))
+    case .mailboxStatus(let status): events?.yield(.mailboxStatus(status.copy()))
+    case .metadata(let metadata): events?.yield(.metadata(metadata.copy()))
+    // ESEARCH with ADDTO and REMOVEFROM (RFC 5267, section 4.3).
+    case .extendedSearch(let result): events?.yield(.searchUpdate(result.copy()))
+    // Of these only the last answer to a command counts.
+    case .capability, .enabled, .id, .namespace, .lsub, .search, .sort, .thread, .acl, .listRights, .myRights, .quota,
+      .quotaRoots, .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:
       break
     }
-  }
-
-  /// The first command in flight that asks for such data. Responses do not say whose they are, and servers answer in
-  /// order. A command that waits to be sent cannot have been answered.
-  private func first(_ interest: CommandWaiter.Interest, _ channel: ClientChannel) -> CommandWaiter? {
-    waiters.first { $0.interest == interest && channel.isInFlight($0.id) }
   }
 
   /// A FETCH response turned out to be no answer to the command that gathered it.
@@ -259,7 +241,7 @@ final class ClientSession: ClientChannelDelegate {
 
   private func receiveFetch(_ event: borrowing ResponseEvent, _ channel: ClientChannel) {
     if case .fetchBegin(let sequence) = copy event {
-      fetchOwner = first(.fetch, channel)
+      fetchOwner = waiters.first { $0.fetchHandler != nil && channel.isInFlight($0.id) }
       if fetchOwner == nil { unsolicited = FetchResponse(sequence: sequence, attributes: []) }
     }
     if let fetchOwner {

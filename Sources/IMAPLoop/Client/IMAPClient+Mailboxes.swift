@@ -1,51 +1,166 @@
 import IMAPStateMachine
 
+/// Mailboxes: listing, opening and changing them.
 extension IMAPClient {
   /// ENABLE (RFC 5161). Returns what the server switched on.
+  @discardableResult
   public func enable(_ capabilities: [Capability]) async throws(IMAPError) -> [Capability] {
-    try await run("ENABLE", .enable(capabilities), .capabilities).waiter.capabilities
+    try await gather("ENABLE", .enable(capabilities), into: []) { view, enabled in
+      guard case .enabled(let list) = copy view else { return false }
+      enabled += list.copy()
+      return true
+    }.value
   }
+
+  /// What ENABLE has switched on in this session.
+  public var enabled: [Capability] { channel.enabled }
 
   /// NAMESPACE (RFC 2342).
   public func namespace() async throws(IMAPError) -> Namespaces {
-    try await run("NAMESPACE", .namespace, .namespaces).waiter.namespaces ?? Namespaces()
+    try await gather("NAMESPACE", .namespace, into: Namespaces()) { view, namespaces in
+      guard case .namespace(let spaces) = copy view else { return false }
+      namespaces = spaces.copy()
+      return true
+    }.value
   }
+
+  // MARK: Listing
 
   /// LIST (RFC 9051, section 6.3.9): the mailboxes whose names match `pattern`, in which `*` stands for anything and `%`
   /// for anything within one level.
   public func list(
     reference: MailboxName = MailboxName(""), pattern: MailboxName = MailboxName("*")
   ) async throws(IMAPError) -> [MailboxListing] {
-    try await run("LIST", .list(reference: reference, pattern: pattern), .listings).waiter.listings
+    try await list(ListRequest(reference: reference, patterns: [pattern])).listings
+  }
+
+  /// LIST in any of its forms (RFC 5258), with what the server says of each mailbox in other responses: STATUS where
+  /// LIST-STATUS was asked for (RFC 5819), MYRIGHTS (RFC 8440), METADATA (RFC 9590).
+  public func list(_ request: ListRequest) async throws(IMAPError) -> ListAnswer {
+    try await gather("LIST", .list(request), into: ListAnswer()) { view, answer in
+      switch copy view {
+      case .list(let listing): answer.listings.append(listing.copy())
+      case .mailboxStatus(let status): answer.statuses.append(status.copy())
+      case .myRights(let rights): answer.rights.append(rights.copy())
+      case .metadata(let metadata): answer.metadata.append(metadata.copy())
+      default: return false
+      }
+      return true
+    }.value
+  }
+
+  /// LSUB (RFC 3501, section 6.3.9): the names that are subscribed.
+  public func listSubscribed(
+    reference: MailboxName = MailboxName(""), pattern: MailboxName = MailboxName("*")
+  ) async throws(IMAPError) -> [MailboxListing] {
+    try await gather("LSUB", .lsub(reference: reference, pattern: pattern), into: []) { view, listings in
+      guard case .lsub(let listing) = copy view else { return false }
+      listings.append(listing.copy())
+      return true
+    }.value
+  }
+
+  /// XLIST, Gmail's LIST from before SPECIAL-USE.
+  public func listX(
+    reference: MailboxName = MailboxName(""), pattern: MailboxName = MailboxName("*")
+  ) async throws(IMAPError) -> [MailboxListing] {
+    try await gather("XLIST", .xlist(reference: reference, pattern: pattern), into: []) { view, listings in
+      guard case .list(let listing) = copy view else { return false }
+      listings.append(listing.copy())
+      return true
+    }.value
+  }
+
+  /// Whether there is a mailbox of this name. One that only has others below it, and can't be selected, is there, too.
+  public func mailboxExists(_ mailbox: MailboxName) async throws(IMAPError) -> Bool {
+    // A name may hold the wildcards of LIST.
+    try await list(pattern: mailbox).contains { $0.name == mailbox && !$0.attributes.contains("\\NonExistent") }
   }
 
   /// STATUS (RFC 9051, section 6.3.11). Nil where the server completed the command without an answer.
   public func status(_ mailbox: MailboxName, _ items: [StatusItem]) async throws(IMAPError) -> MailboxStatus? {
-    try await run("STATUS", .status(mailbox, items), .mailboxStatus).waiter.mailboxStatus
+    try await gather("STATUS", .status(mailbox, items), into: nil) { view, answer in
+      // Several may be in flight, and others come by NOTIFY.
+      guard answer == nil, case .mailboxStatus(let view) = copy view else { return false }
+      let status = view.copy()
+      if status.mailbox != mailbox { return false }
+      answer = status
+      return true
+    }.value
   }
 
-  /// CREATE (RFC 9051, section 6.3.4).
-  public func create(_ mailbox: MailboxName) async throws(IMAPError) { try await run("CREATE", .create(mailbox)) }
+  // MARK: Changing
+
+  /// CREATE (RFC 9051, section 6.3.4). `specialUse` needs CREATE-SPECIAL-USE (RFC 6154, section 3).
+  public func create(_ mailbox: MailboxName, specialUse: [Flag] = []) async throws(IMAPError) {
+    try await run("CREATE", .create(mailbox, specialUse: specialUse))
+  }
 
   /// DELETE (RFC 9051, section 6.3.5).
   public func delete(_ mailbox: MailboxName) async throws(IMAPError) { try await run("DELETE", .delete(mailbox)) }
 
-  /// SELECT (RFC 9051, section 6.3.2). Where it fails, no mailbox is selected.
-  public func select(_ mailbox: MailboxName) async throws(IMAPError) -> SelectedMailbox {
-    try await open("SELECT", .select(mailbox))
+  /// RENAME (RFC 9051, section 6.3.6). Of INBOX the messages move, and it stays.
+  public func rename(_ mailbox: MailboxName, to name: MailboxName) async throws(IMAPError) {
+    try await run("RENAME", .rename(mailbox, to: name))
   }
 
-  /// EXAMINE (RFC 9051, section 6.3.3): as ``select(_:)``, for reading only.
-  public func examine(_ mailbox: MailboxName) async throws(IMAPError) -> SelectedMailbox {
-    try await open("EXAMINE", .examine(mailbox))
+  /// SUBSCRIBE (RFC 9051, section 6.3.7).
+  public func subscribe(_ mailbox: MailboxName) async throws(IMAPError) {
+    try await run("SUBSCRIBE", .subscribe(mailbox))
   }
 
-  /// UNSELECT (RFC 3691): leaves the mailbox without expunging.
-  public func unselect() async throws(IMAPError) { try await run("UNSELECT", .unselect) }
+  /// UNSUBSCRIBE (RFC 9051, section 6.3.8).
+  public func unsubscribe(_ mailbox: MailboxName) async throws(IMAPError) {
+    try await run("UNSUBSCRIBE", .unsubscribe(mailbox))
+  }
+
+  // MARK: Opening
+
+  /// SELECT (RFC 9051, section 6.3.2). Where it fails, no mailbox is selected. `parameters` need what they are named for:
+  /// CONDSTORE and QRESYNC (RFC 7162).
+  @discardableResult
+  public func select(
+    _ mailbox: MailboxName, _ parameters: SelectParameters = SelectParameters()
+  ) async throws(IMAPError) -> SelectedMailbox {
+    try await open("SELECT", .select(mailbox, parameters))
+  }
+
+  /// EXAMINE (RFC 9051, section 6.3.3): as ``select(_:_:)``, for reading only.
+  @discardableResult
+  public func examine(
+    _ mailbox: MailboxName, _ parameters: SelectParameters = SelectParameters()
+  ) async throws(IMAPError) -> SelectedMailbox {
+    try await open("EXAMINE", .examine(mailbox, parameters))
+  }
+
+  /// UNSELECT (RFC 3691): leaves the mailbox without expunging. On a server that lacks it the mailbox is opened for reading
+  /// only and closed, which expunges nothing (RFC 3501, section 6.4.2).
+  public func unselect() async throws(IMAPError) {
+    guard let name = channel.selected?.name, try await !hasUnselect() else {
+      try await run("UNSELECT", .unselect)
+      return
+    }
+    // Other calls must not come between.
+    async let examined = open("EXAMINE", .examine(name))
+    async let closed: Void = closeMailbox()
+    do {
+      _ = try await examined
+      try await closed
+    } catch let error as IMAPError {
+      throw error
+    } catch {
+      throw .connection(.closedLocally)
+    }
+  }
 
   /// CLOSE (RFC 9051, section 6.4.1): expunges every message that is marked deleted, without a word, and leaves the
   /// mailbox.
   public func closeMailbox() async throws(IMAPError) { try await run("CLOSE", .close) }
+
+  /// CHECK (RFC 3501, section 6.4.1): lets the server tidy up the mailbox.
+  public func check() async throws(IMAPError) { try await run("CHECK", .check) }
+
+  // MARK: Waiting
 
   /// IDLE (RFC 2177) until ``endIdle()``, or until another command is sent. Returns when the server has completed it.
   /// `whenIdling` is called on the loop's thread once the server has accepted. Renewed by itself. Cancelling the
@@ -66,9 +181,40 @@ extension IMAPClient {
     if let idleID { endIdle(idleID) }
   }
 
+  /// NOTIFY (RFC 5465): says what the server shall tell of by itself; it comes as ``events()``. The answer holds what it
+  /// says at once, where the request asks for that.
+  @discardableResult
+  public func notify(_ request: NotifyRequest) async throws(IMAPError) -> ListAnswer {
+    try await gather("NOTIFY", .notify(request), into: ListAnswer()) { view, answer in
+      guard case .mailboxStatus(let status) = copy view else { return false }
+      answer.statuses.append(status.copy())
+      return true
+    }.value
+  }
+
+  private func hasUnselect() async throws(IMAPError) -> Bool {
+    if try await supports(.unselect) { return true }
+    return try await supports(.imap4rev2)
+  }
+
   private func open(_ name: String, _ command: Command) async throws(IMAPError) -> SelectedMailbox {
     try await run(name, command)
     guard let selected = channel.selected else { throw .connection(.closedLocally) }
     return selected
   }
+}
+
+/// What a LIST brought: the mailboxes, and what was asked for together with them.
+public struct ListAnswer: Hashable, Sendable {
+  /// The mailboxes.
+  public var listings: [MailboxListing] = []
+  /// STATUS of those that can be selected (RFC 5819).
+  public var statuses: [MailboxStatus] = []
+  /// What the user may do with them (RFC 8440).
+  public var rights: [MyRights] = []
+  /// Their metadata (RFC 9590).
+  public var metadata: [Metadata] = []
+
+  /// An empty answer.
+  public init() {}
 }

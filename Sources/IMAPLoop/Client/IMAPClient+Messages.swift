@@ -24,19 +24,8 @@ public struct CopyResult: Hashable, Sendable {
   }
 }
 
+/// Messages of the selected mailbox.
 extension IMAPClient {
-  /// SEARCH (RFC 9051, section 6.4.4): the UIDs of the messages that match.
-  public func search(_ key: SearchKey) async throws(IMAPError) -> [UID] {
-    try await run("SEARCH", .search(key, uid: true), .search).waiter.search.numbers.map { UID(rawValue: $0) }
-  }
-
-  /// SEARCH: the sequence numbers of the messages that match.
-  public func searchSequence(_ key: SearchKey) async throws(IMAPError) -> [SequenceNumber] {
-    try await run("SEARCH", .search(key, uid: false), .search).waiter.search.numbers.map {
-      SequenceNumber(rawValue: $0)
-    }
-  }
-
   /// FETCH (RFC 9051, section 6.4.5), all of it in memory. For large bodies use ``fetch(_:_:changedSince:events:)``.
   public func fetch(
     _ messages: MessageReference, _ items: [FetchItem], changedSince: ModSeq? = nil
@@ -44,7 +33,7 @@ extension IMAPClient {
     // Written on this actor's thread only, before `run` returns.
     var collector = FetchCollector()
     var responses: [FetchResponse] = []
-    try await run("FETCH", .fetch(messages, items, changedSince: changedSince), .fetch) { waiter in
+    try await run("FETCH", .fetch(messages, items, changedSince: changedSince)) { waiter in
       waiter.fetchHandler = { event in
         if let response = collector.add(event) { responses.append(response) }
       }
@@ -73,42 +62,175 @@ extension IMAPClient {
     _ messages: MessageReference, _ items: [FetchItem], changedSince: ModSeq? = nil,
     events: @escaping @Sendable (borrowing ResponseEvent) -> Void
   ) async throws(IMAPError) {
-    try await run("FETCH", .fetch(messages, items, changedSince: changedSince), .fetch) { waiter in
+    try await run("FETCH", .fetch(messages, items, changedSince: changedSince)) { waiter in
       waiter.fetchHandler = events
     }
   }
 
   /// STORE (RFC 9051, section 6.4.6). Returns what the server says of the messages; nothing for a silent operation.
+  @discardableResult
   public func store(
-    _ messages: MessageReference, _ operation: StoreOperation, unchangedSince: ModSeq? = nil
+    _ messages: MessageReference, _ operation: StoreOperation
   ) async throws(IMAPError) -> [FetchResponse] {
-    var collector = FetchCollector()
-    var responses: [FetchResponse] = []
-    try await run("STORE", .store(messages, operation, unchangedSince: unchangedSince), .fetch) { waiter in
-      waiter.fetchHandler = { event in
-        if let response = collector.add(event) { responses.append(response) }
-      }
-    }
-    return responses
+    try await store(.store(messages, operation)).responses
   }
 
-  /// COPY (RFC 9051, section 6.4.7).
+  /// STORE of messages that have not changed since `unchangedSince` (RFC 7162, section 3.1.3). Returns what the server says of
+  /// those that were changed, and which were not because others have changed them.
+  @discardableResult
+  public func store(
+    _ messages: MessageReference, _ operation: StoreOperation, unchangedSince: ModSeq
+  ) async throws(IMAPError) -> (responses: [FetchResponse], modified: MessageSet<MessageID>?) {
+    try await store(.store(messages, operation, unchangedSince: unchangedSince))
+  }
+
+  /// STORE of Gmail's labels. Returns what the server says of the messages; nothing for a silent operation.
+  @discardableResult
+  public func store(
+    _ messages: MessageReference, _ operation: LabelOperation, unchangedSince: ModSeq? = nil
+  ) async throws(IMAPError) -> [FetchResponse] {
+    try await store(.storeLabels(messages, operation, unchangedSince: unchangedSince)).responses
+  }
+
+  /// STORE of annotations (RFC 5257, section 4.4); a nil value removes one.
+  @discardableResult
+  public func store(
+    _ messages: MessageReference, _ annotations: [MessageAnnotation], unchangedSince: ModSeq? = nil
+  ) async throws(IMAPError) -> [FetchResponse] {
+    try await store(.storeAnnotations(messages, annotations, unchangedSince: unchangedSince)).responses
+  }
+
+  /// COPY (RFC 9051, section 6.4.7). Returns where the messages went, where the server has UIDPLUS.
+  @discardableResult
   public func copy(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
-    CopyResult(try await run("COPY", .copy(messages, mailbox)).status.code)
+    try await copy("COPY", .copy(messages, mailbox))
   }
 
-  /// MOVE (RFC 6851).
+  /// MOVE (RFC 6851). Returns where the messages went, where the server has UIDPLUS.
+  ///
+  /// A server without MOVE is asked to copy the messages and then to expunge these and no others, as by ``expunge(_:)``; where
+  /// that can't be done, `.capabilityMissing` is thrown and nothing was done. Of sequence numbers it can't.
+  @discardableResult
   public func move(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
-    let (waiter, status) = try await run("MOVE", .move(messages, mailbox), .copy)
-    // RFC 6851, section 4.3: COPYUID comes in an untagged OK.
-    return CopyResult(status.code) ?? CopyResult(waiter.copyCode)
+    if try await supports(.move) { return try await copy("MOVE", .move(messages, mailbox)) }
+    if try await supports(.imap4rev2) { return try await copy("MOVE", .move(messages, mailbox)) }
+    guard case .uids(let uids) = messages, uids != .savedResult else {
+      throw .capabilityMissing(.move, command: "MOVE")
+    }
+    let result = try await copy("COPY", .copy(messages, mailbox))
+    try await delete(uids)
+    return result
   }
 
   /// EXPUNGE (RFC 9051, section 6.4.3): removes every message that is marked deleted.
   public func expunge() async throws(IMAPError) { try await run("EXPUNGE", .expunge) }
 
   /// UID EXPUNGE (RFC 4315): removes those of `uids` that are marked deleted.
-  public func expunge(_ uids: UIDSet) async throws(IMAPError) { try await run("UID EXPUNGE", .uidExpunge(uids)) }
+  ///
+  /// On a server without UIDPLUS the mark is taken off all others, `uids` are expunged, and the others are marked again. What
+  /// another session marks in the same moment goes, too: there is no way to prevent it.
+  public func expunge(_ uids: UIDSet) async throws(IMAPError) {
+    if try await hasUIDPlus() {
+      try await run("UID EXPUNGE", .uidExpunge(uids))
+      return
+    }
+    let others = SearchKey.and([.flag(.deleted), .not(.uid(uids))])
+    let kept = UIDSet(try await search(others))
+    if !kept.isEmpty {
+      try await store(.uids(kept), StoreOperation(.remove, [.deleted], silent: true))
+      if try await !search(others).isEmpty {
+        try await store(.uids(kept), StoreOperation(.add, [.deleted], silent: true))
+        throw .capabilityMissing(.uidPlus, command: "UID EXPUNGE")
+      }
+    }
+    do throws(IMAPError) {
+      try await expunge()
+    } catch {
+      if !kept.isEmpty { _ = try? await store(.uids(kept), StoreOperation(.add, [.deleted], silent: true)) }
+      throw error
+    }
+    if !kept.isEmpty { try await store(.uids(kept), StoreOperation(.add, [.deleted], silent: true)) }
+  }
+
+  /// Marks messages deleted and expunges them, and no others; see ``expunge(_:)-(UIDSet)``.
+  public func delete(_ uids: UIDSet) async throws(IMAPError) {
+    try await store(.uids(uids), StoreOperation(.add, [.deleted], silent: true))
+    try await expunge(uids)
+  }
+
+  // MARK: Flags and labels by name
+
+  /// The flags of messages, by UID.
+  public func flags(of uids: UIDSet) async throws(IMAPError) -> [UID: [Flag]] {
+    Self.flags(try await fetch(.uids(uids), [.uid, .flags]))
+  }
+
+  /// Adds flags, and returns all flags that the messages have then, by UID.
+  @discardableResult
+  public func addFlags(_ flags: [Flag], to uids: UIDSet) async throws(IMAPError) -> [UID: [Flag]] {
+    Self.flags(try await store(.uids(uids), StoreOperation(.add, flags)))
+  }
+
+  /// Removes flags, and returns all flags that the messages have then, by UID.
+  @discardableResult
+  public func removeFlags(_ flags: [Flag], from uids: UIDSet) async throws(IMAPError) -> [UID: [Flag]] {
+    Self.flags(try await store(.uids(uids), StoreOperation(.remove, flags)))
+  }
+
+  /// Makes `flags` the only flags of the messages, and returns those that they have then, by UID.
+  @discardableResult
+  public func setFlags(_ flags: [Flag], of uids: UIDSet) async throws(IMAPError) -> [UID: [Flag]] {
+    Self.flags(try await store(.uids(uids), StoreOperation(.replace, flags)))
+  }
+
+  private static func flags(_ responses: [FetchResponse]) -> [UID: [Flag]] {
+    var result: [UID: [Flag]] = [:]
+    for response in responses {
+      var uid: UID?
+      var flags: [Flag]?
+      for attribute in response.attributes {
+        switch attribute {
+        case .uid(let value): uid = value
+        case .flags(let list): flags = list
+        default: break
+        }
+      }
+      if let uid, let flags { result[uid] = flags }
+    }
+    return result
+  }
+
+  private func store(
+    _ command: Command
+  ) async throws(IMAPError) -> (responses: [FetchResponse], modified: MessageSet<MessageID>?) {
+    var collector = FetchCollector()
+    var responses: [FetchResponse] = []
+    let status = try await run("STORE", command) { waiter in
+      waiter.fetchHandler = { event in
+        if let response = collector.add(event) { responses.append(response) }
+      }
+    }.status
+    guard case .modified(let set) = status.code else { return (responses, nil) }
+    return (responses, set)
+  }
+
+  /// Runs a COPY or MOVE. RFC 6851, section 4.3: COPYUID of a MOVE comes in an untagged OK; some servers write that of COPY
+  /// there, too.
+  private func copy(_ name: String, _ command: Command) async throws(IMAPError) -> CopyResult? {
+    let (early, status) = try await gather(name, command, into: ResponseCode?.none) { view, code in
+      if case .status(let view) = copy view, case .copyUID? = view.copy().code {
+        code = code?.joined(with: view.copy().code) ?? view.copy().code
+      }
+      // It is an event as well.
+      return false
+    }
+    return CopyResult(status.code) ?? CopyResult(early)
+  }
+
+  private func hasUIDPlus() async throws(IMAPError) -> Bool {
+    if try await supports(.uidPlus) { return true }
+    return try await supports(.imap4rev2)
+  }
 
   /// APPEND (RFC 9051, section 6.3.12). Returns where the message went, where the server has UIDPLUS.
   public func append(

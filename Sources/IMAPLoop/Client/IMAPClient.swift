@@ -161,7 +161,11 @@ public actor IMAPClient {
 
   /// CAPABILITY (RFC 9051, section 6.1.1).
   public func capability() async throws(IMAPError) -> [Capability] {
-    try await run("CAPABILITY", .capability, .capabilities).waiter.capabilities
+    try await gather("CAPABILITY", .capability, into: []) { view, capabilities in
+      guard case .capability(let list) = copy view else { return false }
+      capabilities = list.copy()
+      return true
+    }.value
   }
 
   /// NOOP (RFC 9051, section 6.1.2): lets the server send what is new.
@@ -169,7 +173,11 @@ public actor IMAPClient {
 
   /// ID (RFC 2971): tells the server who the client is, and returns what it says of itself; nil where it says nothing.
   public func id(_ fields: [IDField]?) async throws(IMAPError) -> [IDField]? {
-    try await run("ID", .id(fields), .id).waiter.fields
+    try await gather("ID", .id(fields), into: nil) { view, answer in
+      guard case .id(let fields) = copy view else { return false }
+      answer = fields.copy()
+      return true
+    }.value
   }
 
   // MARK: Not authenticated
@@ -201,8 +209,7 @@ public actor IMAPClient {
   /// before any response can. Throws where the command was not completed by OK. `name` is for errors.
   @discardableResult
   func run(
-    _ name: String, _ command: Command, _ interest: CommandWaiter.Interest = .nothing,
-    prepare: (CommandWaiter) -> Void = { _ in }
+    _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> (waiter: CommandWaiter, status: Status) {
     let id: CommandID
     do throws(ConnectionError) {
@@ -211,7 +218,7 @@ public actor IMAPClient {
       throw .connection(error)
     }
     // Before anything suspends: an answer may come in any turn of the loop behind this one.
-    let waiter = CommandWaiter(id, interest)
+    let waiter = CommandWaiter(id)
     prepare(waiter)
     session.add(waiter)
     let outcome = await withTaskCancellationHandler {
@@ -229,6 +236,18 @@ public actor IMAPClient {
       case .bad: throw .rejected(command: name, status)
       }
     }
+  }
+
+  /// As ``run(_:_:prepare:)``, and returns the data that `take` has put into a value of which `initial` is the first. `take` is
+  /// offered untagged data while the command is in flight, and returns whether it was for it.
+  func gather<Value>(
+    _ name: String, _ command: Command, into initial: Value,
+    _ take: @escaping (borrowing UntaggedView, inout Value) -> Bool
+  ) async throws(IMAPError) -> (value: Value, status: Status) {
+    // Written on this actor's thread only, before `run` returns.
+    var value = initial
+    let status = try await run(name, command) { $0.dataHandler = { take($0, &value) } }.status
+    return (value, status)
   }
 
   /// How the command of `waiter` ends. A method, so that it runs on the loop's thread: an async closure that does not

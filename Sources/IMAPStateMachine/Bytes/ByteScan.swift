@@ -98,25 +98,50 @@ extension Span where Element == UInt8 {
     return false
   }
 
-  /// The index of the first quote at or after `start`; `end`, which must not be above `count`, or more where there is none
-  /// before it.
+  /// The first quote at or after `start`, which must be above 0, and the four bytes from the one before it on, the first
+  /// one lowest; nil where there is none before `end`, and where those are not all here.
   @inline(__always)
-  func firstQuote(from start: Int, to end: Int) -> Int {
+  func firstQuoteAndAround(from start: Int, to end: Int) -> (index: Int, around: UInt32)? {
+    let index = firstQuote(from: start, to: end)
+    if index >= min(end, count &- 2) { return nil }
+    // Safe: `0 <= start - 1 <= index - 1`, and `index + 3 <= count`.
+    return (
+      index,
+      unsafe UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index &- 1, as: UInt32.self))
+    )
+  }
+
+  /// The index of the first quote at or after `start`; `end` or more where there is none before it.
+  @inline(__always)
+  private func firstQuote(from start: Int, to end: Int) -> Int {
     var index = start
     while index &+ 32 <= count {
       // Where the next string starts hangs on this: no branch tells the halves apart, as none could be predicted.
       let lows = (vector(at: index) .== lanes(0x22)).nibbles
       let highs = (vector(at: index &+ 16) .== lanes(0x22)).nibbles
-      if lows | highs != 0 {
-        let bits = lows.trailingZeroBitCount
-        // Of no lanes it is 64, and only then do the upper ones count.
-        return index &+ (bits &+ (highs.trailingZeroBitCount & (0 &- (bits &>> 6)))) &>> 2
-      }
+      let isLow = lows != 0
+      let hits = isLow ? lows : highs
+      if hits != 0 { return index &+ (isLow ? 0 : 16) &+ hits.trailingZeroBitCount &>> 2 }
       index &+= 32
       if index >= end { return max(start, end) }
     }
-    while index < end, self[index] != 0x22 { index &+= 1 }
+    while index < min(end, count), self[index] != 0x22 { index &+= 1 }
     return index
+  }
+
+  /// Whether the bytes of `range`, 16 or more, come again at `index`, behind it. Says no for fewer.
+  @inline(__always)
+  func repeats(_ range: Range<Int>, at index: Int) -> Bool {
+    let (start, end) = (range.lowerBound, range.upperBound)
+    let distance = index &- start
+    guard start >= 0, distance >= 0, end &- start >= 16, end &+ distance <= count else { return false }
+    let last = end &- 16
+    var place = start
+    while place < last {
+      if (vector(at: place) .!= vector(at: place &+ distance)).isAnySet { return false }
+      place &+= 16
+    }
+    return !(vector(at: last) .!= vector(at: last &+ distance)).isAnySet
   }
 
   /// The index of the first byte at or after `start` that ends a token (``ByteClass/token``): a control character, a

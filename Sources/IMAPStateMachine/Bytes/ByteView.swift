@@ -35,14 +35,17 @@ public struct ByteView: ~Escapable {
 }
 
 extension Span where Element == UInt8 {
-  /// The bytes of `range`; none where it does not lie inside.
+  /// The bytes from `start` to `end`; none where those do not lie inside.
   @_lifetime(copy self)
   @inlinable
   @inline(__always)
-  func slice(_ range: Range<Int>) -> Span<UInt8> {
-    if range.lowerBound < 0 || range.upperBound > count { return extracting(0..<0) }
-    // Safe: a range is not empty backwards, and this one lies inside.
-    return unsafe extracting(unchecked: range)
+  func slice(from start: Int, to end: Int) -> Span<UInt8> {
+    let length = end &- start
+    if start < 0 || length <= 0 || end > count { return Span() }
+    // Not by `extracting(unchecked:)`, which looks whether there is a base each time.
+    // Safe: `0 <= start < end <= count`, so that there is one.
+    let first = unsafe withUnsafeBufferPointer { unsafe $0.baseAddress.unsafelyUnwrapped + start }
+    return unsafe _overrideLifetime(Span(_unsafeStart: first, count: length), copying: self)
   }
 
   /// An owned copy. Complexity: O(n), one allocation.

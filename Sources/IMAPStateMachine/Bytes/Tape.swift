@@ -35,6 +35,30 @@ struct Tape: ~Copyable {
     count &+= 1
   }
 
+  /// Appends two entries.
+  @inline(__always)
+  mutating func append(_ first: UInt64, _ second: UInt64) {
+    if 2 > capacity &- count { grow(2) }
+    // Safe: `grow` makes room for two.
+    let end = unsafe base.unsafelyUnwrapped + count
+    unsafe end[0] = first
+    unsafe end[1] = second
+    count &+= 2
+  }
+
+  /// Appends four entries.
+  @inline(__always)
+  mutating func append(_ first: UInt64, _ second: UInt64, _ third: UInt64, _ fourth: UInt64) {
+    if 4 > capacity &- count { grow(4) }
+    // Safe: `grow` makes room for four.
+    let end = unsafe base.unsafelyUnwrapped + count
+    unsafe end[0] = first
+    unsafe end[1] = second
+    unsafe end[2] = third
+    unsafe end[3] = fourth
+    count &+= 4
+  }
+
   /// Appends `entry` `length` times, at most 64.
   @inline(__always)
   mutating func append(_ entry: UInt64, times length: Int) {
@@ -42,6 +66,30 @@ struct Tape: ~Copyable {
     // Safe: `grow` makes room for `length`.
     unsafe (base.unsafelyUnwrapped + count).initialize(repeating: entry, count: length)
     count &+= length
+  }
+
+  /// Appends what `next` gives until it gives nil, at most `length` entries, at most 64; it is told how many are left.
+  /// Returns how many it did not give.
+  @inline(__always)
+  mutating func append(atMost length: Int, _ next: (_ left: Int) -> UInt64?) -> Int {
+    if length > capacity &- count { grow(length) }
+    var left = length
+    let end = unsafe base.unsafelyUnwrapped + (count &+ length)
+    while left > 0, let entry = next(left) {
+      // Safe: `grow` made room for `length` entries behind `count`, and `0 < left <= length`.
+      unsafe end[0 &- left] = entry
+      left &-= 1
+    }
+    count &+= length &- left
+    return left
+  }
+
+  /// Appends the entries of `range` once more, with `distance` added to those that are not 0.
+  mutating func appendAgain(_ range: Range<Int>, adding distance: UInt64) {
+    for index in range {
+      let entry = self[index]
+      append(entry == 0 ? 0 : entry &+ distance)
+    }
   }
 
   @inline(__always)
@@ -107,13 +155,18 @@ struct TapeView: ~Escapable {
   @inline(__always)
   func entry(_ index: Int) -> UInt64 {
     if UInt(bitPattern: index) >= UInt(bitPattern: entries.count) { return 0 }
-    return entries[index]
+    // Safe: `0 <= index < count`.
+    return unsafe entries[unchecked: index]
   }
 
   /// The positions at `index`.
   @inlinable
   @inline(__always)
   func range(_ index: Int) -> TapeRange { TapeRange(bits: entry(index)) }
+
+  /// The bytes between the positions at `index`.
+  @_lifetime(copy self)
+  func slice(_ index: Int) -> Span<UInt8> { bytes.slice(from: range(index).start, to: range(index).end) }
 
   /// Where the string at `index` lies.
   @inlinable

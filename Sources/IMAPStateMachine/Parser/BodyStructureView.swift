@@ -14,7 +14,7 @@ public struct BodyStructureView: ~Escapable {
 
   /// The whole value as on the wire, parentheses included.
   public var raw: ByteView {
-    @_lifetime(copy self) get { ByteView(tape.bytes.slice(tape.range(index &+ BodyRecord.raw).range)) }
+    @_lifetime(copy self) get { ByteView(tape.slice(index &+ BodyRecord.raw)) }
   }
 
   /// All levels, one after the other, in the order of the wire.

@@ -165,11 +165,37 @@ extension Scanner {
     if eatNIL() { return true }
     guard eat(UInt8(ascii: "(")) else { return false }
     let first = tape.count
-    repeat {
+    var isWhole = plainPairs(&tape)
+    while !isWhole {
       guard peek == 0x22, nstrings(2, &tape) else { return false }
-    } while eat(0x20)
+      if !eat(0x20) {
+        guard eat(UInt8(ascii: ")")) else { return false }
+        isWhole = true
+      }
+    }
     tape[field] = TapeRange(first, tape.count).bits
-    return eat(UInt8(ascii: ")"))
+    return true
+  }
+
+  /// `"name" "value" ...)`. False at the first pair of another form.
+  @inline(__always)
+  @_lifetime(self: copy self)
+  private mutating func plainPairs(_ tape: inout Tape) -> Bool {
+    let bytes = bytes
+    let end = end
+    while true {
+      guard bytes.byte(at: index) == 0x22, let name = Self.plainString(bytes, from: index &+ 1, to: end),
+        name.next == keyword(" \""), let value = Self.plainString(bytes, from: name.close &+ 3, to: end)
+      else { return false }
+      if value.isFollowed(by: UInt8(ascii: ")")) {
+        tape.append(name.token.bits, value.token.bits)
+        index = value.close &+ 2
+        return true
+      }
+      guard value.isFollowed(by: 0x20) else { return false }
+      tape.append(name.token.bits, value.token.bits)
+      index = value.close &+ 2
+    }
   }
 
   /// A string, a list of strings, or NIL.

@@ -149,12 +149,20 @@ extension Scanner {
     tape.append(0)
     guard eat(UInt8(ascii: "(")), nstrings(2, &tape), eat(0x20) else { return false }
     tape.append(0, times: EnvelopeTape.count &- EnvelopeTape.lists)
+    // Where the list of From lies, in the bytes and on the tape.
+    var from = 0..<0
+    var fromEntries = 0..<0
     for list in 0..<6 {
+      let (start, lineEnd) = (index, end)
       let first = tape.count
-      if eat(UInt8(ascii: "(")) {
-        repeat {
-          guard address(&tape) else { return false }
-        } while !eat(UInt8(ascii: ")"))
+      if list == 1 || list == 2, bytes.repeats(from, at: start) {
+        // Most messages have no Sender and no Reply-To: the server says those of From again (RFC 9051, section 7.5.2).
+        tape.appendAgain(fromEntries, adding: TapeRange(start &- from.lowerBound, start &- from.lowerBound).bits)
+        index &+= from.count
+      } else if peek == UInt8(ascii: "(") {
+        guard addresses(&tape) else { return false }
+        // Behind a literal another line begins.
+        if list == 0, end == lineEnd { (from, fromEntries) = (start..<index, first..<tape.count) }
       } else if !eatNIL() {
         return false
       }
@@ -166,14 +174,50 @@ extension Scanner {
     return true
   }
 
-  /// `(name route mailbox host)`.
+  /// `((name route mailbox host)...)`, whose first parenthesis is next.
+  @_lifetime(self: copy self)
+  private mutating func addresses(_ tape: inout Tape) -> Bool {
+    index &+= 1
+    repeat {
+      if plainAddresses(&tape) { return true }
+      guard eat(UInt8(ascii: "(")), nstrings(4, &tape), eat(UInt8(ascii: ")")) else { return false }
+      // One server leaves the brackets of the address in the last two.
+      let mailbox = PackedToken(bits: tape[tape.count &- 2])
+      if !mailbox.isMissing, bytes.byte(at: mailbox.lowerBound) == UInt8(ascii: "<") { return false }
+    } while !eat(UInt8(ascii: ")"))
+    return true
+  }
+
+  /// `(name NIL mailbox host)...)`, the last two quoted. False at the first address of another form.
   @inline(__always)
   @_lifetime(self: copy self)
-  private mutating func address(_ tape: inout Tape) -> Bool {
-    guard eat(UInt8(ascii: "(")), nstrings(4, &tape), eat(UInt8(ascii: ")")) else { return false }
-    // One server leaves the brackets of the address in the last two.
-    let mailbox = PackedToken(bits: tape[tape.count &- 2])
-    return mailbox.isMissing || bytes[mailbox.lowerBound] != UInt8(ascii: "<")
+  private mutating func plainAddresses(_ tape: inout Tape) -> Bool {
+    let bytes = bytes
+    let end = end
+    while true {
+      let word = bytes.paddedWord(at: index)
+      var name = PackedToken.missing
+      var route = index &+ 5
+      if word & 0xffff == keyword("(\"") {
+        guard let string = Self.plainString(bytes, from: index &+ 2, to: end) else { return false }
+        name = string.token
+        route = string.close &+ 2
+        guard string.isFollowed(by: 0x20) else { return false }
+      } else if word & 0xff_ffff_ffff != keyword("(NIL ") {
+        return false
+      }
+      guard bytes.paddedWord(at: route) & 0xff_ffff_ffff == keyword("NIL \""),
+        let mailbox = Self.plainString(bytes, from: route &+ 5, to: end), mailbox.next == keyword(" \""),
+        bytes.byte(at: mailbox.start) != UInt8(ascii: "<"),
+        let host = Self.plainString(bytes, from: mailbox.close &+ 3, to: end), host.isFollowed(by: 0x29)
+      else { return false }
+      tape.append(name.bits, PackedToken.missing.bits, mailbox.token.bits, host.token.bits)
+      index = host.close &+ 2
+      if host.next == keyword("))") {
+        index &+= 1
+        return true
+      }
+    }
   }
 }
 

@@ -14,7 +14,7 @@ public struct EnvelopeView: ~Escapable {
 
   /// The whole value as on the wire, parentheses included.
   public var raw: ByteView {
-    @_lifetime(copy self) get { ByteView(tape.bytes.slice(tape.range(start &+ EnvelopeTape.raw).range)) }
+    @_lifetime(copy self) get { ByteView(tape.slice(start &+ EnvelopeTape.raw)) }
   }
 
   /// The Date field.
@@ -49,13 +49,20 @@ public struct EnvelopeView: ~Escapable {
     @_lifetime(copy self) get { InvalidFieldListView(tape, tape.range(start &+ EnvelopeTape.invalid)) }
   }
 
-  /// An owned copy. Complexity: O(n); one allocation for each string and list that is not empty.
+  /// An owned copy. Complexity: O(n); at most one allocation for each string and list that is not empty.
   public func copy() -> Envelope {
-    Envelope(
-      date: owned(EnvelopeTape.date), subject: owned(EnvelopeTape.subject), from: from.copy(), sender: sender.copy(),
-      replyTo: replyTo.copy(), to: to.copy(), cc: cc.copy(), bcc: bcc.copy(), inReplyTo: tape.copy(tail),
+    let from = from.copy()
+    return Envelope(
+      date: owned(EnvelopeTape.date), subject: owned(EnvelopeTape.subject), from: from, sender: copy(1, from),
+      replyTo: copy(2, from), to: to.copy(), cc: cc.copy(), bcc: bcc.copy(), inReplyTo: tape.copy(tail),
       messageID: tape.copy(tail &+ 1),
       invalid: tape.entry(start &+ EnvelopeTape.invalid) == 0 ? [] : invalid.copy())
+  }
+
+  /// An owned list, which shares the storage of `from` where it is the same: in most messages it is.
+  private func copy(_ list: Int, _ from: [Address]) -> [Address] {
+    let addresses = addresses(list)
+    return addresses.repeats(self.from) ? from : addresses.copy()
   }
 
   @_lifetime(copy self)
@@ -123,7 +130,7 @@ public struct InvalidFieldView<Field>: ~Escapable {
   @_lifetime(copy tape)
   init(_ field: Field, _ tape: TapeView, at row: Int) {
     self.field = field
-    value = ByteView(tape.bytes.slice(tape.range(row &+ 1).range))
+    value = ByteView(tape.slice(row &+ 1))
   }
 }
 
@@ -147,6 +154,30 @@ public struct AddressListView: ~Escapable {
   public mutating func next() -> AddressView? {
     guard let row = rows.next(4) else { return nil }
     return AddressView(rows.tape, at: row)
+  }
+
+  /// Whether these are the addresses of `other`, which are before them, in the same bytes. May say no where they are.
+  fileprivate func repeats(_ other: borrowing AddressListView) -> Bool {
+    guard rows.count == other.rows.count else { return false }
+    var text = 0..<0
+    var distance: UInt64 = 0
+    for offset in 0..<rows.count {
+      let token = other.rows.tape.token(other.rows.index &+ offset)
+      let entry = rows.tape.entry(rows.index &+ offset)
+      if token.isMissing {
+        if entry != 0 { return false }
+        continue
+      }
+      if text.isEmpty {
+        text = token.range
+        distance = entry &- token.bits
+      }
+      // All strings have the lengths that they have there, and lie as far from one another.
+      if entry &- token.bits != distance { return false }
+      text = text.lowerBound..<max(text.upperBound, token.upperBound)
+    }
+    let step = Int(UInt32(truncatingIfNeeded: distance))
+    return distance == TapeRange(step, step).bits && rows.tape.bytes.repeats(text, at: text.lowerBound &+ step)
   }
 
   /// Owned addresses, in order.

@@ -32,49 +32,51 @@ extension InternalDate {
 
   /// Reads exactly the form of RFC 9051, 26 bytes; nil for any other.
   private init?(fixed bytes: Span<UInt8>) {
-    let date = bytes.paddedWord(at: 0)
-    let time = bytes.paddedWord(at: 12)
-    guard bytes[2] == 0x2d, bytes[6] == 0x2d, bytes[11] == 0x20, time & 0xff00_00ff_0000 == 0x3a00_003a_0000,
-      bytes[20] == 0x20, bytes[21] == 0x2b || bytes[21] == 0x2d
-    else { return nil }
-    let (years, zones) = (bytes.quad(at: 7), bytes.quad(at: 22))
-    let (century, year) = (Self.two(UInt64(years)), Self.two(UInt64(years &>> 16)))
-    let (zoneHours, zoneMinutes) = (Self.two(UInt64(zones)), Self.two(UInt64(zones &>> 16)))
-    let (hour, minute, second) = (Self.two(time), Self.two(time &>> 24), Self.two(time &>> 48))
-    let day = bytes[0] == 0x20 ? Self.two(date | 0x10) : Self.two(date)
-    // What is below 0 has no two digits.
-    guard century | year | zoneHours | zoneMinutes | hour | minute | second | day >= 0, zoneMinutes < 60,
-      let month = Self.month(uppercased(date &>> 24 & 0xff_ffff))
-    else { return nil }
+    // Digits are 0 to 9 in these, and what else must be there is 0: `dd-Mon-`, `-yyyy ` and `hh:mm:ss`, ` +zzzz`.
+    let word = bytes.paddedWord(at: 0)
+    let date = word ^ (word & 0xff == 0x20 ? keyword(" 0-\0\0\0-\0") : keyword("00-\0\0\0-\0"))
+    let year = bytes.paddedWord(at: 4) ^ keyword("\0\0-0000 ")
+    let time = bytes.paddedWord(at: 12) ^ keyword("00:00:00")
+    let isWest = bytes[21] == 0x2d
+    let zone = bytes.paddedWord(at: 18) ^ (isWest ? keyword("\0\0 -0000") : keyword("\0\0 +0000"))
+    // What is added takes a byte that is above its limit, 9 or 0, to 0x80; bytes that are letters, or were looked at, do not
+    // count.
+    let above =
+      Self.above(date, 0x007f_0000_007f_7676) & 0x0080_0000_0080_8080
+      | Self.above(year, 0x7f76_7676_767f_0000) & 0x8080_8080_8080_0000
+      | Self.above(time, 0x7676_7f76_767f_7676) & 0x8080_8080_8080_8080
+      | Self.above(zone, 0x7676_7676_7f7f_0000) & 0x8080_8080_8080_0000
+    guard above == 0, let month = Self.month(uppercased(word &>> 24 & 0xff_ffff)) else { return nil }
+    let (zoneHours, zoneMinutes) = (Self.two(zone &>> 32), Self.two(zone &>> 48))
+    if zoneMinutes >= 60 { return nil }
     let minutes = zoneHours &* 60 &+ zoneMinutes
     self.init(
-      year: century &* 100 &+ year, month: month, day: day, hour: hour, minute: minute, second: second,
-      zone: bytes[21] == 0x2d ? -minutes : minutes)
+      year: Self.two(year &>> 24) &* 100 &+ Self.two(year &>> 40), month: month, day: Self.two(date),
+      hour: Self.two(time), minute: Self.two(time &>> 24), second: Self.two(time &>> 48),
+      zone: isWest ? -minutes : minutes)
   }
 
-  /// The number of the two digits that `word` starts with; below 0 where they are none.
+  /// The highest bit of each byte says whether the byte is above 0x7f less that of `room`.
+  @inline(__always)
+  private static func above(_ word: UInt64, _ room: UInt64) -> UInt64 {
+    (word & 0x7f7f_7f7f_7f7f_7f7f) &+ room | word
+  }
+
+  /// The number of the two digits, 0 to 9, that `word` starts with.
+  @inline(__always)
   private static func two(_ word: UInt64) -> Int {
-    let tens = (word & 0xff) &- 0x30
-    let ones = (word &>> 8 & 0xff) &- 0x30
-    return tens > 9 || ones > 9 ? -1 : Int(tens &* 10 &+ ones)
+    Int(truncatingIfNeeded: (word & 0xff) &* 10 &+ (word &>> 8 & 0xff))
   }
 
-  /// The number of the month whose name packs to `word`.
+  /// The number of the month whose name packs to `word`. Which one it is can't be predicted, so no branch asks.
   static func month(_ word: UInt64) -> Int? {
-    switch word {
-    case keyword("JAN"): 1
-    case keyword("FEB"): 2
-    case keyword("MAR"): 3
-    case keyword("APR"): 4
-    case keyword("MAY"): 5
-    case keyword("JUN"): 6
-    case keyword("JUL"): 7
-    case keyword("AUG"): 8
-    case keyword("SEP"): 9
-    case keyword("OCT"): 10
-    case keyword("NOV"): 11
-    case keyword("DEC"): 12
-    default: nil
-    }
+    let entry = monthsByName[Int(truncatingIfNeeded: (word &* 13) &>> 17 & 15)]
+    return UInt64(entry & 0xff_ffff) == word ? Int(entry &>> 24) : nil
   }
 }
+
+/// Each month at a place of its own: the three letters of its name in upper case, the first one lowest, below its number.
+private let monthsByName: InlineArray<16, UInt32> = [
+  0x074c554a, 0x0b564f4e, 0x00000000, 0x0a54434f, 0x0559414d, 0x0c434544, 0x0352414d, 0x04525041,
+  0x00000000, 0x09504553, 0x00000000, 0x00000000, 0x014e414a, 0x064e554a, 0x02424546, 0x08475541,
+]

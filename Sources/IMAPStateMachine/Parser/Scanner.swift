@@ -35,14 +35,14 @@ struct PackedToken: BitwiseCopyable {
   @inlinable var mayHaveEscapes: Bool { bits &>> 63 != 0 }
   @inlinable var lowerBound: Int { Int(UInt32(truncatingIfNeeded: bits)) }
   @inlinable var upperBound: Int { Int(bits &>> 32 & 0x7fff_ffff) }
-  @inlinable var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
+  var range: Range<Int> { lowerBound..<max(lowerBound, upperBound) }
   var isEmpty: Bool { lowerBound == upperBound }
 
   /// An owned copy of the content; nil where it is missing.
   func copy(_ bytes: Span<UInt8>) -> [UInt8]? {
     if isMissing { return nil }
     if mayHaveEscapes, bytes.hasBackslash(from: lowerBound, to: upperBound) { return StringView(bytes, self).copy() }
-    return bytes.slice(range).copy()
+    return bytes.slice(from: lowerBound, to: upperBound).copy()
   }
 }
 
@@ -142,21 +142,39 @@ struct Scanner: ~Escapable {
   @_lifetime(self: copy self)
   mutating func quoted() -> PackedToken {
     let start = index &+ 1
-    if let (close, next) = plainClose(from: start, to: end), next == 0x20 || next == 0x29 {
-      index = close &+ 1
-      return PackedToken(start, close, mayHaveEscapes: true)
+    if let string = Self.plainString(bytes, from: start, to: end),
+      string.isFollowed(by: 0x20) || string.isFollowed(by: 0x29)
+    {
+      index = string.close &+ 1
+      return string.token
     }
     return rareQuoted(start)
   }
 
-  /// The first quote at or after `start` and the byte behind it; nil where there is none before `end`, and where it may be
-  /// a part of the string: behind a backslash. Other backslashes are left to whoever reads the string.
+  /// A string whose first quote is its last, unless what follows says that it is left bare.
+  struct PlainString {
+    let start: Int
+    let close: Int
+    /// Two bytes: what is behind the quote, the first one lowest.
+    let next: UInt32
+
+    var token: PackedToken {
+      @inline(__always) get { PackedToken(start, close, mayHaveEscapes: true) }
+    }
+
+    @inline(__always)
+    func isFollowed(by byte: UInt8) -> Bool { next & 0xff == byte }
+  }
+
+  /// The string that starts at `start`, up to the first quote; nil where there is none before `end`, and where it may be a
+  /// part of the string: behind a backslash. Other backslashes are left to whoever reads the string.
   @inline(__always)
-  private func plainClose(from start: Int, to end: Int) -> (close: Int, next: UInt32)? {
-    let close = bytes.firstQuote(from: start, to: end)
-    let around = bytes.quad(at: close &- 1)
-    if close >= end || around & 0xff == 0x5c { return nil }
-    return (close, around &>> 16 & 0xff)
+  static func plainString(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> PlainString? {
+    // Behind the quote are a line's end or two other bytes.
+    guard let (close, around) = bytes.firstQuoteAndAround(from: start, to: end &- 2), around & 0xff != 0x5c else {
+      return nil
+    }
+    return PlainString(start: start, close: close, next: around &>> 16)
   }
 
   /// A string with a quote inside it.
@@ -210,30 +228,28 @@ struct Scanner: ~Escapable {
   @_lifetime(self: copy self)
   mutating func rarelyString() -> PackedToken { eatNIL() ? .missing : nstring() }
 
-  /// Writes `count` strings or NILs, a single space between two. False for any other form.
+  /// Writes `count` strings or NILs, 1 to 64, a single space between two. False for any other form.
   @_lifetime(self: copy self)
   mutating func nstrings(_ count: Int, _ tape: inout Tape) -> Bool {
     let bytes = bytes
     let end = end
     var index = index
-    var left = count
-    while left > 0 {
+    let left = tape.append(atMost: count) { left in
       let word = bytes.quad(at: index)
       if word & 0xff == 0x22 {
-        guard let (close, next) = plainClose(from: index &+ 1, to: end), next == 0x20 || (next == 0x29 && left == 1)
-        else { break }
-        tape.append(PackedToken(index &+ 1, close, mayHaveEscapes: true).bits)
-        index = close &+ 2
-      } else if word == UInt32(truncatingIfNeeded: keyword("NIL ")) {
-        tape.append(PackedToken.missing.bits)
-        index &+= 4
-      } else {
-        break
+        let start = index &+ 1
+        guard let string = Self.plainString(bytes, from: start, to: end),
+          string.isFollowed(by: 0x20) || (left == 1 && string.isFollowed(by: 0x29))
+        else { return nil }
+        index = string.close &+ 2
+        return string.token.bits
       }
-      left &-= 1
+      if word != UInt32(truncatingIfNeeded: keyword("NIL ")) { return nil }
+      index &+= 4
+      return PackedToken.missing.bits
     }
-    self.index = left == 0 && count > 0 ? index &- 1 : index
-    return left <= 0 || rareStrings(left, &tape)
+    self.index = left == 0 ? index &- 1 : index
+    return left == 0 || rareStrings(left, &tape)
   }
 
   /// As ``nstrings(_:_:)``, for strings with escapes and for literals too.

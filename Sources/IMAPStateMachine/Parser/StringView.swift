@@ -18,7 +18,7 @@ public struct StringView: ~Escapable {
   @inlinable
   @inline(__always)
   init(_ bytes: Span<UInt8>, _ token: PackedToken) {
-    raw = ByteView(bytes.slice(token.range))
+    raw = ByteView(bytes.slice(from: token.lowerBound, to: token.upperBound))
     mayHaveEscapes = token.mayHaveEscapes
   }
 

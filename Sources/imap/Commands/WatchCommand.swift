@@ -100,6 +100,12 @@ struct WatchCommand: AsyncParsableCommand {
         ("text", .string(status.text)),
       ]
     case .unknown(let line): [("event", .string("unknown")), ("raw", .bytes(line))]
+    case .vanished(let uids): [("event", .string("vanished")), ("uids", .string(uids.description))]
+    case .listing(let listing): [("event", .string("listing"))] + JSON.listing(listing)
+    case .mailboxStatus(let status): [("event", .string("status"))] + JSON.mailboxStatus(status)
+    case .metadata(let metadata): [("event", .string("metadata"))] + JSON.extensionData(.metadata(metadata)).members
+    case .searchUpdate(let result):
+      [("event", .string("search"))] + JSON.extensionData(.extendedSearch(result)).members
     }
   }
 
@@ -112,6 +118,9 @@ struct WatchCommand: AsyncParsableCommand {
     case .flags(let flags): "flags \(flags.map(\.rawValue).joined(separator: " "))"
     case .notice(let status): status.description
     case .unknown(let line): "unknown: \(JSON.bytes(line).text)"
+    case .vanished(let uids): "messages with the UIDs \(uids) gone"
+    // Without NOTIFY no server sends these.
+    case .listing, .mailboxStatus, .metadata, .searchUpdate: JSON.object(json(event)).text
     }
   }
 }

@@ -1,0 +1,150 @@
+import IMAPStateMachine
+
+/// SEARCH, SORT and THREAD. Numbers are UIDs; of sequence numbers the functions are named.
+extension IMAPClient {
+  /// SEARCH (RFC 9051, section 6.4.4): the UIDs of the messages that match. `charset` is that of the texts in `key`; nil leaves
+  /// it to the connection.
+  public func search(_ key: SearchKey, charset: String? = nil) async throws(IMAPError) -> [UID] {
+    try await numbers("SEARCH", .search(key, uid: true, charset: charset)).map { UID(rawValue: $0) }
+  }
+
+  /// SEARCH: the sequence numbers of the messages that match.
+  public func searchSequence(_ key: SearchKey, charset: String? = nil) async throws(IMAPError) -> [SequenceNumber] {
+    try await numbers("SEARCH", .search(key, uid: false, charset: charset)).map { SequenceNumber(rawValue: $0) }
+  }
+
+  /// SEARCH with RETURN (RFC 4731, 9394): only what `returning` asks for goes over the wire. On a server that has no ESEARCH the
+  /// messages are searched for and min, max, count and all are made of the result; other options throw
+  /// `.capabilityMissing`.
+  public func search(
+    _ key: SearchKey, returning: [SearchReturnOption], charset: String? = nil
+  ) async throws(IMAPError) -> ExtendedSearchResult {
+    if try await hasExtendedSearch() {
+      let command = Command.search(key, uid: true, charset: charset, returning: returning)
+      return try await gather("SEARCH", command, into: SearchAnswer()) { $1.take($0) }.value.extended(isUID: true)
+    }
+    let found = try await search(key, charset: charset)
+    var items: [ExtendedSearchResult.Item] = []
+    for option in returning.isEmpty ? [.all] : returning {
+      switch option {
+      case .min: if let first = found.min() { items.append(.min(first.rawValue)) }
+      case .max: if let last = found.max() { items.append(.max(last.rawValue)) }
+      case .count: items.append(.count(UInt64(found.count)))
+      case .all: if !found.isEmpty { items.append(.all(.uids(UIDSet(found)))) }
+      default: throw .capabilityMissing(Capability("ESEARCH"), command: "SEARCH")
+      }
+    }
+    return ExtendedSearchResult(isUID: true, items: items)
+  }
+
+  /// A search through several mailboxes (RFC 7377): a result for each in which something was found. Throws `.capabilityMissing`
+  /// without MULTISEARCH.
+  public func search(_ search: MultiSearch) async throws(IMAPError) -> [ExtendedSearchResult] {
+    try await require(Capability("MULTISEARCH"), for: "ESEARCH")
+    return try await gather("ESEARCH", .multiSearch(search), into: []) { view, results in
+      guard case .extendedSearch(let result) = copy view else { return false }
+      results.append(result.copy())
+      return true
+    }.value
+  }
+
+  /// SORT (RFC 5256): the UIDs of the messages that match, in the order asked for. Throws `.capabilityMissing` where the server
+  /// can't.
+  public func sort(
+    _ order: [SortCriterion], _ key: SearchKey = .all, charset: String = "UTF-8"
+  ) async throws(IMAPError) -> [UID] {
+    try await require(Capability("SORT"), for: "SORT")
+    return try await numbers("SORT", .sort(order, key, uid: true, charset: charset)).map { UID(rawValue: $0) }
+  }
+
+  /// THREAD (RFC 5256): conversations, their messages as UIDs. Throws `.capabilityMissing` where the server lacks the
+  /// algorithm.
+  public func thread(
+    _ algorithm: ThreadAlgorithm = .references, _ key: SearchKey = .all, charset: String = "UTF-8"
+  ) async throws(IMAPError) -> [MessageThread] {
+    try await require(Capability("THREAD=\(algorithm)"), for: "THREAD")
+    return try await gather("THREAD", .thread(algorithm, key, uid: true, charset: charset), into: []) { view, threads in
+      guard case .thread(let answer) = copy view else { return false }
+      threads += answer.copy()
+      return true
+    }.value
+  }
+
+  /// UIDBATCHES: where the UIDs of each run of `size` messages lie, the newest first. Throws `.capabilityMissing` without it.
+  public func uidBatches(
+    size: UInt32, batches: ClosedRange<UInt32>? = nil
+  ) async throws(IMAPError) -> UIDBatches? {
+    try await require(Capability("UIDBATCHES"), for: "UIDBATCHES")
+    return try await gather("UIDBATCHES", .uidBatches(size: size, batches: batches), into: nil) { view, answer in
+      guard case .uidBatches(let batches) = copy view else { return false }
+      answer = batches.copy()
+      return true
+    }.value
+  }
+
+  /// CANCELUPDATE (RFC 5267, section 4.4): searches with these tags are no longer kept up to date.
+  public func cancelUpdate(tags: [String]) async throws(IMAPError) {
+    try await run("CANCELUPDATE", .cancelUpdate(tags: tags))
+  }
+
+  private func hasExtendedSearch() async throws(IMAPError) -> Bool {
+    if try await supports(Capability("ESEARCH")) { return true }
+    return try await supports(.imap4rev2)
+  }
+
+  /// The numbers that a SEARCH or SORT found. Once IMAP4rev2 is enabled the answer is an ESEARCH (RFC 9051, section 6.4.4).
+  private func numbers(_ name: String, _ command: Command) async throws(IMAPError) -> [UInt32] {
+    let answer = try await gather(name, command, into: SearchAnswer()) { $1.take($0) }.value
+    // No server finds more messages than there are; what claims to is not written out.
+    let limit = max(Int(channel.selected?.exists ?? 0), Self.fewest)
+    return answer.numbers(limit: limit)
+  }
+
+  /// Room for messages that came after the last word about how many there are.
+  private static let fewest = 100_000
+}
+
+/// What came for a search: SEARCH, SORT or ESEARCH.
+private struct SearchAnswer {
+  private var found = SearchResult()
+  private var results: [ExtendedSearchResult] = []
+
+  /// Takes the answer. Some servers give it in several lines.
+  mutating func take(_ view: borrowing UntaggedView) -> Bool {
+    switch copy view {
+    case .search(let numbers), .sort(let numbers):
+      let more = numbers.copy()
+      found.numbers += more.numbers
+      found.modSeq = more.modSeq ?? found.modSeq
+    case .extendedSearch(let result): results.append(result.copy())
+    default: return false
+    }
+    return true
+  }
+
+  /// At most `limit` numbers, in the order of the answer.
+  func numbers(limit: Int) -> [UInt32] {
+    var numbers = found.numbers
+    for result in results {
+      let room = max(limit - numbers.count, 0)
+      switch result.all {
+      case .uids(let set): numbers += set.numbers(limit: room).map(\.rawValue)
+      case .sequence(let set): numbers += set.numbers(limit: room).map(\.rawValue)
+      case nil: break
+      }
+    }
+    return numbers
+  }
+
+  /// All of the answer as one ESEARCH.
+  func extended(isUID: Bool) -> ExtendedSearchResult {
+    if var first = results.first {
+      for other in results.dropFirst() { first.items += other.items }
+      return first
+    }
+    var items: [ExtendedSearchResult.Item] = []
+    if !found.numbers.isEmpty { items.append(.all(.uids(UIDSet(found.numbers.map { UID(rawValue: $0) })))) }
+    if let modSeq = found.modSeq { items.append(.modSeq(modSeq)) }
+    return ExtendedSearchResult(isUID: isUID, items: items)
+  }
+}

@@ -1,0 +1,67 @@
+import IMAPStateMachine
+
+/// What concerns the session and no mailbox.
+extension IMAPClient {
+  /// Sends a command that has no function of its own, and returns its status and all untagged data that came while it was in
+  /// flight and that is not news of the mailbox. It is sent alone, as nobody knows what it does.
+  ///
+  /// Throws `.misuse` where the command has no form on the wire, or changes the state of the connection.
+  public func run(_ command: GenericCommand) async throws(IMAPError) -> (status: Status, responses: [Response]) {
+    let (responses, status) = try await gather(command.name, .other(command), into: [Response]()) { view, responses in
+      switch copy view {
+      // These go to ``events()`` as ever.
+      case .status, .exists, .recent, .expunge, .vanished: return false
+      default:
+        responses.append(view.copy())
+        return true
+      }
+    }
+    return (status, responses)
+  }
+
+  /// LANGUAGE (RFC 5255, section 3): asks for the first of `languages` that the server has; without any, for those that it
+  /// has.
+  public func language(_ languages: [String] = []) async throws(IMAPError) -> [String] {
+    try await gather("LANGUAGE", .language(languages), into: []) { view, answer in
+      guard case .language(let list) = copy view else { return false }
+      answer = list.copy().map(\.rawValue)
+      return true
+    }.value
+  }
+
+  /// COMPARATOR (RFC 5255, section 4): asks for the first of `names` that the server has; without any, for that in use.
+  public func comparator(_ names: [String] = []) async throws(IMAPError) -> Comparator? {
+    try await gather("COMPARATOR", .comparator(names), into: nil) { view, answer in
+      guard case .comparator(let comparator) = copy view else { return false }
+      answer = comparator.copy()
+      return true
+    }.value
+  }
+
+  /// GETJMAPACCESS (RFC 9698): the URL of the account's JMAP session.
+  public func jmapAccess() async throws(IMAPError) -> String? {
+    try await gather("GETJMAPACCESS", .getJMAPAccess, into: nil) { view, answer in
+      guard case .jmapAccess(let url) = copy view else { return false }
+      answer = url.lossyString()
+      return true
+    }.value
+  }
+
+  /// UNAUTHENTICATE (RFC 8437): another user may log in on the same connection.
+  public func unauthenticate() async throws(IMAPError) { try await run("UNAUTHENTICATE", .unauthenticate) }
+
+  /// PROXYAUTH: an administrator goes on as `user`.
+  public func proxyAuthenticate(as user: String) async throws(IMAPError) {
+    try await run("PROXYAUTH", .proxyAuth(user: user))
+  }
+
+  /// XAPPLEPUSHSERVICE: asks for push notifications.
+  public func requestPush(_ request: ApplePushRequest) async throws(IMAPError) {
+    try await run("XAPPLEPUSHSERVICE", .applePushService(request))
+  }
+
+  /// Throws `.capabilityMissing` where the server has not announced `capability`.
+  func require(_ capability: Capability, for command: String) async throws(IMAPError) {
+    if try await !supports(capability) { throw .capabilityMissing(capability, command: command) }
+  }
+}
