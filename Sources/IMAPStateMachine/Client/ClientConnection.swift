@@ -120,7 +120,8 @@ public struct ClientConnection: ~Copyable {
     }
   }
 
-  /// Does what is due at `now`. A call before ``nextDeadline`` does nothing.
+  /// Does what is due at `now`. A call before ``nextDeadline`` does nothing. What has arrived is read first, by
+  /// ``next(_:now:)``: whoever holds bytes back makes the server look silent.
   public mutating func handleTimeout(now: MonotonicInstant) { state.handleTimeout(now: now) }
 
   /// The layer that ``ClientEvent/upgrade(_:_:)`` asked for is up. A call that nothing asked for does nothing.
@@ -132,6 +133,8 @@ public struct ClientConnection: ~Copyable {
 
   /// Takes a command; it is sent as soon as the protocol allows. A command that the state does not allow when its turn
   /// comes ends in ``ClientEvent/failed(_:_:)``. Throws `.misuse` on a closed connection, `.limit` where too many wait.
+  ///
+  /// A command that waits may be sent behind an EXPUNGE that came meanwhile, and sequence numbers are those of then. UIDs stay.
   public mutating func enqueue(
     _ command: consuming Command, now: MonotonicInstant
   ) throws(ConnectionError) -> CommandID {
