@@ -209,11 +209,11 @@ import Testing
   @Test func pipeliningHoldsForEveryPair() {
     let traits = Self.every.map { CommandTraits($0) }
     for (command, trait) in zip(Self.every, traits) {
-      // No EXPUNGE comes during FETCH, STORE and SEARCH by sequence number; during all others it may.
+      // No EXPUNGE comes during FETCH, STORE, SEARCH and CONVERT by sequence number; during all others it may.
       let isExempt =
         switch command {
         case .fetch(.sequence, _, _), .store(.sequence, _, _), .storeLabels(.sequence, _, _),
-          .storeAnnotations(.sequence, _, _), .search(_, uid: false, _, _):
+          .storeAnnotations(.sequence, _, _), .search(_, uid: false, _, _), .convert(.sequence, _):
           true
         default: false
         }

@@ -85,16 +85,16 @@ public final class ClientChannel: Channel {
     return try machine.enqueue(command, now: loop.now)
   }
 
-  /// Answers a challenge; see `ClientConnection.answer(_:challenge:)`.
+  /// Answers a challenge; see `ClientConnection.answer(_:challenge:now:)`.
   public func answer(_ id: CommandID, challenge response: Span<UInt8>) throws(ConnectionError) {
     defer { changed() }
-    try machine.answer(id, challenge: response)
+    try machine.answer(id, challenge: response, now: loop.now)
   }
 
-  /// Gives up a SASL exchange; see `ClientConnection.cancelAuthentication(_:)`.
+  /// Gives up a SASL exchange; see `ClientConnection.cancelAuthentication(_:now:)`.
   public func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
     defer { changed() }
-    try machine.cancelAuthentication(id)
+    try machine.cancelAuthentication(id, now: loop.now)
   }
 
   /// Writes bytes of an APPEND and returns how many were taken; see `ClientConnection.write(_:literal:now:)`.
@@ -126,7 +126,7 @@ public final class ClientChannel: Channel {
 
   override var isMachineRunning: Bool { isReady }
   override var machineDeadline: MonotonicInstant? { machine.nextDeadline }
-  override var outboundCount: Int { Self.count(machine) }
+  override var outboundCount: Int { machine.outboundCount }
 
   override func transportReady() {
     isReady = true
@@ -181,11 +181,9 @@ public final class ClientChannel: Channel {
     delegate?.channelClosed(self, reason: reason)
   }
 
-  private static func count(_ machine: borrowing ClientConnection) -> Int { machine.outbound.count }
-
   /// A span of a class's property cannot be named, that of an `inout` argument can.
   private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) {
-    if machine.outbound.isEmpty { return }
+    if machine.outboundCount == 0 { return }
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
   }

@@ -38,6 +38,10 @@ extension ClientState {
     case manual
     /// A challenge is open.
     case asked
+    /// The caller gave it up. Only a refusal may follow.
+    case cancelled
+
+    var isCancelled: Bool { if case .cancelled = self { true } else { false } }
   }
 
   enum Idle {
@@ -130,7 +134,7 @@ extension ClientState {
 
     /// What the completion changes.
     enum Kind: Equatable {
-      case plain, login, logout, startTLS, compress, unauthenticate, enable, idle
+      case plain, login, logout, startTLS, compress, unauthenticate, idle
       case select, deselect
       case notify(expungesAnytime: Bool)
     }
