@@ -78,6 +78,9 @@ public final class ClientChannel: Channel {
   /// Whether the command was sent and is not completed; see `ClientConnection.isInFlight(_:)`.
   public func isInFlight(_ id: CommandID) -> Bool { machine.isInFlight(id) }
 
+  /// Whether the server may have done a command that failed; see `ClientConnection.mayHaveBeenDone(_:)`.
+  public func mayHaveBeenDone(_ id: CommandID) -> Bool { machine.mayHaveBeenDone(id) }
+
   /// Enqueues a command; see `ClientConnection.enqueue(_:now:)`. Throws `.misuse` before the transport is up as well.
   public func send(_ command: consuming Command) throws(ConnectionError) -> CommandID {
     if !isReady { throw .misuse(.init(.wrongState, state: "connecting")) }

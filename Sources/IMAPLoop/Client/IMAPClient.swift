@@ -237,7 +237,9 @@ public actor IMAPClient {
   /// The status of the command that `waiter` waited for, or why it failed.
   func result(_ name: String, _ outcome: Outcome, of waiter: CommandWaiter) -> Result<Status, IMAPError> {
     switch outcome {
-    case .failed(let error): return .failure(.connection(error))
+    case .failed(let error):
+      return .failure(
+        channel.mayHaveBeenDone(waiter.id) ? .outcomeUnknown(command: name, error) : .connection(error))
     case .completed(let status):
       if let reason = waiter.failure { return .failure(.authentication(reason, status)) }
       switch status.condition {

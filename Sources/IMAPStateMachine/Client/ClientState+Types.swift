@@ -75,6 +75,8 @@ extension ClientState {
   struct Ending {
     var byeText: String?
     var reason: CloseReason?
+    /// The commands that the server had, in whole or in part, and did not complete.
+    var unanswered: [CommandID] = []
   }
 
   /// A completion that is told later.

@@ -72,6 +72,12 @@ struct ClientState: ~Copyable {
     set { changeEnding { $0.reason = newValue } }
   }
 
+  /// Set where the connection ended.
+  var unanswered: [CommandID] {
+    get { ending?.value.unanswered ?? [] }
+    set { changeEnding { $0.unanswered = newValue } }
+  }
+
   private mutating func changeEnding(_ change: (inout Ending) -> Void) {
     let ending = ending ?? Box(Ending())
     change(&ending.value)
