@@ -7,6 +7,7 @@ extension ClientState {
   mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant) -> Step {
     // Counted before the event borrows the buffer: what lies behind a STARTTLS answer decides.
     let received = parser.position + input.unread
+    let isPatient = self.isPatient
     if received > self.received, isPatient { lastProgress = now }
     self.received = received
     do throws(ParseError) {
@@ -98,20 +99,7 @@ extension ClientState {
       // A command that is over already: the server repeats itself, nothing is at stake.
       return .event(.response(.tagged(tag: tag, status)))
     }
-    if status.condition == .ok {
-      // Behind a BYE nothing is sent, no handshake either, and what comes without a layer cannot be read.
-      if let byeText, command.kind == .startTLS || command.kind == .compress {
-        // It is not over before it got its last event.
-        inFlight.append(command)
-        end(.bye(byeText))
-        return .again
-      }
-      // RFC 9051, section 6.2.2: BAD answers `*`. Whoever gave the exchange up may have found that it is not his server.
-      if case .authenticating(command.id, .cancelled) = flow {
-        inFlight.append(command)
-        return violation(.authentication, status.text.lossyString())
-      }
-    }
+    let wasCancelled = if case .login = command.kind { isCancelled } else { false }
     let isRenewed = leaveFlow(of: command, status, now: now)
     if isRenewed {
       selected?.commandEnded(status, isSelect: false)
@@ -127,12 +115,18 @@ extension ClientState {
     switch command.kind {
     case .plain, .idle: break
     case .login where isOK:
+      if wasCancelled {
+        // RFC 9051, section 6.2.2: BAD answers `*`. Whoever gave the exchange up may have found that it is not his server.
+        // The command is not over before it got its last event.
+        inFlight.append(command)
+        return violation(.authentication, status.text.lossyString())
+      }
       session = .authenticated
       // RFC 9051, section 7.2.2: what was announced before may not hold any more.
       capabilities = nil
     case .startTLS where isOK:
+      if let byeText { return endInstead(of: command, .bye(byeText)) }
       if bytesBehind > 0 {
-        // It is not over before it got its last event.
         inFlight.append(command)
         return violation(.plaintextAfterStartTLS)
       }
@@ -150,6 +144,7 @@ extension ClientState {
     case .deselect where isOK: deselect()
     case .notify(let expungesAnytime) where isOK: mayExpungeAnytime = expungesAnytime
     case .compress where isOK:
+      if let byeText { return endInstead(of: command, .bye(byeText)) }
       // Bytes behind the answer are compressed already. They stay in the buffer for whoever starts the layer.
       isCompressed = true
       flow = .upgrading(.deflate)
@@ -171,8 +166,12 @@ extension ClientState {
       return .event(.completed(command.id, status))
     case .login, .startTLS, .compress, .unauthenticate, .deselect, .notify: break
     }
-    selected?.commandEnded(status, isSelect: command.kind == .select)
-    if command.kind == .select { selected?.selectEnded() }
+    if case .select = command.kind {
+      selected?.commandEnded(status, isSelect: true)
+      selected?.selectEnded()
+    } else {
+      selected?.commandEnded(status, isSelect: false)
+    }
     if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
     noteCapabilities(status)
     guard case .parts(let parts) = command.sequel else {
@@ -220,6 +219,14 @@ extension ClientState {
       return true
     default: return false
     }
+  }
+
+  /// Behind a BYE nothing is sent, no handshake either, and what comes without a layer that is agreed on cannot be read.
+  @_lifetime(immortal)
+  private mutating func endInstead(of command: InFlight, _ reason: CloseReason) -> Step {
+    inFlight.append(command)
+    end(reason)
+    return .again
   }
 
   /// Gives the sending direction back when its owner is completed. True where the command goes on: a renewed IDLE.

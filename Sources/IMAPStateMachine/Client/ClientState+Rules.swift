@@ -56,6 +56,9 @@ extension ClientState {
     return nil
   }
 
+  /// Whether the caller gave up the SASL exchange that owns the sending direction.
+  var isCancelled: Bool { if case .authenticating(_, .cancelled) = flow { true } else { false } }
+
   /// Whether TLS must come and has not.
   var isWithoutTLS: Bool { configuration.requiresTLS && !isSecure }
 
