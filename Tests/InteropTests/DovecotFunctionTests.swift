@@ -129,6 +129,9 @@ import Testing
       #expect(try await client.search(.all) == [1, 2, 3])
       let raw = try await client.run(GenericCommand("UID SEARCH", [.atom("ANSWERED")]))
       #expect(raw.responses == [.search(SearchResult(numbers: [1]))])
+      let fetched = try await client.run(.fetch(.uids([2]), [.uid]))
+      #expect(fetched.responses == [.fetch(FetchResponse(sequence: 2, attributes: [.uid(2)]))])
+      await #expect(throws: IMAPError.self) { try await client.run(Command.idle) }
     }
   }
 

@@ -128,7 +128,8 @@ public final class ClientChannel: Channel {
   }
 
   override var isMachineRunning: Bool { isReady }
-  override var machineDeadline: MonotonicInstant? { machine.nextDeadline }
+  /// A server is not late while nobody reads what it sends. It still must hear of an IDLE that goes on.
+  override var machineDeadline: MonotonicInstant? { isHeld && !machine.isIdling ? nil : machine.nextDeadline }
   override var outboundCount: Int { machine.outboundCount }
 
   override func transportReady() {
@@ -171,6 +172,7 @@ public final class ClientChannel: Channel {
   }
 
   override func machineUpgraded() { machine.upgraded(.tls, now: loop.now) }
+  override func machineResumed() { machine.resumed(now: loop.now) }
   override func machineTimedOut() { machine.handleTimeout(now: loop.now) }
   override func machineCloses() { machine.close(now: loop.now) }
   override func machineFails(_ error: ConnectionError) { machine.transportFailed(error) }

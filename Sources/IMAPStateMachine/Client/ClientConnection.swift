@@ -132,7 +132,8 @@ public struct ClientConnection: ~Copyable {
   }
 
   /// Does what is due at `now`. A call before ``nextDeadline`` does nothing. What has arrived is read first, by
-  /// ``next(_:now:)``: whoever holds bytes back makes the server look silent.
+  /// ``next(_:now:)``: whoever holds bytes back makes the server look silent, and says so by
+  /// ``resumed(now:)``.
   public mutating func handleTimeout(now: MonotonicInstant) { state.handleTimeout(now: now) }
 
   /// The layer that ``ClientEvent/upgrade(_:_:)`` asked for is up. A call that nothing asked for does nothing.
@@ -179,6 +180,13 @@ public struct ClientConnection: ~Copyable {
   public mutating func endIdle(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
     try state.endIdle(id, now: now)
   }
+
+  /// Says that the caller kept the server's bytes back until `now`: that none came does not count, and every deadline but the
+  /// renewal of an IDLE starts anew.
+  public mutating func resumed(now: MonotonicInstant) { state.lastProgress = now }
+
+  /// Whether the server has accepted an IDLE, and DONE was not sent.
+  public var isIdling: Bool { state.isIdling }
 
   /// Closes the connection without LOGOUT: every command fails with `.closedLocally`.
   public mutating func close(now: MonotonicInstant) { state.end(.local) }

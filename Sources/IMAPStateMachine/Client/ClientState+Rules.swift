@@ -59,6 +59,8 @@ extension ClientState {
   /// Whether the caller gave up the SASL exchange that owns the sending direction.
   var isCancelled: Bool { if case .authenticating(_, .cancelled) = flow { true } else { false } }
 
+  var isIdling: Bool { if case .idle(_, .active) = flow { true } else { false } }
+
   /// Whether TLS must come and has not.
   var isWithoutTLS: Bool { configuration.requiresTLS && !isSecure }
 
