@@ -157,6 +157,9 @@ public actor IMAPClient {
     return stream
   }
 
+  /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread.
+  func deliver(to handler: @escaping @Sendable (MailboxEvent) -> Void) { session.setHandler(handler) }
+
   // MARK: Any state
 
   /// CAPABILITY (RFC 9051, section 6.1.1).
