@@ -28,6 +28,52 @@ import Testing
     #expect(ids.map { client.mayHaveBeenDone($0) } == [false, true, true, false])
   }
 
+  /// A part was done before the rest could not be sent.
+  @Test func whatMayHaveBeenDoneInPart() throws {
+    var configuration = ClientConnection.Configuration()
+    configuration.maximumInFlight = 1
+    configuration.maximumLineLength = 60
+    let now = MonotonicInstant(nanoseconds: 0)
+    var client = ClientConnection(configuration, now: now)
+    var input = ReceiveBuffer()
+    input.append(Array("* PREAUTH hi\r\n".utf8).span)
+    _ = Self.kinds(&client, &input, now)
+    _ = try client.enqueue(.select(.inbox), now: now)
+    input.append(Array("A1 OK done\r\n".utf8).span)
+    _ = Self.kinds(&client, &input, now)
+    let uids = UIDSet((1...30).map { UID(rawValue: $0 * 2) })
+    let id = try client.enqueue(.store(.uids(uids), StoreOperation(.add, [.seen])), now: now)
+    input.append(Array("A2 OK done\r\n* OK [CLOSED] gone\r\n".utf8).span)
+    _ = Self.kinds(&client, &input, now)
+    input.append(Array("A3 OK done\r\n".utf8).span)
+    #expect(Self.kinds(&client, &input, now).contains("failed"))
+    let mayHaveBeen = client.mayHaveBeenDone(id)
+    #expect(mayHaveBeen)
+    // It is not the end of the connection.
+    _ = try client.enqueue(.noop, now: now)
+    #expect(Self.sent(&client).hasSuffix("NOOP\r\n"))
+  }
+
+  /// Commands in any number that are too long for a line cost no stack.
+  @Test func manyCommandsInParts() throws {
+    var configuration = ClientConnection.Configuration()
+    configuration.maximumInFlight = 1_000_000
+    configuration.maximumQueued = 20_000
+    configuration.maximumLineLength = 40
+    let now = MonotonicInstant(nanoseconds: 0)
+    var client = ClientConnection(configuration, now: now)
+    var input = ReceiveBuffer()
+    input.append(Array("* PREAUTH hi\r\n".utf8).span)
+    _ = Self.kinds(&client, &input, now)
+    _ = try client.enqueue(.select(.inbox), now: now)
+    let uids = UIDSet((1...12).map { UID(rawValue: $0 * 2) })
+    for _ in 0..<9000 { _ = try client.enqueue(.fetch(.uids(uids), [.uid]), now: now) }
+    _ = Self.sent(&client)
+    input.append(Array("A1 OK done\r\n".utf8).span)
+    _ = Self.kinds(&client, &input, now)
+    #expect(Self.sent(&client).utf8.count > 9000 * 40)
+  }
+
   // MARK: COMPRESS and UNAUTHENTICATE
 
   @Test func compressHandsTheStreamOver() throws {

@@ -503,4 +503,54 @@ import Testing
       #expect(error?.reason == .limit(limit) && error?.offset == 25)
     }
   }
+
+  /// Ten positions for the envelope, two for its last strings, four for each address: 262,141 addresses meet 1,048,576. Behind
+  /// that the tape starts anew, wherever it was.
+  @Test(arguments: 262_139...262_144)
+  func envelopesOfTooManyAddressesEndEverything(_ count: Int) throws {
+    let address = Array("(NIL NIL NIL NIL)".utf8)
+    var bytes = wire("* 1 FETCH (ENVELOPE (NIL NIL (")
+    for _ in 0..<count { bytes += address }
+    bytes += wire(") NIL NIL NIL NIL NIL NIL NIL))\n")
+    var input = ReceiveBuffer()
+    input.append(bytes.span)
+    var parser = ResponseParser()
+    _ = try parser.next(&input)
+    if count <= 262_141 {
+      guard case .fetchAttribute(.envelope(let envelope)) = try parser.next(&input) else {
+        Issue.record("no envelope")
+        return
+      }
+      #expect(envelope.from.count == count)
+    } else {
+      let error = #expect(throws: ParseError.self) { _ = try parser.next(&input) }
+      #expect(error?.reason == .limit(LimitExceeded(limit: .structure, value: 1 << 20, offset: 20)))
+    }
+  }
+
+  /// The same in the middle of a structure, at every place around the end of the tape.
+  @Test(arguments: 58_240...58_253)
+  func envelopesInsideStructuresOfTooManyParts(_ count: Int) throws {
+    let part = Array("(\"A\" \"B\" NIL NIL NIL \"7BIT\" 1)".utf8)
+    let list = "((\"a\" NIL \"name\" \"host.example\")(\"a\" NIL \"name\" \"host.example\"))"
+    var bytes = wire("* 1 FETCH (BODYSTRUCTURE (")
+    for _ in 0..<count { bytes += part }
+    bytes += wire(
+      "(\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 1 (NIL NIL \(list) \(list) \(list) \(list) NIL NIL NIL NIL) "
+        + "(\"A\" \"B\" NIL NIL NIL \"7BIT\" 1) 1) \"MIXED\"))\n")
+    var input = ReceiveBuffer()
+    input.append(bytes.span)
+    var parser = ResponseParser()
+    _ = try parser.next(&input)
+    do throws(ParseError) {
+      guard case .fetchAttribute(.bodyStructure(let body)) = try parser.next(&input) else {
+        Issue.record("no structure")
+        return
+      }
+      #expect(body.fields.childCount == count + 1)
+    } catch {
+      #expect(error.reason == .limit(LimitExceeded(limit: .structure, value: 1 << 20, offset: 25)))
+      #expect(count > 58_240)
+    }
+  }
 }

@@ -261,7 +261,7 @@ import Testing
       return (envelope.sender, envelope.replyTo)
     }
     let froms = [
-      "((NIL NIL \"a\" \"b\"))", "((\"Name of one\" NIL \"mailbox\" \"host.example\"))",
+      "((NIL NIL \"a\" \"b\"))", "((\"\" NIL \"mailbox\" \"example.org\"))", "((\"Name of one\" NIL \"mailbox\" \"host.example\"))",
       "((\"x\" NIL \"y\" \"z\")(NIL NIL \"with \\\" in it\" \"z\")(\"\" NIL NIL NIL))",
       "(({9}\nA literal NIL \"mailbox\" \"host\"))", "NIL", "()",
     ].map { wire($0) }
@@ -275,6 +275,11 @@ import Testing
           let beside = try #require(try lists(from, other))
           #expect(beside == alone, "\(String(decoding: other, as: UTF8.self))")
           compared += alone.sender.count
+        }
+        var longer = from
+        longer.insert(0x61, at: index)
+        if let alone = try? lists(wire("NIL"), longer) {
+          #expect(try lists(from, longer)?.sender == alone.sender, "\(String(decoding: longer, as: UTF8.self))")
         }
       }
       let same = try #require(try lists(from, from))

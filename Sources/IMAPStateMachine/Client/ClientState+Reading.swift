@@ -442,15 +442,14 @@ extension ClientState {
     if self.reason != nil { return }
     self.reason = reason
     let error = reason.commandError
-    var unanswered: [CommandID] = []
+    var unanswered = unanswered
     for index in 0..<inFlight.count {
       unanswered.append(inFlight[index].id)
       if case .parts(let parts) = inFlight[index].sequel, !parts.isFirstToEnd() { continue }
       pending.append(.failed(inFlight[index].id, error))
     }
     for command in queue {
-      // Parts before it may be over.
-      if command.parts != nil { unanswered.append(command.id) }
+      if command.parts?.wasSent == true { unanswered.append(command.id) }
       if command.parts?.isFirstToEnd() ?? true { pending.append(.failed(command.id, error)) }
     }
     pending.append(.closed(reason))

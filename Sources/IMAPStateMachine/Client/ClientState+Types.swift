@@ -75,8 +75,9 @@ extension ClientState {
   struct Ending {
     var byeText: String?
     var reason: CloseReason?
-    /// The commands that the server had, in whole or in part, and did not complete.
     var unanswered: [CommandID] = []
+
+    var isEnding: Bool { reason != nil || byeText != nil }
   }
 
   /// A completion that is told later.
@@ -92,6 +93,8 @@ extension ClientState {
     var left: Int
     /// How the command ends, where that is known before the last part is over.
     var ending: Ending?
+    /// Whether the server was sent one of them.
+    var wasSent = false
     /// Whether the command has ended with the connection.
     private var isOver = false
 

@@ -72,7 +72,7 @@ struct ClientState: ~Copyable {
     set { changeEnding { $0.reason = newValue } }
   }
 
-  /// Set where the connection ended.
+  /// The commands that the server had, in whole or in part, and that failed all the same.
   var unanswered: [CommandID] {
     get { ending?.value.unanswered ?? [] }
     set { changeEnding { $0.unanswered = newValue } }
@@ -130,6 +130,8 @@ struct ClientState: ~Copyable {
     nextID &+= 1
     if queue.isEmpty, let traits = traits(ifReady: command, now: now) {
       send(Queued(id: id, command: command), traits, now: now)
+      // What was too long for one line waits as its parts.
+      if !queue.isEmpty { pump(now: now) }
     } else {
       queue.append(Queued(id: id, command: command))
       pump(now: now)
@@ -244,7 +246,7 @@ struct ClientState: ~Copyable {
     return nil
   }
 
-  /// Queues the parts of a command whose line of `length` bytes is too long, and sends what may be sent.
+  /// Queues the parts of a command whose line of `length` bytes is too long, before all others.
   private mutating func split(_ next: Queued, lineOf length: Int, now: MonotonicInstant) {
     let maximum = configuration.maximumLineLength
     var parts = next.parts == nil ? next.command.split(lineOf: length, to: maximum) : nil
@@ -263,7 +265,6 @@ struct ClientState: ~Copyable {
     }
     let shared = Parts(parts.count)
     for part in parts.reversed() { queue.prepend(Queued(id: next.id, command: part, parts: shared)) }
-    pump(now: now)
   }
 
   /// The command, or what is left of it, will not be sent.
@@ -278,7 +279,9 @@ struct ClientState: ~Copyable {
   mutating func tellEnding(of parts: Parts, _ id: CommandID) {
     switch parts.ending {
     case .refused(let refusal): pending.append(.refused(id, refusal))
-    case .failed(let error): pending.append(.failed(id, error))
+    case .failed(let error):
+      if parts.wasSent { unanswered.append(id) }
+      pending.append(.failed(id, error))
     case nil: break
     }
   }
@@ -294,7 +297,8 @@ struct ClientState: ~Copyable {
   private mutating func traits(
     ifReady command: borrowing Command, partOf whole: CommandID? = nil, now: MonotonicInstant
   ) -> CommandTraits? {
-    if ending != nil || session == .greeting { return nil }
+    if let ending, ending.value.isEnding { return nil }
+    if session == .greeting { return nil }
     if case .idle(let id, let idle) = flow {
       // A command during IDLE ends the IDLE by itself.
       endIdle(id, idle, now: now)
@@ -354,7 +358,10 @@ struct ClientState: ~Copyable {
   /// What may come behind a part, or a search that names a charset.
   @inline(never)
   private func sequel(of next: borrowing Queued) -> InFlight.Sequel {
-    if let parts = next.parts { return .parts(parts) }
+    if let parts = next.parts {
+      parts.wasSent = true
+      return .parts(parts)
+    }
     return next.isRetried ? .none : .search(Box(next.command))
   }
 

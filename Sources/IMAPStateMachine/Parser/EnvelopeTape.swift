@@ -162,7 +162,7 @@ extension Scanner {
       } else if peek == UInt8(ascii: "(") {
         guard addresses(&tape) else { return false }
         // Behind a literal another line begins.
-        if list == 0, end == lineEnd { (from, fromEntries) = (start..<index, first..<tape.count) }
+        if list == 0, end == lineEnd, !tape.isFull { (from, fromEntries) = (start..<index, first..<tape.count) }
       } else if !eatNIL() {
         return false
       }

@@ -160,7 +160,7 @@ public struct AddressListView: ~Escapable {
   fileprivate func repeats(_ other: borrowing AddressListView) -> Bool {
     guard rows.count == other.rows.count else { return false }
     var text = 0..<0
-    var distance: UInt64 = 0
+    var distance: UInt64?
     for offset in 0..<rows.count {
       let token = other.rows.tape.token(other.rows.index &+ offset)
       let entry = rows.tape.entry(rows.index &+ offset)
@@ -168,14 +168,16 @@ public struct AddressListView: ~Escapable {
         if entry != 0 { return false }
         continue
       }
-      if text.isEmpty {
-        text = token.range
-        distance = entry &- token.bits
-      }
       // All strings have the lengths that they have there, and lie as far from one another.
-      if entry &- token.bits != distance { return false }
-      text = text.lowerBound..<max(text.upperBound, token.upperBound)
+      if let distance {
+        if entry &- token.bits != distance { return false }
+        text = text.lowerBound..<max(text.upperBound, token.upperBound)
+      } else {
+        distance = entry &- token.bits
+        text = token.range
+      }
     }
+    guard let distance else { return false }
     let step = Int(UInt32(truncatingIfNeeded: distance))
     return distance == TapeRange(step, step).bits && rows.tape.bytes.repeats(text, at: text.lowerBound &+ step)
   }
