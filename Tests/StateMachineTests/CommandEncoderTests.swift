@@ -184,6 +184,3 @@ extension MailboxName {
   fileprivate var raw: MailboxName { MailboxName(wire: Array(description.utf8)) }
 }
 
-extension SearchKey {
-  fileprivate static var seen: SearchKey { .flag(.seen) }
-}
