@@ -4,7 +4,7 @@ import IMAPTestServer
 import Testing
 
 /// What the client does in one call that takes several commands.
-@Suite(.timeLimit(.minutes(2))) struct ClientConvenienceTests {
+@Suite(.timeLimit(.minutes(5))) struct ClientConvenienceTests {
   private func withScript(
     _ capabilities: String, _ answers: [(command: String, lines: [String])],
     _ body: (IMAPClient, ScriptedServer) async throws -> Void

@@ -5,7 +5,7 @@ import IMAPTestServer
 import Testing
 
 /// The calls of `docs/coming-from-python.md`, in its order: what it shows compiles and does what it says.
-@Suite(.timeLimit(.minutes(2))) struct ComingFromPythonTests {
+@Suite(.timeLimit(.minutes(5))) struct ComingFromPythonTests {
   private func withServer(_ body: (IMAPTestServer, IMAPClient) async throws -> Void) async throws {
     let server = try await IMAPTestServer.start()
     for (number, sender) in ["anna", "bob", "anna"].enumerated() {

@@ -3,7 +3,7 @@ import IMAPStateMachine
 import Testing
 
 /// Dovecot answers FETCHes that come together before it completes the first of them.
-@Suite(.timeLimit(.minutes(2))) struct DovecotFetchTests {
+@Suite(.timeLimit(.minutes(5))) struct DovecotFetchTests {
   @Test func overlappingFetchesAreToldApart() async throws {
     let server = try DovecotServer()
     var configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.plainPort, security: .plain)
