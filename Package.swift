@@ -41,7 +41,9 @@ let package = Package(
         "IMAPStateMachine", "CUV", "CSSL",
         .product(name: "DequeModule", package: "swift-collections"),
       ],
-      swiftSettings: withLifetimes),
+      swiftSettings: withLifetimes,
+      // In the C library elsewhere.
+      linkerSettings: [.linkedLibrary("iconv", .when(platforms: [.macOS]))]),
     .target(
       name: "IMAPTestServer", dependencies: ["IMAPStateMachine", "IMAPLoop"], swiftSettings: withLifetimes),
     .executableTarget(

@@ -183,7 +183,3 @@ extension MailboxName {
   /// The text's own bytes, not encoded.
   fileprivate var raw: MailboxName { MailboxName(wire: Array(description.utf8)) }
 }
-
-extension SearchKey {
-  fileprivate static var seen: SearchKey { .flag(.seen) }
-}

@@ -1,29 +1,5 @@
 import IMAPStateMachine
 
-/// What APPEND, COPY and MOVE tell of the messages that they made, where the server has UIDPLUS (RFC 4315).
-public struct CopyResult: Hashable, Sendable {
-  /// The UID validity value of the target mailbox.
-  public var uidValidity: UInt64
-  /// The messages that were copied; empty for APPEND.
-  public var source: UIDSet
-  /// The new messages, in the order of ``source``.
-  public var destination: UIDSet
-
-  init?(_ code: ResponseCode?) {
-    switch code {
-    case .appendUID(let validity, let uids):
-      uidValidity = validity
-      source = UIDSet(ranges: [])
-      destination = uids
-    case .copyUID(let validity, let from, let to):
-      uidValidity = validity
-      source = from
-      destination = to
-    default: return nil
-    }
-  }
-}
-
 /// Messages of the selected mailbox.
 extension IMAPClient {
   /// FETCH (RFC 9051, section 6.4.5), all of it in memory. For large bodies use ``fetch(_:_:changedSince:events:)``.

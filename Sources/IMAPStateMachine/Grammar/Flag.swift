@@ -21,6 +21,18 @@ public struct Flag: Hashable, Sendable, CustomStringConvertible, ExpressibleBySt
   public static let draft = Flag("\\Draft")
   /// The message arrived since the last session that selected the mailbox (RFC 3501; gone in RFC 9051).
   public static let recent = Flag("\\Recent")
+  /// The message was forwarded (RFC 9051, section 2.3.2).
+  public static let forwarded = Flag("$Forwarded")
+  /// A disposition notification was sent (RFC 3503).
+  public static let mdnSent = Flag("$MDNSent")
+  /// The message is unwanted (RFC 9051, section 2.3.2).
+  public static let junk = Flag("$Junk")
+  /// The message is wanted (RFC 9051, section 2.3.2).
+  public static let notJunk = Flag("$NotJunk")
+  /// The message wants to deceive (RFC 9051, section 2.3.2).
+  public static let phishing = Flag("$Phishing")
+  /// The message is important (RFC 8457).
+  public static let important = Flag("$Important")
   /// In PERMANENTFLAGS: new keywords may be made.
   public static let anyKeyword = Flag("\\*")
 

@@ -130,6 +130,10 @@ public struct SearchDate: Hashable, Sendable, CustomStringConvertible {
   /// A day. Nil where a field is out of its range, or the month has no such day.
   public init?(year: Int, month: Int, day: Int) {
     guard InternalDate.isDay(year: year, month: month, day: day) else { return nil }
+    self.init(checkedYear: year, month, day)
+  }
+
+  init(checkedYear year: Int, _ month: Int, _ day: Int) {
     self.year = year
     self.month = month
     self.day = day

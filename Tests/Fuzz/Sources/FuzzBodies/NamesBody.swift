@@ -1,6 +1,7 @@
 import IMAPStateMachine
 
-/// Mailbox names: what is written is read as the same text, and what cannot be read keeps its bytes.
+/// Mailbox names: what is written is read as the same text, and what cannot be read keeps its bytes. Encoded words: no control
+/// character comes of them, and not much more than went in.
 enum NamesBody {
   static func run(_ input: inout FuzzInput) throws(FuzzFailure) {
     let choice = input.byte()
@@ -19,6 +20,9 @@ enum NamesBody {
       try require(
         rewritten.description == shown, "\(shown.debugDescription) became \(rewritten.description.debugDescription)")
     }
+    let text = EncodedWord.decode(input.again(bytes))
+    try require(text.utf8.count <= 3 * bytes.count, "\(bytes.count) bytes became \(text.utf8.count)")
+    try require(text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7f }, text.debugDescription)
     let label = GmailLabel(wire: bytes)
     try require(label.bytes == bytes && GmailLabel(label.description).description == label.description, "label")
   }
