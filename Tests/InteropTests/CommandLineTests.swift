@@ -6,7 +6,9 @@ import Testing
 /// The `imap` tool as its users run it: a process with arguments, output and exit status.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTests {
   private static let commands = [
-    "list", "status", "search", "fetch", "append", "watch", "decode", "serve", "demo",
+    "list", "tree", "status", "select", "create", "rename", "remove-mailbox", "subscribe", "unsubscribe", "search",
+    "sort", "thread", "fetch", "headers", "get", "append", "store", "copy", "move", "delete", "expunge", "watch",
+    "capability", "id", "namespace", "quota", "acl", "metadata", "raw", "decode", "serve", "demo", "completion",
   ]
 
   @Test(arguments: commands) func helpShowsAnExample(_ command: String) async throws {
@@ -45,7 +47,7 @@ import Testing
     #expect((status.objects.first?["items"] as? [String: Int])?["MESSAGES"] == 1)
 
     let search = try await Tool.run(
-      ["search", "--json"] + account + ["FLAGGED", "SUBJECT", "from the"], input: "secret\n")
+      ["search", "--json", "--raw"] + account + ["FLAGGED", "SUBJECT", "from the"], input: "secret\n")
     #expect(search.objects.first?["uids"] as? [Int] == [1], "\(search.error)")
 
     let fetch = try await Tool.run(["fetch", "--json", "--structure", "1:*"] + account, input: "secret\n")
