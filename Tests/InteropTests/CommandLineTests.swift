@@ -18,6 +18,26 @@ import Testing
     #expect(result.output.contains("imap \(command) "))
   }
 
+  /// docs/cli.md has a word on each command, and the statuses as the help has them.
+  @Test func documentationIsComplete() async throws {
+    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("docs/cli.md")
+    let text = try String(contentsOf: path, encoding: .utf8)
+    let help = try await Tool.run(["--help"]).output
+    for command in Self.commands {
+      #expect(text.contains("| `\(command)") || text.contains(", `\(command)"), "\(command)")
+      #expect(help.contains("\n  \(command) "), "\(command)")
+    }
+    let statuses = try #require(help.components(separatedBy: "EXIT STATUS").last).split(separator: "\n")
+    var count = 0
+    for line in statuses {
+      guard let match = line.wholeMatch(of: /\s*(\d+)\s+(.*\S)\s*/) else { continue }
+      #expect(text.contains("| \(match.1) | \(match.2) |"), "\(line)")
+      count += 1
+    }
+    #expect(count == 14)
+  }
+
   @Test func everyCommandAgainstTheServerOfTheTool() async throws {
     let serve = try Tool.Running(
       ["serve", "--json", "--end-with-input", "--user", "joe:secret", "--mailbox", "Archive"])

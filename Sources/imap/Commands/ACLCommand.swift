@@ -171,7 +171,7 @@ extension ConnectionOptions {
   /// As ``withClient(_:)``, on a server that has access control.
   fileprivate func withACL(_ body: (IMAPClient) async throws -> Void) async throws {
     try await withClient { client in
-      if try await !client.supports("ACL") { throw IMAPError.capabilityMissing("ACL", command: "this") }
+      if try await !client.supports("ACL") { throw IMAPError.capabilityMissing("ACL", command: "access control") }
       try await body(client)
     }
   }

@@ -117,7 +117,7 @@ extension ConnectionOptions {
     try await withClient { client in
       let forServer = try await client.supports("METADATA-SERVER")
       if try await !client.supports("METADATA"), !mailbox.isEmpty || !forServer {
-        throw IMAPError.capabilityMissing("METADATA", command: "this")
+        throw IMAPError.capabilityMissing("METADATA", command: "metadata")
       }
       try await body(client)
     }
