@@ -30,7 +30,7 @@ struct ImapCommand: AsyncParsableCommand {
         subcommands: [
           SearchCommand.self, SortCommand.self, ThreadCommand.self, FetchCommand.self, HeadersCommand.self,
           GetCommand.self, AppendCommand.self, StoreCommand.self, CopyCommand.self, MoveCommand.self,
-          DeleteCommand.self, ExpungeCommand.self, WatchCommand.self,
+          DeleteCommand.self, ExpungeCommand.self, WatchCommand.self, SyncCommand.self,
         ]),
       CommandGroup(
         name: "Server",

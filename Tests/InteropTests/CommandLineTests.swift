@@ -8,6 +8,7 @@ import Testing
   private static let commands = [
     "list", "tree", "status", "select", "create", "rename", "remove-mailbox", "subscribe", "unsubscribe", "search",
     "sort", "thread", "fetch", "headers", "get", "append", "store", "copy", "move", "delete", "expunge", "watch",
+    "sync",
     "capability", "id", "namespace", "quota", "acl", "metadata", "raw", "decode", "serve", "demo", "completion",
   ]
 
