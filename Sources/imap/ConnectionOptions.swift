@@ -125,9 +125,9 @@ struct ConnectionOptions: ParsableArguments {
         let known = file.map { $0.names.isEmpty ? "there is none" : "there are \($0.names.joined(separator: ", "))" }
         throw Failure(.configuration, "no account \(name) in \(path); \(known ?? "name a file by --config")")
       }
-      fileLayers.append(Account.Layer(name: "[\(name)]", values: section))
+      fileLayers.append(Account.Layer(values: section))
     }
-    if let file { fileLayers.append(Account.Layer(name: "[DEFAULT]", values: file.defaults)) }
+    if let file { fileLayers.append(Account.Layer(values: file.defaults)) }
     let layers = [options, try Account.environment(variables)] + fileLayers
     var hint = path.isEmpty ? "a configuration file" : path
     if name == nil, let file, !file.names.isEmpty {
@@ -153,6 +153,6 @@ struct ConnectionOptions: ParsableArguments {
     case .none?: (values[.ssl], values[.starttls]) = ("no", "no")
     case nil: break
     }
-    return Account.Layer(name: "the command line", values: values)
+    return Account.Layer(values: values)
   }
 }

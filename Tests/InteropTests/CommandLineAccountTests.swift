@@ -2,6 +2,8 @@ import Foundation
 import IMAPTestServer
 import Testing
 
+@testable import imap
+
 /// Where `imap` has its account from: the command line, the environment, the configuration file.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTestsAccount {
   private func withServer(_ body: (_ port: UInt16, _ folder: TemporaryFolder, _ authority: String) async throws -> Void)
@@ -93,6 +95,39 @@ import Testing
       #expect(result.status == 0, "\(result.error)")
       #expect(result.objects.first?["mailbox"] as? String == "INBOX")
     }
+  }
+
+  /// What is said closer to the command wins, be it a password or a token.
+  @Test func whichCredentials() throws {
+    let base: [AccountKey: String] = [.host: "h", .username: "u"]
+    func kind(_ layers: [AccountKey: String]..., host: String? = nil) throws -> String {
+      let options = host.map { [Account.Layer(values: [.host: $0])] } ?? []
+      let file = (layers + [base]).map { Account.Layer(values: $0) }
+      let account = try Account(options + file, file: file.count, hint: "the file")
+      return switch account.credentials {
+      case .password: "password"
+      case .passwordCommand(let command): command
+      case .tokenCommand(let command): "token \(command)"
+      case .refreshToken(let refresh): refresh.url
+      case .prompt: account.trust == .insecure ? "prompt, insecure" : "prompt"
+      case .passwordFile, .standardInput: "other"
+      }
+    }
+    #expect(try kind([:]) == "prompt")
+    #expect(try kind([.password: "x"], [.passwordCommand: "c"]) == "password")
+    #expect(try kind([.passwordCommand: "c"], [.password: "x"]) == "c")
+    #expect(try kind([.oauth2: "no", .password: "x"], [.passwordCommand: "c", .oauth2: "yes"]) == "password")
+    #expect(try kind([.oauth2: "off"], [.oauth2Command: "t"], [.passwordCommand: "c"]) == "c")
+    #expect(try kind([.oauth2: "on"], [.password: "x"], [.oauth2Command: "t"]) == "token t")
+    #expect(try kind([.oauth2Command: "t"], [.password: "x"]) == "token t")
+    #expect(try kind([.password: "x"], [.oauth2: "on", .oauth2Command: "t"]) == "password")
+    let refresh: [AccountKey: String] = [
+      .oauth2: "1", .oauth2ClientID: "i", .oauth2ClientSecret: "s", .oauth2TokenURL: "https://x/",
+    ]
+    #expect(try kind(refresh, [.oauth2RefreshToken: "r"]) == "https://x/")
+    #expect(throws: Failure.self) { try kind(refresh) }
+    #expect(try kind([.password: "x", .sslVerifyCert: "no"], host: "other") == "prompt")
+    #expect(try kind([.sslVerifyCert: "no"], host: "H") == "prompt, insecure")
   }
 
   @Test func fileAtItsUsualPlace() async throws {

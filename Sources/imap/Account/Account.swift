@@ -15,8 +15,6 @@ struct Account {
 
   /// What one source says. Those before it in a list win.
   struct Layer {
-    /// For messages.
-    var name: String
     var values: [AccountKey: String]
 
     /// Of two switches, nil where neither is named: STARTTLS where it is on, TLS or none where `ssl` says so.
@@ -42,21 +40,19 @@ struct Account {
     self.user = user
     port = value(.port).flatMap { UInt16($0) }
     security = layers.lazy.compactMap(\.security).first ?? .implicitTLS
-    trust = Self.trust(layers)
     timeout = value(.timeout).flatMap { AccountKey.seconds($0) } ?? 30
 
-    var usable = layers
     let fromFile = layers.suffix(file)
-    func isTheirs(_ key: AccountKey, _ value: String) -> Bool {
-      guard let named = fromFile.lazy.compactMap({ $0.values[key] }).first else { return true }
-      return key == .host ? named.lowercased() == value.lowercased() : named == value
+    func named(_ key: AccountKey) -> String? { fromFile.lazy.compactMap { $0.values[key] }.first }
+    let isOtherHost = named(.host).map { $0.lowercased() != host.lowercased() } ?? false
+    let isOtherUser = named(.username).map { $0 != user } ?? false
+    var usable = layers
+    for index in usable.indices.suffix(file) where isOtherHost || isOtherUser {
+      usable[index].values = usable[index].values.filter { !$0.key.isCredential }
+      // Whom the file trusts blindly is its own host.
+      if isOtherHost { usable[index].values[.sslVerifyCert] = nil }
     }
-    let isOther = !isTheirs(.host, host) || !isTheirs(.username, user)
-    if isOther {
-      for index in usable.indices.suffix(file) {
-        usable[index].values = usable[index].values.filter { !$0.key.isCredential }
-      }
-    }
+    trust = Self.trust(usable)
     credentials = try CredentialSource(usable, host: host, user: user, hint: hint)
   }
 
@@ -76,7 +72,7 @@ struct Account {
 
   /// What the environment says. Throws all that is wrong with it at once.
   static func environment(_ variables: [String: String]) throws(Failure) -> Layer {
-    var layer = Layer(name: "the environment", values: [:])
+    var layer = Layer(values: [:])
     var complaints: [String] = []
     for key in AccountKey.allCases {
       guard let name = key.variables.first(where: { variables[$0] != nil }), let value = variables[name] else {

@@ -24,30 +24,28 @@ enum CredentialSource {
 
   init(_ layers: [Account.Layer], host: String, user: String, hint: String) throws(Failure) {
     func value(_ key: AccountKey) -> String? { layers.lazy.compactMap { $0.values[key] }.first }
+    // What is said first counts: a password stands before a token of a layer below.
+    var mayBeToken = true
     for layer in layers {
-      switch layer.values[.oauth2].flatMap({ AccountKey.boolean($0) }) {
-      case true?:
-        self = try Self.token(value, host: host, hint: hint)
-        return
-      case false?:
-        self =
-          value(.passwordCommand).map { .passwordCommand($0) } ?? value(.password).map { .password(Secret($0)) }
-          ?? .prompt
-        return
-      case nil: break
+      if mayBeToken, let isOn = layer.values[.oauth2].flatMap({ AccountKey.boolean($0) }) {
+        mayBeToken = false
+        if isOn {
+          self = try Self.token(value, host: host, hint: hint)
+          return
+        }
       }
-      if let command = layer.values[.oauth2Command] {
+      if mayBeToken, let command = layer.values[.oauth2Command] {
         self = .tokenCommand(command)
-      } else if let command = layer.values[
-        .passwordCommand]
-      {
-        self = .passwordCommand(command)
-      } else if let password = layer.values[.password] {
-        self = .password(Secret(password))
-      } else {
-        continue
+        return
       }
-      return
+      if let command = layer.values[.passwordCommand] {
+        self = .passwordCommand(command)
+        return
+      }
+      if let password = layer.values[.password] {
+        self = .password(Secret(password))
+        return
+      }
     }
     self = .prompt
   }

@@ -61,8 +61,6 @@ enum MessageLine {
     return row
   }
 
-  static func text(_ message: FetchResponse) -> String { row(message, isForPeople: false).joined(separator: "\t") }
-
   private static func shortDate(_ date: InternalDate) -> String {
     String(date.iso8601.prefix(16)).replacing("T", with: " ")
   }
