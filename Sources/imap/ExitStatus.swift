@@ -138,7 +138,7 @@ struct Failure: Error {
       self.init(.unavailable, "\(host) closed the connection without a word; check --port and --tls")
     case .closedLocally:
       self.init(.unavailable, "connection to \(host) closed")
-    case .misuse(let misuse) where misuse.rule == .loginDisabled:
+    case .misuse(let misuse) where misuse.rule == .loginDisabled || misuse.rule == .tlsRequired:
       self.init(.tls, "\(host) takes no password without TLS; use --tls implicit or --tls starttls")
     case .misuse(let misuse) where misuse.rule == .unencodable:
       self.init(

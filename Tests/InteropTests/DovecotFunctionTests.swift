@@ -129,6 +129,9 @@ import Testing
       #expect(try await client.search(.all) == [1, 2, 3])
       let raw = try await client.run(GenericCommand("UID SEARCH", [.atom("ANSWERED")]))
       #expect(raw.responses == [.search(SearchResult(numbers: [1]))])
+      let fetched = try await client.run(.fetch(.uids([2]), [.uid]))
+      #expect(fetched.responses == [.fetch(FetchResponse(sequence: 2, attributes: [.uid(2)]))])
+      await #expect(throws: IMAPError.self) { try await client.run(Command.idle) }
     }
   }
 
@@ -173,5 +176,66 @@ import Testing
       let stored = try await client.fetch(.uids(.all), [.section(.full)])
       #expect(stored.first?.attributes.contains(.section(.body(.full), origin: nil, data: message)) == true)
     }
+  }
+
+  /// A session that lost its connection is told what happened meanwhile, and nothing else.
+  @Test func sessionGoesOnFromWhereItWas() async throws {
+    let server = try DovecotServer()
+    let loop = try EventLoop.start()
+    let configuration = IMAPClient.Configuration(
+      host: "localhost", port: server.tlsPort, trust: .file(server.certificateFile))
+    let password = server.password
+    let other = try await IMAPClient.connect(configuration, on: loop)
+    try await other.signIn(user: "joe", password: Secret(password))
+    for number in 1...3 { try await other.append(Self.message("\(number)"), to: .inbox) }
+    try await other.select(.inbox)
+    let logins = Counter()
+    var options = IMAPSession.Configuration(client: configuration) {
+      if await logins.next() == 2 {
+        // The session is away, and this happens before it is back.
+        try await other.delete([2])
+        try await other.addFlags([.flagged], to: [1])
+        try await other.append(Self.message("4"), to: .inbox)
+      }
+      return .password(user: "joe", password: Secret(password))
+    }
+    options.backoff = Backoff(initial: .milliseconds(1))
+    let session = IMAPSession(options, on: loop)
+    var resumptions: [Resumption] = []
+    for await event in await session.start() {
+      guard case .connected(_, let resumption) = event else { continue }
+      resumptions.append(resumption)
+      if resumptions.count == 1 {
+        // As a network that fails.
+        Task { try await session.withClient { await $0.close() } }
+      } else {
+        Task { await session.stop() }
+      }
+    }
+    #expect(resumptions.count == 2)
+    if case .fresh(let messages)? = resumptions.first {
+      #expect(messages.map(\.uid) == [1, 2, 3])
+    } else {
+      Issue.record("\(resumptions)")
+    }
+    if case .changes(let vanished, let changed)? = resumptions.last {
+      #expect(vanished == [2])
+      #expect(changed.map(\.uid) == [1, 4])
+      #expect(changed.first?.flags.contains(.flagged) == true)
+    } else {
+      Issue.record("\(resumptions)")
+    }
+    await other.logout()
+    #expect(await loop.shutdown().isClean)
+  }
+}
+
+/// Counts from 1.
+private actor Counter {
+  private var count = 0
+
+  func next() -> Int {
+    count += 1
+    return count
   }
 }

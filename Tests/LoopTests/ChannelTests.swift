@@ -355,6 +355,28 @@ import Testing
     }
   }
 
+  /// A server that nobody listens to is not late, however long that takes.
+  @Test func noDeadlineInAPause() async throws {
+    try await withLoop { loop in
+      let bench = try await TestBench(loop)
+      var configuration = ClientConnection.Configuration()
+      configuration.commandTimeout = .milliseconds(50)
+      let lines = try await bench.client(configuration: configuration) { log in
+        log.onLine = { channel, line in
+          if line == "greeting ok" {
+            _ = try? channel.send(.noop)
+            channel.pauseReading()
+            loop.schedule(after: .milliseconds(200)) { channel.resumeReading() }
+          }
+          if line == "A1 ok" { _ = try? channel.send(.logout) }
+        }
+      }
+      #expect(lines.contains("A1 ok"), "\(lines)")
+      #expect(lines.last == "closed: logout", "\(lines)")
+      await bench.server.shutdown()
+    }
+  }
+
   @Test func closingEndsAPause() async throws {
     try await withLoop { loop in
       let bench = try await TestBench(loop)

@@ -123,8 +123,7 @@ private struct Bench: ~Copyable {
   }
 
   mutating func send() {
-    let count = machine.outbound.count
-    machine.consumeOutbound(count)
+    machine.consumeOutbound(machine.outboundCount)
   }
 
   mutating func receive(_ text: String) throws { try receive(Array(text.utf8)) }

@@ -12,7 +12,7 @@ import Testing
     }
   }
 
-  static let rules: [Rule] = start + layers + literals + pipelining + mailboxes + extensions + ends
+  static let rules: [Rule] = start + layers + literals + pipelining + mailboxes + extensions + deadlines + ends + limits
 
   private static let start: [Rule] = [
     Rule(
@@ -22,7 +22,7 @@ import Testing
     Rule("PREAUTH is refused where TLS is required (RFC 9051, 7.1.4)", "greeting-preauth-where-tls-is-required"),
     Rule(
       "Before the login mailbox data is dropped, and before TLS that must come all text (RFC 9051, 11.3)",
-      "data-before-login", "starttls-injected-responses"),
+      "data-before-login", "starttls-injected-responses", "starttls-text-before"),
     Rule(
       "A command waits for its turn and is refused where the state forbids it (RFC 3501, 3 and 6)",
       "commands-out-of-state", "commands-before-login", "login-refused"),
@@ -32,19 +32,21 @@ import Testing
   private static let layers: [Rule] = [
     Rule(
       "STARTTLS goes alone, and plain text behind its answer ends the connection (RFC 3501, 6.2.1)",
-      "starttls", "starttls-refused", "starttls-in-use", "starttls-plain-text-behind"),
+      "starttls", "starttls-refused", "starttls-in-use", "starttls-plain-text-behind",
+      "starttls-stripped"),
     Rule(
       "Capabilities come from four places, and are void after STARTTLS, LOGIN and AUTHENTICATE (RFC 3501, 6.1.1, 7.2.1)",
       "capabilities-from-everywhere", "login-drops-old-capabilities", "login-and-logout"),
     Rule(
       "A SASL exchange can be cancelled, and untagged data may come in the middle (RFC 3501, 6.2.2; RFC 4959)",
       "authenticate-by-the-caller", "authenticate-asked-again", "authenticate-plain-with-initial-response",
-      "authenticate-plain-without-initial-response", "authenticate-empty-response"),
+      "authenticate-plain-without-initial-response", "authenticate-empty-response",
+      "authenticate-cancelled-and-accepted"),
     Rule(
       "COMPRESS starts behind its answer, once (RFC 4978, 3)", "compress", "compress-refused"),
     Rule(
       "ENABLE comes before the first SELECT, adds up, and counts as ENABLED says (RFC 5161, 3)",
-      "enable-adds-up", "enable-after-select"),
+      "enable-adds-up", "enable-after-select", "enabled-that-nobody-asked-for"),
     Rule(
       "UNAUTHENTICATE takes everything back but TLS (RFC 8437, 4.1)",
       "unauthenticate-resets", "unauthenticate-fails"),
@@ -56,7 +58,8 @@ import Testing
       "login-with-a-literal", "login-literal-refused", "append-synchronising", "append-refused"),
     Rule(
       "LITERAL+ and LITERAL- do not wait, the latter up to 4,096 bytes (RFC 7888, 4 and 5)",
-      "append-not-synchronising", "append-refused-in-the-middle", "append-that-the-server-does-not-read",
+      "append-not-synchronising", "append-literal8", "append-refused-in-the-middle",
+      "append-that-the-server-does-not-read",
       "literal-minus"),
     Rule("`+` means what the state says, and nothing where nothing waits", "continuation-nobody-asked-for"),
     Rule("No line break but in a literal (RFC 3501, 9)", "line-break-in-a-string"),
@@ -77,14 +80,20 @@ import Testing
   ]
 
   private static let pipelining: [Rule] = [
-    Rule("Nothing ambiguous is in flight (RFC 9051, 5.5)", "pipelining"),
+    Rule("Nothing is begun while a continuation is negotiated (RFC 9051, 5.5)", "literal-holds-everything-back"),
+    Rule(
+      "Nothing ambiguous is in flight (RFC 9051, 5.5)", "pipelining", "pipelining-ambiguous", "pipelining-unambiguous"),
+    Rule("`$` and MOVE (RFC 9051, 6.4.4.2; RFC 6851, 3.3)", "pipelining-saved-result"),
+    Rule("What everything behind it needs goes alone", "pipelining-barriers", "starttls", "compress", "idle"),
     Rule(
       "Where EXPUNGE may come at any time no sequence number is sent (RFC 5465, 5.3)", "notify-expunge-at-any-time"),
   ]
 
   private static let mailboxes: [Rule] = [
     Rule("Any response at any time, known or not (RFC 3501, 2.2.2)", "responses-at-any-time"),
-    Rule("What SELECT says, and what changes later", "select", "select-response-codes", "examine"),
+    Rule(
+      "What SELECT says, and what changes later", "select", "select-response-codes", "examine", "uids-not-sticky",
+      "codes-of-other-mailboxes"),
     Rule("EXPUNGE renumbers at once (RFC 9051, 7.5.1)", "expunge-renumbers"),
     Rule("EXISTS does not go down by itself; where it does, the end is what went", "exists-goes-down"),
     Rule("Another UIDVALIDITY makes UIDs void (RFC 9051, 2.3.1.1)", "uidvalidity-changes"),
@@ -110,7 +119,9 @@ import Testing
     Rule(
       "QRESYNC is used once it is enabled, and says what came of it (RFC 7162, 3.2.5)",
       "qresync", "qresync-uidvalidity-differs", "qresync-must-be-enabled"),
+    Rule("UNCHANGEDSINCE and MODIFIED (RFC 7162, 3.1.3)", "highestmodseq"),
     Rule("UIDONLY does without sequence numbers (RFC 9586)", "uidonly"),
+    Rule("A tag tells which search a result is of (RFC 4731, 3.1)", "tags-of-commands"),
     Rule("Search results by tag, in parts, and kept up to date in order (RFC 4731, 9394, 5267)", "search-results"),
     Rule("COPYUID comes untagged too (RFC 6851, 4.3), TRYCREATE tagged", "move-copyuid"),
     Rule("NO and BAD without a tag are warnings (RFC 3501, 7.1.2, 7.1.3)", "warnings"),
@@ -127,10 +138,39 @@ import Testing
     Rule(
       "Four kinds of BYE: LOGOUT, refusal, shutdown, autologout; nothing is sent behind one (RFC 3501, 7.1.5)",
       "login-and-logout", "logout-tagged-bye", "greeting-bye", "bye-in-mid-command", "bye-at-idle",
-      "bye-while-appending", "bye-without-end"),
+      "bye-while-appending", "bye-without-end", "bye-before-starttls", "bye-and-reset", "bye-and-reset-at-logout"),
     Rule(
       "Each command ends, however the connection does",
       "close-by-the-user", "end-of-input", "transport-failure", "command-timeout"),
+  ]
+
+  /// What the bounds do is in `LimitTests`, that reading is linear in `IncrementalTests`, iterations of SCRAM in `SASLTests`.
+  private static let limits: [Rule] = [
+    Rule(
+      "Lines, literals, nesting and lists are bounded", "limit-line", "limit-literal", "limit-nesting", "limit-list"),
+    Rule("Sets stay ranges", "sets-are-not-expanded", "map-limit"),
+  ]
+
+  private static let deadlines: [Rule] = [
+    Rule("The greeting has its time, and no more", "deadline-greeting"),
+    Rule(
+      "A command has its time behind each byte of the server", "deadline-command", "deadline-after-silence",
+      "command-timeout", "deadline-progress-once"),
+    Rule(
+      "A continuation request is awaited, and each turn of a SASL exchange", "deadline-literal",
+      "deadline-append-continuation", "deadline-authenticate", "deadline-authenticate-cancelled"),
+    Rule(
+      "Nothing is due while the user has the next step", "deadline-append-writing", "deadline-authenticate",
+      "deadline-starttls"),
+    Rule(
+      "Bytes that the server takes are progress, and those that it does not take are its fault",
+      "deadline-append-not-taken", "deadline-append-taken-slowly", "deadline-command-not-taken", "deadline-blanks"),
+    Rule(
+      "IDLE is answered at once, renewed after five minutes, and DONE is answered (RFC 2177, 3)", "deadline-idle",
+      "deadline-idle-renewal", "deadline-done", "deadline-done-for-a-command"),
+    Rule("STARTTLS is answered", "deadline-starttls", "deadline-starttls-unanswered"),
+    Rule(
+      "LOGOUT and BYE end, whatever comes behind them", "deadline-logout", "deadline-logout-bye", "deadline-bye"),
   ]
 
   @Test(arguments: rules) func isShown(_ rule: Rule) {

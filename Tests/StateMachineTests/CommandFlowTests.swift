@@ -4,6 +4,30 @@ import Testing
 
 /// Commands that do more than to be answered, and the rules of every command in every state.
 @Suite struct CommandFlowTests {
+  // MARK: The end in mid-command
+
+  /// What the server never saw was not done; of the rest nobody knows.
+  @Test func whatMayHaveBeenDone() throws {
+    var configuration = ClientConnection.Configuration()
+    configuration.maximumInFlight = 2
+    let now = MonotonicInstant(nanoseconds: 0)
+    var client = ClientConnection(configuration, now: now)
+    var input = ReceiveBuffer()
+    input.append(Array("* PREAUTH hi\r\n".utf8).span)
+    #expect(Self.kinds(&client, &input, now) == ["greeting", "more"])
+    var ids: [CommandID] = []
+    for name in ["a", "b", "c"] as [MailboxName] { ids.append(try client.enqueue(.create(name), now: now)) }
+    #expect(Self.sent(&client) == "A1 CREATE \"a\"\r\nA2 CREATE \"b\"\r\n")
+    input.append(Array("A1 OK done\r\n".utf8).span)
+    #expect(Self.kinds(&client, &input, now) == ["completed", "more"])
+    #expect(Self.sent(&client) == "A3 CREATE \"c\"\r\n")
+    ids.append(try client.enqueue(.create("d"), now: now))
+    #expect(ids.map { client.mayHaveBeenDone($0) } == [false, false, false, false])
+    input.close()
+    #expect(Self.kinds(&client, &input, now) == ["failed", "failed", "failed", "other", "paused"])
+    #expect(ids.map { client.mayHaveBeenDone($0) } == [false, true, true, false])
+  }
+
   // MARK: COMPRESS and UNAUTHENTICATE
 
   @Test func compressHandsTheStreamOver() throws {
@@ -209,11 +233,11 @@ import Testing
   @Test func pipeliningHoldsForEveryPair() {
     let traits = Self.every.map { CommandTraits($0) }
     for (command, trait) in zip(Self.every, traits) {
-      // No EXPUNGE comes during FETCH, STORE and SEARCH by sequence number; during all others it may.
+      // No EXPUNGE comes during FETCH, STORE, SEARCH and CONVERT by sequence number; during all others it may.
       let isExempt =
         switch command {
         case .fetch(.sequence, _, _), .store(.sequence, _, _), .storeLabels(.sequence, _, _),
-          .storeAnnotations(.sequence, _, _), .search(_, uid: false, _, _):
+          .storeAnnotations(.sequence, _, _), .search(_, uid: false, _, _), .convert(.sequence, _):
           true
         default: false
         }

@@ -101,6 +101,15 @@ extension CommandParserTests {
   ]
 
   static let storeForms: [Form] = [
+    Form("convert 1 (nil) body[header]", .convert(.sequence([1]), ConversionRequest(to: nil, [.header()]))),
+    Form(
+      "UID CONVERT 1 ( \"text/plain\" ( charset utf-8 ) ) ( UID binary[1] )",
+      .convert(
+        .uids([1]),
+        ConversionRequest(to: "text/plain", parameters: [.init("charset", "utf-8")], [.uid, .binary([1])]))),
+    Form("conversions \"*\" image/jpeg", .conversions(from: "*", to: "image/jpeg")),
+    Form("PARTIAL 1 body[] 1 10", .partial(1, .section(.full, peek: false), first: 1, count: 10)),
+    Form("rlsub \"\" %", .rlsub(reference: "", pattern: "%")),
     Form("STORE 1 FLAGS (\\Seen)", .store(.sequence([1]), StoreOperation(.replace, [.seen]))),
     Form("STORE 1 +FLAGS \\Seen", .store(.sequence([1]), StoreOperation(.add, [.seen]))),
     Form(

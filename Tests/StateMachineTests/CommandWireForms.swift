@@ -59,14 +59,14 @@ extension CommandWireTests {
     Form(
       .other(
         GenericCommand(
-          "UID CONVERT",
+          "UID XCONVERT",
           [
             .number(1), .list([.string("text/plain"), .list([.string("charset"), .string("utf-8")])]), .atom("BINARY"),
           ])),
-      "UID CONVERT 1 (\"text/plain\" (\"charset\" \"utf-8\")) BINARY"),
+      "UID XCONVERT 1 (\"text/plain\" (\"charset\" \"utf-8\")) BINARY"),
     Form(
-      .other(GenericCommand("CONVERT", [.raw("BODY[HEADER.FIELDS (A \"B\")]"), .atom("BINARY[1]")])),
-      "CONVERT BODY[HEADER.FIELDS (A \"B\")] BINARY[1]"),
+      .other(GenericCommand("XCONVERT", [.raw("BODY[HEADER.FIELDS (A \"B\")]"), .atom("BINARY[1]")])),
+      "XCONVERT BODY[HEADER.FIELDS (A \"B\")] BINARY[1]"),
   ]
 
   static let mailboxForms: [Form] = [
@@ -246,6 +246,32 @@ extension CommandWireTests {
             entry: Array("/comment".utf8),
             attributes: [.init(name: Array("value.priv".utf8), value: Array("My new comment".utf8))])
         ]), "STORE 1 ANNOTATION (\"/comment\" (\"value.priv\" \"My new comment\"))"),
+    // The examples of RFC 5259.
+    Form(.conversions(from: "image/*", to: "text/*"), "CONVERSIONS \"image/*\" \"text/*\""),
+    Form(
+      .convert(
+        .sequence([2]), ConversionRequest(to: "text/plain", parameters: [.init("charset", "us-ascii")], [.binary([3])])),
+      "CONVERT 2 (\"text/plain\" (\"charset\" \"us-ascii\")) (BINARY[3])"),
+    Form(
+      .convert(
+        .sequence([2]),
+        ConversionRequest(
+          to: "TEXT/PLAIN", [.binary([4], partial: PartialRange(offset: 2001, count: 1000)), .binarySize([4])])),
+      "CONVERT 2 (\"TEXT/PLAIN\") (BINARY[4]<2001.1000> BINARY.SIZE[4])"),
+    Form(
+      .convert(
+        .sequence([2]),
+        ConversionRequest(
+          to: nil, parameters: [.init("CHARSET", "utf-8")], [.header(), .header([1]), .mime([1, 2]), .uid])),
+      "CONVERT 2 (NIL (\"CHARSET\" \"utf-8\")) (BODY[HEADER] BODY[1.HEADER] BODY[1.2.MIME] UID)"),
+    Form(
+      .convert(.uids([100]), ConversionRequest(to: nil, [.available([2]), .structure([2])])),
+      "UID CONVERT 100 (NIL) (AVAILABLECONVERSIONS[2] BODYPARTSTRUCTURE[2])"),
+    Form(
+      .partial(4, .section(Section(part: [1])), first: 1, count: 1024), "PARTIAL 4 BODY.PEEK[1] 1 1024"),
+    Form(.partial(4, .rfc822, first: 1025, count: 1024), "PARTIAL 4 RFC822 1025 1024"),
+    Form(.rlist(reference: "", pattern: "%"), "RLIST \"\" \"%\""),
+    Form(.rlsub(reference: "#news.", pattern: "*"), "RLSUB \"#news.\" \"*\""),
     Form(.getJMAPAccess, "GETJMAPACCESS"), Form(.uidBatches(size: 2000), "UIDBATCHES 2000"),
     Form(.uidBatches(size: 2000, batches: 11...20), "UIDBATCHES 2000 11:20"),
     Form(.cancelUpdate(tags: ["B01", "A\"2"]), "CANCELUPDATE \"B01\" \"A\\\"2\""),

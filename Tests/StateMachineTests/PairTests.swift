@@ -112,10 +112,12 @@ import Testing
 
   @Test func aClientThatDoesNotRenewIsLoggedOut() throws {
     var configuration = ClientConnection.Configuration()
-    configuration.idleRenewal = .seconds(3600)
-    let pair = Pair(configuration)
+    configuration.idleRenewal = .seconds(29 * 60)
+    var server = ServerConnection.Configuration()
+    server.autologout = .seconds(28 * 60)
+    let pair = Pair(configuration, server: server)
     let idle = try pair.enqueue(.idle)
-    pair.drive(for: .seconds(1799))
+    pair.drive(for: .seconds(28 * 60 - 1))
     #expect(pair.serverClosed.isEmpty)
     pair.drive(for: .seconds(1))
     #expect(pair.serverClosed == [.error(.timedOut(.autologout))])
@@ -124,6 +126,16 @@ import Testing
   }
 
   // MARK: Time
+
+  /// RFC 2177, section 3: at least every 29 minutes.
+  @Test func anIdleIsRenewedWithin29Minutes() {
+    var configuration = ClientConnection.Configuration()
+    #expect(configuration.idleRenewal == .seconds(5 * 60))
+    configuration.idleRenewal = .seconds(28 * 60)
+    #expect(configuration.idleRenewal == .seconds(28 * 60))
+    configuration.idleRenewal = .seconds(3600)
+    #expect(configuration.idleRenewal == .seconds(29 * 60))
+  }
 
   @Test func aServerThatSaysNothingTimesOut() throws {
     let pair = Pair()

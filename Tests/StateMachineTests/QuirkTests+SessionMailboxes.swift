@@ -322,16 +322,19 @@ extension SessionQuirkTests {
       # The IDLE is renewed when it would have been.
       > .deadline
       E: deadline 300
-      > .done A1
+      > NOOP
       C: DONE
+      S: A1 OK done
+      E: completed A1 OK done
+      C: A2 NOOP
       > .at 200
       S: * OK Still here
       E: status OK "Still here"
       # A command that is in flight may take longer now.
       > .deadline
       E: deadline 320
-      S: A1 OK done
-      E: completed A1 OK done
+      S: A2 OK done
+      E: completed A2 OK done
       """),
     Session(
       "IDLE is dropped without a word",

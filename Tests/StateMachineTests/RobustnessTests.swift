@@ -353,9 +353,9 @@ private struct ClientChaos: ~Copyable {
     case 16:
       if let id {
         let bytes = generator.bytes()
-        _ = try? machine.answer(id, challenge: bytes.span)
+        _ = try? machine.answer(id, challenge: bytes.span, now: now)
       }
-    case 17: if let id, generator.chance(3) { _ = try? machine.cancelAuthentication(id) }
+    case 17: if let id, generator.chance(3) { _ = try? machine.cancelAuthentication(id, now: now) }
     case 18: machine.consumeOutbound(generator.below(5000) - 10)
     case 19: machine.consumeOutbound(.max)
     case 20: if generator.chance(2) { machine.upgraded(.tls, now: now) }
@@ -373,7 +373,8 @@ private struct ClientChaos: ~Copyable {
     switch generator.below(generator.chance(5) ? 14 : kinds) {
     case 0: command = .login(user: generator.text(), password: Secret(generator.bytes()))
     case 1: command = .authenticate(SASLExchange(mechanism: "PLAIN", initialResponse: Secret(generator.bytes())))
-    case 2: command = .authenticate(SASLExchange(mechanism: generator.text()))
+    // Few names are words, and every seed has to see a challenge.
+    case 2: command = .authenticate(SASLExchange(mechanism: generator.chance(3) ? generator.text() : "LOGIN"))
     case 3: command = generator.chance(3) ? .logout : .idle
     // Most STARTTLS comes to nothing, and every seed has to see it succeed.
     case 4: command = generator.chance(6) ? .enable([.utf8Accept, .condStore]) : .startTLS

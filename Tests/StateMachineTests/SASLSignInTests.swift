@@ -148,12 +148,13 @@ import Testing
       _ connection: inout ClientConnection, _ input: inout ReceiveBuffer, _ conversation: inout SASLConversation,
       _ error: inout SASLError?, _ responses: inout Int
     ) throws -> Bool {
-      switch try connection.next(&input, now: MonotonicInstant(nanoseconds: 0)) {
+      let now = MonotonicInstant(nanoseconds: 0)
+      switch try connection.next(&input, now: now) {
       case .challenge(let id, let challenge):
         if let answer = conversation.answer(challenge) {
-          try answer.withBytes { try connection.answer(id, challenge: $0) }
+          try answer.withBytes { try connection.answer(id, challenge: $0, now: now) }
         } else {
-          try connection.cancelAuthentication(id)
+          try connection.cancelAuthentication(id, now: now)
         }
       case .completed(_, let status): error = conversation.complete(isOK: status.condition == .ok)
       case .response: responses += 1

@@ -144,6 +144,7 @@ public class Channel: LoopMember {
   public final func resumeReading() {
     if !flags.contains(.pausedByUser) { return }
     flags.remove(.pausedByUser)
+    machineResumed()
     changed()
   }
 
@@ -182,6 +183,8 @@ public class Channel: LoopMember {
   /// Hands out events until there are none, or `isHeld` says stop.
   func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult { .needsInput }
   func machineTimedOut() {}
+  /// What was kept from the machine comes now.
+  func machineResumed() {}
   func machineCloses() {}
   func machineFails(_ error: ConnectionError) {}
   /// Offers the bytes to send to `sink`, which returns how many it took.

@@ -78,6 +78,9 @@ public final class ClientChannel: Channel {
   /// Whether the command was sent and is not completed; see `ClientConnection.isInFlight(_:)`.
   public func isInFlight(_ id: CommandID) -> Bool { machine.isInFlight(id) }
 
+  /// Whether the server may have done a command that failed; see `ClientConnection.mayHaveBeenDone(_:)`.
+  public func mayHaveBeenDone(_ id: CommandID) -> Bool { machine.mayHaveBeenDone(id) }
+
   /// Enqueues a command; see `ClientConnection.enqueue(_:now:)`. Throws `.misuse` before the transport is up as well.
   public func send(_ command: consuming Command) throws(ConnectionError) -> CommandID {
     if !isReady { throw .misuse(.init(.wrongState, state: "connecting")) }
@@ -85,16 +88,16 @@ public final class ClientChannel: Channel {
     return try machine.enqueue(command, now: loop.now)
   }
 
-  /// Answers a challenge; see `ClientConnection.answer(_:challenge:)`.
+  /// Answers a challenge; see `ClientConnection.answer(_:challenge:now:)`.
   public func answer(_ id: CommandID, challenge response: Span<UInt8>) throws(ConnectionError) {
     defer { changed() }
-    try machine.answer(id, challenge: response)
+    try machine.answer(id, challenge: response, now: loop.now)
   }
 
-  /// Gives up a SASL exchange; see `ClientConnection.cancelAuthentication(_:)`.
+  /// Gives up a SASL exchange; see `ClientConnection.cancelAuthentication(_:now:)`.
   public func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
     defer { changed() }
-    try machine.cancelAuthentication(id)
+    try machine.cancelAuthentication(id, now: loop.now)
   }
 
   /// Writes bytes of an APPEND and returns how many were taken; see `ClientConnection.write(_:literal:now:)`.
@@ -125,8 +128,9 @@ public final class ClientChannel: Channel {
   }
 
   override var isMachineRunning: Bool { isReady }
-  override var machineDeadline: MonotonicInstant? { machine.nextDeadline }
-  override var outboundCount: Int { Self.count(machine) }
+  /// A server is not late while nobody reads what it sends. It still must hear of an IDLE that goes on.
+  override var machineDeadline: MonotonicInstant? { isHeld && !machine.isIdling ? nil : machine.nextDeadline }
+  override var outboundCount: Int { machine.outboundCount }
 
   override func transportReady() {
     isReady = true
@@ -168,6 +172,7 @@ public final class ClientChannel: Channel {
   }
 
   override func machineUpgraded() { machine.upgraded(.tls, now: loop.now) }
+  override func machineResumed() { machine.resumed(now: loop.now) }
   override func machineTimedOut() { machine.handleTimeout(now: loop.now) }
   override func machineCloses() { machine.close(now: loop.now) }
   override func machineFails(_ error: ConnectionError) { machine.transportFailed(error) }
@@ -181,11 +186,9 @@ public final class ClientChannel: Channel {
     delegate?.channelClosed(self, reason: reason)
   }
 
-  private static func count(_ machine: borrowing ClientConnection) -> Int { machine.outbound.count }
-
   /// A span of a class's property cannot be named, that of an `inout` argument can.
   private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) {
-    if machine.outbound.isEmpty { return }
+    if machine.outboundCount == 0 { return }
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
   }

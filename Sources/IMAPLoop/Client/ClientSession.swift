@@ -93,6 +93,7 @@ final class ClientSession: ClientChannelDelegate {
   private var greetingWaiters: [CheckedContinuation<Outcome, Never>] = []
   private var closeWaiters: [CheckedContinuation<Void, Never>] = []
   private var events: AsyncStream<MailboxEvent>.Continuation?
+  private var eventHandler: ((MailboxEvent) -> Void)?
   /// A FETCH response that nobody asked for and that is being gathered.
   private var unsolicited: FetchResponse?
   /// Whom the FETCH response that is being read belongs to.
@@ -138,6 +139,14 @@ final class ClientSession: ClientChannelDelegate {
 
   func awaitClose(_ continuation: CheckedContinuation<Void, Never>) {
     if closeReason != nil { continuation.resume() } else { closeWaiters.append(continuation) }
+  }
+
+  /// Unsolicited events go to `handler` from now on, too, on the loop's thread, none of them lost.
+  func setHandler(_ handler: @escaping (MailboxEvent) -> Void) { eventHandler = handler }
+
+  private func yield(_ event: MailboxEvent) {
+    eventHandler?(event)
+    events?.yield(event)
   }
 
   /// Unsolicited events go to `continuation` from now on; the stream before it ends.
@@ -212,6 +221,7 @@ final class ClientSession: ClientChannelDelegate {
     for continuation in waitingForClose { continuation.resume() }
     events?.finish()
     events = nil
+    eventHandler = nil
   }
 
   private func finish(_ id: CommandID, _ outcome: Outcome, _ channel: ClientChannel) {
@@ -241,7 +251,7 @@ final class ClientSession: ClientChannelDelegate {
     case .malformed:
       // Inside a FETCH response its owner must hear of it.
       if fetchOwner != nil || unsolicited != nil { receiveFetch(event, channel) }
-    case .unknown(let line): events?.yield(.unknown(line.copy()))
+    case .unknown(let line): yield(.unknown(line.copy()))
     case .needMoreInput, .tagged, .continuation, .endOfInput: break
     }
   }
@@ -254,18 +264,18 @@ final class ClientSession: ClientChannelDelegate {
       if handler(view) { return }
     }
     switch copy view {
-    case .status(let status): events?.yield(.notice(status.copy()))
-    case .flags(let flags): events?.yield(.flags(flags.copy()))
-    case .exists(let count): events?.yield(.exists(count))
-    case .recent(let count): events?.yield(.recent(count))
-    case .expunge(let sequence): events?.yield(.expunged(sequence))
-    case .vanished(let vanished): events?.yield(.vanished(vanished.uids.copy()))
+    case .status(let status): yield(.notice(status.copy()))
+    case .flags(let flags): yield(.flags(flags.copy()))
+    case .exists(let count): yield(.exists(count))
+    case .recent(let count): yield(.recent(count))
+    case .expunge(let sequence): yield(.expunged(sequence))
+    case .vanished(let vanished): yield(.vanished(vanished.uids.copy()))
     // NOTIFY brings these without a command (RFC 5465, section 5).
-    case .list(let listing): events?.yield(.listing(listing.copy()))
-    case .mailboxStatus(let status): events?.yield(.mailboxStatus(status.copy()))
-    case .metadata(let metadata): events?.yield(.metadata(metadata.copy()))
+    case .list(let listing): yield(.listing(listing.copy()))
+    case .mailboxStatus(let status): yield(.mailboxStatus(status.copy()))
+    case .metadata(let metadata): yield(.metadata(metadata.copy()))
     // ESEARCH with ADDTO and REMOVEFROM (RFC 5267, section 4.3).
-    case .extendedSearch(let result): events?.yield(.searchUpdate(result.copy()))
+    case .extendedSearch(let result): yield(.searchUpdate(result.copy()))
     // Of these only the last answer to a command counts.
     case .capability, .enabled, .id, .namespace, .lsub, .search, .sort, .thread, .acl, .listRights, .myRights, .quota,
       .quotaRoots, .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:
@@ -274,7 +284,7 @@ final class ClientSession: ClientChannelDelegate {
   }
 
   /// A FETCH response turned out to be no answer to the command that gathered it.
-  func wasUnsolicited(_ response: FetchResponse) { events?.yield(.changed(response)) }
+  func wasUnsolicited(_ response: FetchResponse) { yield(.changed(response)) }
 
   private func receiveFetch(_ event: borrowing ResponseEvent, _ channel: ClientChannel) {
     if case .fetchBegin(let sequence) = copy event {
@@ -296,7 +306,7 @@ final class ClientSession: ClientChannelDelegate {
     switch copy event {
     case .fetchAttribute(let attribute): unsolicited?.attributes.append(attribute.copy())
     case .fetchEnd:
-      if let response = unsolicited, !response.attributes.isEmpty { events?.yield(.changed(response)) }
+      if let response = unsolicited, !response.attributes.isEmpty { yield(.changed(response)) }
       unsolicited = nil
     // Nobody asked for a body, so nobody keeps its bytes.
     default: break

@@ -133,6 +133,28 @@ extension IMAPClient {
     try await open("EXAMINE", mailbox, .examine(mailbox, parameters))
   }
 
+  /// SELECT or EXAMINE, with what the server tells of the time since `parameters` (RFC 7162, section 3.2.5): messages that went,
+  /// and messages that are new or have changed.
+  public func resynchronize(
+    _ mailbox: MailboxName, isReadOnly: Bool = false, _ parameters: SelectParameters
+  ) async throws(IMAPError) -> (mailbox: SelectedMailbox, vanished: UIDSet, changed: [FetchResponse]) {
+    var vanished: [UIDSet.Range] = []
+    var changed: [FetchResponse] = []
+    var collector = FetchCollector()
+    let command: Command = isReadOnly ? .examine(mailbox, parameters) : .select(mailbox, parameters)
+    let selected = try await open(isReadOnly ? "EXAMINE" : "SELECT", mailbox, command) { waiter in
+      waiter.dataHandler = { view in
+        guard case .vanished(let view) = copy view, view.isEarlier else { return false }
+        vanished += view.uids.copy().ranges
+        return true
+      }
+      waiter.fetchHandler = { event in
+        if let response = collector.add(event) { changed.append(response) }
+      }
+    }
+    return (selected, UIDSet(ranges: vanished), changed)
+  }
+
   /// UNSELECT (RFC 3691): leaves the mailbox without expunging. On a server that lacks it the mailbox is opened for reading
   /// only and closed, which expunges nothing (RFC 3501, section 6.4.2).
   public func unselect() async throws(IMAPError) {
@@ -192,10 +214,10 @@ extension IMAPClient {
   }
 
   private func open(
-    _ name: String, _ mailbox: MailboxName, _ command: Command
+    _ name: String, _ mailbox: MailboxName, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> SelectedMailbox {
     do throws(IMAPError) {
-      try await run(name, command)
+      try await run(name, command, prepare: prepare)
     } catch {
       guard case .refused(_, let status) = error else { throw error }
       if error.reason == .noSuchMailbox { throw .noSuchMailbox(mailbox, command: name, status) }

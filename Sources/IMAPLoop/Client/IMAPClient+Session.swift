@@ -2,21 +2,48 @@ import IMAPStateMachine
 
 /// What concerns the session and no mailbox.
 extension IMAPClient {
-  /// Sends a command that has no function of its own, and returns its status and all untagged data that came while it was in
-  /// flight and that is not news of the mailbox. It is sent alone, as nobody knows what it does.
+  /// Sends a command that has no function of its own, and returns its status and all that came while it was in flight and that
+  /// is not news of the mailbox. Of FETCH responses it is those that no other command asked for.
   ///
-  /// Throws `.misuse` where the command has no form on the wire, or changes the state of the connection.
-  public func run(_ command: GenericCommand) async throws(IMAPError) -> (status: Status, responses: [Response]) {
-    let (responses, status) = try await gather(command.name, .other(command), into: [Response]()) { view, responses in
-      switch copy view {
-      // These go to ``events()`` as ever.
-      case .status, .exists, .recent, .expunge, .vanished: return false
-      default:
-        responses.append(view.copy())
-        return true
+  /// Throws `.misuse` where the command has no form on the wire, and for those that take more than one answer: STARTTLS,
+  /// AUTHENTICATE, COMPRESS, IDLE, APPEND and LOGOUT.
+  public func run(_ command: Command) async throws(IMAPError) -> (status: Status, responses: [Response]) {
+    switch command {
+    case .startTLS, .authenticate, .compress, .idle, .append, .logout:
+      throw .connection(.misuse(ConnectionError.Misuse(.wrongState, state: channel.state.description)))
+    default: break
+    }
+    var responses: [Response] = []
+    var collector = FetchCollector()
+    let status = try await run("Command", command) { waiter in
+      waiter.dataHandler = { view in
+        switch copy view {
+        // These go to ``events()`` as ever.
+        case .status, .exists, .recent, .expunge, .vanished: return false
+        default:
+          responses.append(view.copy())
+          return true
+        }
+      }
+      waiter.fetchHandler = { event in
+        if let response = collector.add(event) { responses.append(.fetch(response)) }
       }
     }
     return (status, responses)
+  }
+
+  /// As ``run(_:)-(Command)``, for a command that the library does not know. It is sent alone, as nobody knows what it does.
+  public func run(_ command: GenericCommand) async throws(IMAPError) -> (status: Status, responses: [Response]) {
+    do throws(IMAPError) {
+      return try await run(.other(command))
+    } catch {
+      switch error {
+      case .refused(_, let status): throw .refused(command: command.name, status)
+      case .rejected(_, let status): throw .rejected(command: command.name, status)
+      case .outcomeUnknown(_, let cause): throw .outcomeUnknown(command: command.name, cause)
+      default: throw error
+      }
+    }
   }
 
   /// LANGUAGE (RFC 5255, section 3): asks for the first of `languages` that the server has; without any, for those that it

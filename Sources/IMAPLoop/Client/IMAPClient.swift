@@ -157,6 +157,9 @@ public actor IMAPClient {
     return stream
   }
 
+  /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread.
+  func deliver(to handler: @escaping @Sendable (MailboxEvent) -> Void) { session.setHandler(handler) }
+
   // MARK: Any state
 
   /// CAPABILITY (RFC 9051, section 6.1.1).
@@ -237,7 +240,9 @@ public actor IMAPClient {
   /// The status of the command that `waiter` waited for, or why it failed.
   func result(_ name: String, _ outcome: Outcome, of waiter: CommandWaiter) -> Result<Status, IMAPError> {
     switch outcome {
-    case .failed(let error): return .failure(.connection(error))
+    case .failed(let error):
+      return .failure(
+        channel.mayHaveBeenDone(waiter.id) ? .outcomeUnknown(command: name, error) : .connection(error))
     case .completed(let status):
       if let reason = waiter.failure { return .failure(.authentication(reason, status)) }
       switch status.condition {

@@ -129,6 +129,7 @@ extension IMAPError {
       switch misuse.rule {
       case .unencodable, .literalOverrun, .sequenceNumbers: .invalidArgument
       case .closed: .connectionLost(outcomeUnknown: false)
+      case .tlsRequired: .privacyRequired
       case .wrongState, .unknownCommand, .loginDisabled, .enableAfterSelect, .notEnabled: .wrongState
       }
     case .timedOut(let kind): .timedOut(kind, outcomeUnknown: outcomeUnknown)

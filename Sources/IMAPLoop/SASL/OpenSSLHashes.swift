@@ -34,7 +34,7 @@ public struct OpenSSLHashes: SASLHashes {
     }
   }
 
-  /// PBKDF2 with HMAC and one block of output (RFC 8018, section 5.2). A million iterations take about half a second.
+  /// PBKDF2 with HMAC and one block of output (RFC 8018). A million iterations take about half a second.
   public func pbkdf2(_ hash: SASLHash, password: Span<UInt8>, salt: Span<UInt8>, iterations: UInt32) -> Secret? {
     guard let rounds = Int32(exactly: iterations), rounds > 0, let saltCount = Int32(exactly: salt.count),
       let passwordCount = Int32(exactly: password.count)

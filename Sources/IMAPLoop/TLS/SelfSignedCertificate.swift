@@ -27,7 +27,7 @@ public struct SelfSignedCertificate: Sendable, Hashable, CustomStringConvertible
     defer { unsafe X509_free(certificate) }
     var serial: UInt64 = 0
     unsafe RAND_bytes(&serial, 8)
-    // RFC 5280, section 4.1.2.2: positive.
+    // RFC 5280: positive.
     unsafe ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1 | 1)
     unsafe X509_set_version(certificate, 2)
     unsafe X509_gmtime_adj(X509_getm_notBefore(certificate), validFrom)

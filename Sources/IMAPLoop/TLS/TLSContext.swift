@@ -4,7 +4,7 @@ import IMAPStateMachine
 /// What TLS sessions share: who is trusted and who this side is. Make one per configuration and use it for every connection;
 /// it may be used on several threads at once.
 ///
-/// TLS 1.2 is the floor (RFC 8314, section 4.1), renegotiation is off, and buffers are given back while a session is idle.
+/// TLS 1.2 is the floor (RFC 8314), renegotiation is off, and buffers are given back while a session is idle.
 @safe
 public final class TLSContext: @unchecked Sendable {
   // Sendable: OpenSSL locks what it changes in a context after it was set up, which only the initialisers do.

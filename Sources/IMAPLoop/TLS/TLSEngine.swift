@@ -130,7 +130,7 @@ final class TLSEngine {
     return data.map { ChannelBinding(kind, data: $0) }
   }
 
-  /// RFC 9266, section 4. Without the extended master secret two connections of TLS 1.2 can have the same keys.
+  /// RFC 9266. Without the extended master secret two connections of TLS 1.2 can have the same keys.
   private func exportedKey() -> Secret? {
     if unsafe SSL_version(ssl) < TLS1_3_VERSION, unsafe cssl_has_extended_master_secret(ssl) != 1 { return nil }
     let label = "EXPORTER-Channel-Binding"
@@ -140,7 +140,7 @@ final class TLSEngine {
     return status == 1 ? Secret(key) : nil
   }
 
-  /// RFC 5929, section 4.1: the certificate's own hash function, or SHA-256 in place of MD5 and SHA-1. There is none to use
+  /// RFC 5929: the certificate's own hash function, or SHA-256 in place of MD5 and SHA-1. There is none to use
   /// where the signature has no hash function of its own, like Ed25519.
   private func certificateDigest() -> Secret? {
     let isServer = context.isServer
@@ -159,7 +159,7 @@ final class TLSEngine {
     return Secret(digest.prefix(Int(count)))
   }
 
-  /// A record's largest plain text (RFC 8446, section 5.1).
+  /// A record's largest plain text (RFC 8446).
   private static var recordSize: Int { 16 * 1024 }
 
   private func checkUsable() throws(ConnectionError) {
@@ -192,7 +192,7 @@ final class TLSEngine {
     unsafe X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
     var status: Int32
     if SocketAddress(numeric: name, port: 0) != nil {
-      // RFC 6066, section 3: literal addresses are not permitted as a server name.
+      // RFC 6066: literal addresses are not permitted as a server name.
       unsafe status = X509_VERIFY_PARAM_set1_ip_asc(parameters, name)
     } else {
       unsafe status = X509_VERIFY_PARAM_set1_host(parameters, name, 0)

@@ -16,28 +16,33 @@ extension ClientConnection {
     /// Whether the bytes are already protected, by TLS from the first byte or because they never leave the machine.
     public var isSecure = false
 
-    /// Whether PREAUTH on a connection without TLS is refused (RFC 9051, section 7.1.4: STARTTLS is impossible then).
+    /// Whether nothing may be believed or told before TLS: PREAUTH is refused (RFC 9051, section 7.1.4: STARTTLS is impossible
+    /// then), text of the server is dropped, and so that nobody in between can make a client do without by refusing
+    /// STARTTLS, LOGIN, AUTHENTICATE and commands that are not known fail.
     public var requiresTLS: Bool {
       get { storage.values.requiresTLS }
       set { change { $0.requiresTLS = newValue } }
     }
 
-    /// How long the greeting may take. RFC 9051 names no time; mail programs wait 30 s to 60 s.
+    /// How long the greeting may take, from the start to its last byte. RFC 9051 names no time; mail programs wait 30 s to
+    /// 60 s.
     public var greetingTimeout: Duration {
       get { storage.values.greetingTimeout }
       set { change { $0.greetingTimeout = newValue } }
     }
 
-    /// How long a command in flight may go without a single byte from the server.
+    /// How long a command in flight may go without a single byte from the server, and how long bytes may wait to be sent of
+    /// which it takes none. IDLE and DONE, which are sent alone, have to be answered in this time whatever else comes.
     public var commandTimeout: Duration {
       get { storage.values.commandTimeout }
       set { change { $0.commandTimeout = newValue } }
     }
 
-    /// When an IDLE is renewed. RFC 2177 allows 29 minutes; many a NAT forgets a connection after five.
+    /// When an IDLE is renewed. RFC 2177, section 3 allows 29 minutes, and what is longer counts as that; many a NAT forgets
+    /// a connection after five.
     public var idleRenewal: Duration {
       get { storage.values.idleRenewal }
-      set { change { $0.idleRenewal = newValue } }
+      set { change { $0.idleRenewal = min(newValue, .seconds(29 * 60)) } }
     }
 
     /// How long the server may take to answer LOGOUT, or to close the connection after its BYE.

@@ -52,7 +52,7 @@ public struct ClientConnection: ~Copyable {
   public var phase: Phase { state.phase }
 
   /// What the server announced last, in any of the places where it can; nil where nothing valid is known: at the start,
-  /// after STARTTLS, and after a login that announced nothing (RFC 9051, section 6.1.1).
+  /// after STARTTLS, and after a login that announced nothing (RFC 9051, section 7.2.2).
   public var capabilities: [Capability]? { state.capabilities }
 
   /// The largest message that any mailbox takes, in bytes; nil where the server named no such limit, and the mailboxes may
@@ -93,8 +93,13 @@ public struct ClientConnection: ~Copyable {
     state.isInFlight(id)
   }
 
-  /// The tag under which the command is in flight, by which ESEARCH and others name what they answer; nil where it is not.
-  /// Complexity: O(commands in flight).
+  /// Whether the server had the command, or a part of it, when the connection ended, and did not say how it went: it may have
+  /// been done. A command that ended in ``ClientEvent/failed(_:_:)`` and of which this is false never reached the server.
+  /// Complexity: O(commands that were in flight).
+  public func mayHaveBeenDone(_ id: CommandID) -> Bool { state.unanswered.contains(id) }
+
+  /// The tag that the command has on the wire: an ESEARCH response may name it, and CANCELUPDATE does (RFC 4731, section 3.1;
+  /// RFC 5267, section 4.4). Nil where the command is not in flight. Complexity: O(commands in flight).
   ///
   /// It changes where one command takes several: an IDLE that is renewed, a command that is too long for a line, and a search
   /// whose charset the server does not know (`NO [BADCHARSET]`). That is sent again, once: without a charset where all texts
@@ -126,17 +131,22 @@ public struct ClientConnection: ~Copyable {
     }
   }
 
-  /// Does what is due at `now`. A call before ``nextDeadline`` does nothing.
+  /// Does what is due at `now`. A call before ``nextDeadline`` does nothing. What has arrived is read first, by
+  /// ``next(_:now:)``: whoever holds bytes back makes the server look silent, and says so by
+  /// ``resumed(now:)``.
   public mutating func handleTimeout(now: MonotonicInstant) { state.handleTimeout(now: now) }
 
   /// The layer that ``ClientEvent/upgrade(_:_:)`` asked for is up. A call that nothing asked for does nothing.
   public mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) { state.upgraded(upgrade, now: now) }
 
-  /// The connection broke below the protocol: every command fails with `error`, and the connection is closed.
-  public mutating func transportFailed(_ error: ConnectionError) { state.end(.error(error)) }
+  /// The connection broke below the protocol: every command fails with `error`, and the connection is closed. Behind a BYE
+  /// it is closed as if it had ended properly.
+  public mutating func transportFailed(_ error: ConnectionError) { state.transportFailed(error) }
 
   /// Takes a command; it is sent as soon as the protocol allows. A command that the state does not allow when its turn
   /// comes ends in ``ClientEvent/failed(_:_:)``. Throws `.misuse` on a closed connection, `.limit` where too many wait.
+  ///
+  /// A command that waits may be sent behind an EXPUNGE that came meanwhile, and sequence numbers are those of then. UIDs stay.
   public mutating func enqueue(
     _ command: consuming Command, now: MonotonicInstant
   ) throws(ConnectionError) -> CommandID {
@@ -144,14 +154,16 @@ public struct ClientConnection: ~Copyable {
   }
 
   /// Answers a ``ClientEvent/challenge(_:_:)``. Throws `.misuse` where none is open for `id`.
-  public mutating func answer(_ id: CommandID, challenge response: Span<UInt8>) throws(ConnectionError) {
-    try state.answer(id, response)
+  public mutating func answer(
+    _ id: CommandID, challenge response: Span<UInt8>, now: MonotonicInstant
+  ) throws(ConnectionError) {
+    try state.answer(id, response, now: now)
   }
 
   /// Gives up a SASL exchange: sends `*`, which the server answers by BAD (RFC 9051, section 6.2.2). Throws `.misuse` where
   /// no challenge is open for `id`.
-  public mutating func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
-    try state.cancelAuthentication(id)
+  public mutating func cancelAuthentication(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
+    try state.cancelAuthentication(id, now: now)
   }
 
   /// Takes bytes of the message of an APPEND, after ``ClientEvent/readyForLiteral(_:byteCount:)``. Returns how many it took:
@@ -169,16 +181,27 @@ public struct ClientConnection: ~Copyable {
     try state.endIdle(id, now: now)
   }
 
+  /// Says that the caller kept the server's bytes back until `now`: that none came does not count, and every deadline but the
+  /// renewal of an IDLE starts anew.
+  public mutating func resumed(now: MonotonicInstant) { state.lastProgress = now }
+
+  /// Whether the server has accepted an IDLE, and DONE was not sent.
+  public var isIdling: Bool { state.isIdling }
+
   /// Closes the connection without LOGOUT: every command fails with `.closedLocally`.
   public mutating func close(now: MonotonicInstant) { state.end(.local) }
 
   /// Bytes that wait to be sent. Complexity: O(1).
   public var outbound: Span<UInt8> { @_lifetime(borrow self) get { state.outbound.bytes } }
 
+  /// How many bytes ``outbound`` has. Complexity: O(1).
+  public var outboundCount: Int { state.outbound.count }
+
   /// Says that the first `count` bytes of ``outbound`` were sent.
   public mutating func consumeOutbound(_ count: Int) { state.consumeOutbound(count) }
 
-  /// When ``handleTimeout(now:)`` is due; nil where nothing is.
+  /// When ``handleTimeout(now:)`` is due; nil where nothing is: with nothing in flight, and while the caller has the next
+  /// step, which is a challenge to answer, bytes of a message to write or a layer to set up. It may move with every call.
   public var nextDeadline: MonotonicInstant? { state.nextDeadline }
 
   @_lifetime(&input)

@@ -5,7 +5,7 @@ public struct CommandID: Hashable, Sendable, Comparable, CustomStringConvertible
   /// In the order of enqueueing.
   public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
 
-  /// As the tag on the wire, while each command takes one: ``ClientConnection/tag(of:)`` knows which it is.
+  /// For a log. It is not the tag, which a command gets when it is sent: ``ClientConnection/tag(of:)``.
   public var description: String { "A\(rawValue)" }
 }
 
@@ -29,7 +29,7 @@ public enum ClientEvent: ~Escapable {
   /// Where a part fails, the parts that were not sent never are. Once those in flight are over, ``completed(_:_:)`` says how
   /// the first that failed did; how a second did is a ``response(_:)``.
   case partCompleted(CommandID, StatusView)
-  /// The server asks something in a SASL exchange: answer with ``ClientConnection/answer(_:challenge:)``.
+  /// The server asks something in a SASL exchange: answer with ``ClientConnection/answer(_:challenge:now:)``.
   case challenge(CommandID, ChallengeView)
   /// The bytes of an APPEND can be written, this many of them: see ``ClientConnection/write(_:literal:now:)``.
   case readyForLiteral(CommandID, byteCount: UInt64)

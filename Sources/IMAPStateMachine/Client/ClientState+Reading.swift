@@ -7,13 +7,14 @@ extension ClientState {
   mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant) -> Step {
     // Counted before the event borrows the buffer: what lies behind a STARTTLS answer decides.
     let received = parser.position + input.unread
-    if received > self.received, session != .greeting, !isLoggingOut, byeText == nil { lastProgress = now }
+    let isPatient = self.isPatient
+    if received > self.received, isPatient { lastProgress = now }
     self.received = received
     do throws(ParseError) {
       let event = try parser.next(&input)
       if case .needMoreInput = event { return .event(.needMoreInput) }
-      // Servers are known to say BYE without end.
-      if !isLoggingOut, byeText == nil { lastProgress = now }
+      // What waited to be read is no silence of the server.
+      if isPatient { lastProgress = now }
       switch event {
       case .endOfInput:
         inputEnded()
@@ -24,7 +25,7 @@ extension ClientState {
       case .untagged(let view): return untagged(view, now: now)
       default:
         if session == .greeting { return violation(.greeting) }
-        if session == .notAuthenticated, event.isOfFetch { return .again }
+        if session == .notAuthenticated, isWithoutTLS || event.isOfFetch { return .again }
         if selected != nil || selecting != nil { note(event) }
         return .event(.response(event))
       }
@@ -42,7 +43,7 @@ extension ClientState {
     }
     switch view {
     case .status(let status):
-      if status.condition == .bye, byeText == nil { bye(status) }
+      if status.condition == .bye, byeText == nil { bye(status, now: now) }
       note(status)
     case .capability(let list): capabilities = list.copy()
     case .enabled(let list): enable(list.copy())
@@ -60,7 +61,7 @@ extension ClientState {
   private func isUntrusted(_ view: borrowing UntaggedView) -> Bool {
     guard session == .notAuthenticated else { return false }
     switch copy view {
-    case .status(let status): return configuration.requiresTLS && !isSecure && status.condition != .bye
+    case .status(let status): return isWithoutTLS && status.condition != .bye
     case .capability, .id: return false
     default: return true
     }
@@ -72,7 +73,7 @@ extension ClientState {
     switch status.condition {
     case .ok: session = .notAuthenticated
     case .preauth:
-      if configuration.requiresTLS, !isSecure { return violation(.preauthWithoutTLS) }
+      if isWithoutTLS { return violation(.preauthWithoutTLS) }
       session = .authenticated
     case .bye:
       let text = status.text.lossyString()
@@ -81,6 +82,7 @@ extension ClientState {
     case .no, .bad: return violation(.greeting, status.text.lossyString())
     }
     noteCapabilities(status)
+    lastProgress = now
     pump(now: now)
     return .event(.greeting(status))
   }
@@ -97,27 +99,34 @@ extension ClientState {
       // A command that is over already: the server repeats itself, nothing is at stake.
       return .event(.response(.tagged(tag: tag, status)))
     }
+    let wasCancelled = if case .login = command.kind { isCancelled } else { false }
     let isRenewed = leaveFlow(of: command, status, now: now)
     if isRenewed {
-      selected?.commandEnded(status)
+      selected?.commandEnded(status, isSelect: false)
       return .again
     }
     if case .search(let search) = command.sequel, retry(search, command.id, command.tag, status) {
-      selected?.commandEnded(status)
+      selected?.commandEnded(status, isSelect: false)
       pump(now: now)
       // The command goes on. What the server said to the first attempt is not lost.
       return .event(.response(.tagged(tag: tag, status)))
     }
     let isOK = status.condition == .ok
     switch command.kind {
-    case .plain, .idle, .enable: break
+    case .plain, .idle: break
     case .login where isOK:
+      if wasCancelled {
+        // RFC 9051, section 6.2.2: BAD answers `*`. Whoever gave the exchange up may have found that it is not his server.
+        // The command is not over before it got its last event.
+        inFlight.append(command)
+        return violation(.authentication, status.text.lossyString())
+      }
       session = .authenticated
-      // RFC 9051, section 6.2: what was announced before is void.
+      // RFC 9051, section 7.2.2: what was announced before may not hold any more.
       capabilities = nil
     case .startTLS where isOK:
+      if let byeText { return endInstead(of: command, .bye(byeText)) }
       if bytesBehind > 0 {
-        // It is not over before it got its last event.
         inFlight.append(command)
         return violation(.plaintextAfterStartTLS)
       }
@@ -135,6 +144,7 @@ extension ClientState {
     case .deselect where isOK: deselect()
     case .notify(let expungesAnytime) where isOK: mayExpungeAnytime = expungesAnytime
     case .compress where isOK:
+      if let byeText { return endInstead(of: command, .bye(byeText)) }
       // Bytes behind the answer are compressed already. They stay in the buffer for whoever starts the layer.
       isCompressed = true
       flow = .upgrading(.deflate)
@@ -156,8 +166,12 @@ extension ClientState {
       return .event(.completed(command.id, status))
     case .login, .startTLS, .compress, .unauthenticate, .deselect, .notify: break
     }
-    selected?.commandEnded(status)
-    if case .select = command.kind { selected?.selectEnded() }
+    if case .select = command.kind {
+      selected?.commandEnded(status, isSelect: true)
+      selected?.selectEnded()
+    } else {
+      selected?.commandEnded(status, isSelect: false)
+    }
     if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
     noteCapabilities(status)
     guard case .parts(let parts) = command.sequel else {
@@ -207,6 +221,14 @@ extension ClientState {
     }
   }
 
+  /// Behind a BYE nothing is sent, no handshake either, and what comes without a layer that is agreed on cannot be read.
+  @_lifetime(immortal)
+  private mutating func endInstead(of command: InFlight, _ reason: CloseReason) -> Step {
+    inFlight.append(command)
+    end(reason)
+    return .again
+  }
+
   /// Gives the sending direction back when its owner is completed. True where the command goes on: a renewed IDLE.
   private mutating func leaveFlow(
     of command: InFlight, _ status: borrowing StatusView, now: MonotonicInstant
@@ -230,6 +252,7 @@ extension ClientState {
       inFlight.append(InFlight(id: command.id, tag: nextTag, traits: traits, kind: .idle))
       nextTag &+= 1
       flow = .idle(command.id, .starting(endWhenAsked: false, isRenewal: true))
+      lastProgress = now
       return true
     case .idle(command.id, _): flow = .open
     default: break
@@ -252,11 +275,13 @@ extension ClientState {
         pending.append(.readyForLiteral(id, remaining))
       }
       return .again
-    case .authenticating(let id, let authentication): return challenge(id, authentication, text)
+    case .authenticating(let id, let authentication) where !authentication.isCancelled:
+      return challenge(id, authentication, text)
     case .idle(let id, .starting(let endWhenAsked, let isRenewal)):
       if endWhenAsked {
         outbound.append("DONE\r\n")
         flow = .idle(id, .ending(renew: false))
+        lastProgress = now
       } else {
         flow = .idle(id, .active(renewAt: now.advanced(by: configuration.idleRenewal)))
         giveBackStorage()
@@ -264,6 +289,7 @@ extension ClientState {
       return isRenewal ? .again : .event(.idling(id))
     default:
       if session == .greeting { return violation(.greeting) }
+      if session == .notAuthenticated, isWithoutTLS { return .again }
       // Exchange sends extra ones. Nothing waits for it, so nothing is at stake.
       return .event(.response(.continuation(text)))
     }
@@ -287,7 +313,7 @@ extension ClientState {
     case .initialSent(let response) where challenge.base64.isEmpty:
       send(response, of: id)
       return .again
-    case .initialSent, .manual, .asked:
+    case .initialSent, .manual, .asked, .cancelled:
       flow = .authenticating(id, .asked)
       return .event(.challenge(id, challenge))
     }
@@ -307,12 +333,14 @@ extension ClientState {
   }
 
   /// RFC 9051, section 7.1.5: the server is about to close. Nothing is sent any more, what was begun included.
-  private mutating func bye(_ status: borrowing StatusView) {
+  private mutating func bye(_ status: borrowing StatusView, now: MonotonicInstant) {
     byeText = status.text.lossyString()
+    // A LOGOUT that crossed it as well.
+    outbound.consume(outbound.count)
     if isLoggingOut { return }
+    lastProgress = now
     dropHeld()
     flow = .open
-    outbound.consume(outbound.count)
   }
 
   /// What an untagged status response changes besides the mailbox.
@@ -366,20 +394,14 @@ extension ClientState {
     }
   }
 
-  /// RFC 5161, section 3.2: ENABLED answers ENABLE. One that comes by itself changes nothing, whoever sent it.
+  /// RFC 5161, section 3.2: ENABLED answers ENABLE. What nobody asked for changes nothing, whoever sent it.
   private mutating func enable(_ list: [Capability]) {
-    guard inFlight.contains(where: { $0.kind == .enable }) else { return }
     for capability in list where !enabled.contains(capability) {
-      // A server may go on for ever.
-      if enabled.count >= Self.maximumEnabled { break }
-      enabled.append(capability)
+      if inFlight.contains(where: { $0.traits.enables(capability) }) { enabled.append(capability) }
     }
     // RFC 6855, section 3 and RFC 9051, section 5.1: mailbox names are UTF-8 from here on.
     if enabled.contains(.utf8Accept) || enabled.contains(.imap4rev2) { parser.mailboxEncoding = .utf8 }
   }
-
-  /// There are fewer than twenty extensions that ENABLE knows.
-  private static let maximumEnabled = 64
 
   mutating func upgraded(_ upgrade: Upgrade, now: MonotonicInstant) {
     guard case .upgrading(upgrade) = flow else { return }
@@ -392,6 +414,11 @@ extension ClientState {
     flow = .open
     lastProgress = now
     pump(now: now)
+  }
+
+  mutating func transportFailed(_ error: ConnectionError) {
+    // Servers that close with bytes unread reset the connection: the BYE is why.
+    if byeText == nil { end(.error(error)) } else { inputEnded() }
   }
 
   private mutating func inputEnded() {
@@ -415,12 +442,19 @@ extension ClientState {
     if self.reason != nil { return }
     self.reason = reason
     let error = reason.commandError
+    var unanswered: [CommandID] = []
     for index in 0..<inFlight.count {
+      unanswered.append(inFlight[index].id)
       if case .parts(let parts) = inFlight[index].sequel, !parts.isFirstToEnd() { continue }
       pending.append(.failed(inFlight[index].id, error))
     }
-    for command in queue where command.parts?.isFirstToEnd() ?? true { pending.append(.failed(command.id, error)) }
+    for command in queue {
+      // Parts before it may be over.
+      if command.parts != nil { unanswered.append(command.id) }
+      if command.parts?.isFirstToEnd() ?? true { pending.append(.failed(command.id, error)) }
+    }
     pending.append(.closed(reason))
+    self.unanswered = unanswered
     inFlight.removeAll()
     queue = []
     dropHeld()
@@ -438,15 +472,14 @@ extension ClientState {
       lastProgress = now
       return
     }
-    if let byeText { return end(.bye(byeText)) }
-    if hasSent, session != .greeting, !isLoggingOut {
+    // Whatever the server was to close by itself is closed here.
+    if let byeText { return end(isLoggingOut ? .logout : .bye(byeText)) }
+    if hasSent, isPatient {
       // Bytes that the server took are progress. When they went is not known, so it counts from now.
-      hasSent = false
       lastProgress = now
       return
     }
-    let kind: TimeoutKind = session == .greeting ? .greeting : isLoggingOut ? .logout : .command
-    end(.error(.timedOut(kind)))
+    end(.error(.timedOut(overdue)))
   }
 }
 

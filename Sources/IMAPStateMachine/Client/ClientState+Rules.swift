@@ -3,15 +3,18 @@ extension ClientState {
   /// Whether the state forbids the command (RFC 9051, section 6).
   func refusal(of command: borrowing Command) -> ConnectionError? {
     switch copy command {
-    case .capability, .noop, .logout, .id, .language, .other: return nil
+    case .capability, .noop, .logout, .id, .language: return nil
+    case .other: if session == .notAuthenticated, isWithoutTLS { return misuse(.tlsRequired) }
     case .startTLS:
       if session != .notAuthenticated || isSecure { return misuse(.wrongState) }
     case .login:
       if session != .notAuthenticated { return misuse(.wrongState) }
+      if isWithoutTLS { return misuse(.tlsRequired) }
       // RFC 9051, section 6.2.3: the client MUST NOT issue LOGIN then.
       if capabilities?.contains(.loginDisabled) ?? false { return misuse(.loginDisabled) }
     case .authenticate:
       if session != .notAuthenticated { return misuse(.wrongState) }
+      if isWithoutTLS { return misuse(.tlsRequired) }
     case .unauthenticate:
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
       // RFC 8437, section 4.1: it ends the compression in the middle of both streams, for which there is no event.
@@ -28,10 +31,10 @@ extension ClientState {
       if session != .authenticated && session != .selected { return misuse(.wrongState) }
       // RFC 7162, section 3.2.5: only once the server has said that QRESYNC is enabled.
       if parameters.qResync != nil, !enabled.contains(.qResync) { return misuse(.notEnabled) }
-      // RFC 9586, section 3: sequence numbers are of no use then.
+      // RFC 9586: sequence numbers are of no use then.
       if parameters.qResync?.sequenceMatch != nil, enabled.contains(.uidOnly) { return misuse(.sequenceNumbers) }
     case .proxyAuth, .comparator, .namespace, .getJMAPAccess, .idle, .notify, .applePushService,
-      .list, .lsub, .xlist, .status, .create, .delete, .rename, .subscribe, .unsubscribe,
+      .list, .lsub, .xlist, .rlist, .rlsub, .conversions, .status, .create, .delete, .rename, .subscribe, .unsubscribe,
       .setACL, .deleteACL, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .setQuota,
       .getMetadata, .setMetadata, .getAnnotation, .setAnnotation, .generateURLAuth, .fetchURLs, .resetKey,
       .multiSearch:
@@ -47,15 +50,23 @@ extension ClientState {
       // RFC 7162, section 3.2.6.
       if modifiers.vanished, !enabled.contains(.qResync) { return misuse(.notEnabled) }
     case .close, .unselect, .check, .expunge, .uidExpunge, .search, .sort, .thread, .cancelUpdate, .uidBatches,
-      .store, .storeLabels, .storeAnnotations, .copy, .move:
+      .store, .storeLabels, .storeAnnotations, .partial, .convert, .copy, .move:
       if session != .selected { return misuse(.wrongState) }
     }
     return nil
   }
 
+  /// Whether the caller gave up the SASL exchange that owns the sending direction.
+  var isCancelled: Bool { if case .authenticating(_, .cancelled) = flow { true } else { false } }
+
+  var isIdling: Bool { if case .idle(_, .active) = flow { true } else { false } }
+
+  /// Whether TLS must come and has not.
+  var isWithoutTLS: Bool { configuration.requiresTLS && !isSecure }
+
   /// Whether sequence numbers are forbidden and the command uses some.
   func refusal(of command: borrowing Command, _ traits: CommandTraits) -> ConnectionError? {
-    // RFC 9586, section 3: commands that name messages by sequence number are gone altogether, those with `$` as well.
+    // RFC 9586: commands that name messages by sequence number are gone altogether, those with `$` as well.
     if enabled.contains(.uidOnly), traits.contains(.usesSequenceNumbers) || command.isInSequenceForm {
       return misuse(.sequenceNumbers)
     }
@@ -106,13 +117,23 @@ extension ClientState {
     case .startTLS: .startTLS
     case .compress: .compress
     case .unauthenticate: .unauthenticate
-    case .enable: .enable
     case .idle: .idle
     case .select, .examine: .select
     case .notify(let request): .notify(expungesAnytime: request.expungesAnytime)
     case .close, .unselect: .deselect
     default: .plain
     }
+  }
+
+  // MARK: Time
+
+  /// Whether every byte of the server puts the deadline off. Not where one line is all that is waited for, and at once: a
+  /// greeting, or the answer to what is sent alone and takes no work, LOGOUT, IDLE and DONE. A server that goes on with
+  /// something else would hold up all commands for ever. Neither behind BYE, which servers are known to say without end.
+  var isPatient: Bool {
+    if session == .greeting || isLoggingOut || byeText != nil { return false }
+    if case .idle = flow { return false }
+    return true
   }
 
   var nextDeadline: MonotonicInstant? {
@@ -124,19 +145,35 @@ extension ClientState {
     case .idle(_, .active(let renewAt)): return renewAt
     // The caller has the next step, unless the server does not read what was given to it.
     case .append(_, _, isReady: true, wantsMore: false) where outbound.isEmpty: return nil
-    case .authenticating(_, .asked): return nil
-    case .padding: return lastProgress.advanced(by: configuration.commandTimeout)
-    default: return inFlight.isEmpty ? nil : lastProgress.advanced(by: configuration.commandTimeout)
+    case .authenticating(_, .asked) where outbound.isEmpty: return nil
+    default:
+      if inFlight.isEmpty, outbound.isEmpty { return nil }
+      return lastProgress.advanced(by: configuration.commandTimeout)
+    }
+  }
+
+  /// What the server did not do before ``nextDeadline``.
+  var overdue: TimeoutKind {
+    if session == .greeting { return .greeting }
+    if isLoggingOut { return .logout }
+    if !outbound.isEmpty { return .sending }
+    switch flow {
+    case .literal, .append: return .continuation
+    case .authenticating: return .authentication
+    case .idle(_, .ending): return .done
+    case .idle: return .idle
+    case .open, .padding, .upgrading:
+      return inFlight.contains { $0.kind == .startTLS } ? .startTLS : .command
     }
   }
 }
 
 extension Command {
-  /// Whether it is FETCH, STORE, COPY, MOVE or REPLACE without UID.
+  /// Whether it is FETCH, STORE, COPY, MOVE, CONVERT or PARTIAL, without UID.
   fileprivate var isInSequenceForm: Bool {
     switch self {
     case .fetch(.sequence, _, _), .store(.sequence, _, _), .storeLabels(.sequence, _, _),
-      .storeAnnotations(.sequence, _, _), .copy(.sequence, _), .move(.sequence, _):
+      .storeAnnotations(.sequence, _, _), .copy(.sequence, _), .move(.sequence, _), .partial, .convert(.sequence, _):
       true
     default: false
     }

@@ -38,6 +38,10 @@ extension ClientState {
     case manual
     /// A challenge is open.
     case asked
+    /// The caller gave it up. Only a refusal may follow.
+    case cancelled
+
+    var isCancelled: Bool { if case .cancelled = self { true } else { false } }
   }
 
   enum Idle {
@@ -71,6 +75,8 @@ extension ClientState {
   struct Ending {
     var byeText: String?
     var reason: CloseReason?
+    /// The commands that the server had, in whole or in part, and did not complete.
+    var unanswered: [CommandID] = []
   }
 
   /// A completion that is told later.
@@ -130,7 +136,7 @@ extension ClientState {
 
     /// What the completion changes.
     enum Kind: Equatable {
-      case plain, login, logout, startTLS, compress, unauthenticate, enable, idle
+      case plain, login, logout, startTLS, compress, unauthenticate, idle
       case select, deselect
       case notify(expungesAnytime: Bool)
     }

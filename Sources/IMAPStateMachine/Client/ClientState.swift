@@ -17,7 +17,7 @@ struct ClientState: ~Copyable {
   var hasTurnedCondStoreOn = false
   /// Whether NOTIFY asked for EXPUNGE at any time.
   var mayExpungeAnytime = false
-  /// Whether bytes were sent since ``lastProgress``.
+  /// Whether bytes were sent since ``lastProgress``, nobody knows when.
   var hasSent = false
   /// What the capabilities say of how commands are written: looked up once, not for each command.
   private var literals = LiteralPolicy.synchronizing
@@ -43,8 +43,8 @@ struct ClientState: ~Copyable {
   /// The mailbox of a SELECT in flight: its data comes before the completion.
   var selecting: TrackedMailbox?
   private var ending: Box<Ending>?
-  /// When the server was last heard, or last given something to do.
-  var lastProgress: MonotonicInstant
+  /// When the server was last heard, or last given something to do: the beginning of every deadline but IDLE's.
+  var lastProgress: MonotonicInstant { didSet { hasSent = false } }
   /// How many bytes had come then.
   var received = 0
 
@@ -70,6 +70,12 @@ struct ClientState: ~Copyable {
   var reason: CloseReason? {
     get { ending?.value.reason }
     set { changeEnding { $0.reason = newValue } }
+  }
+
+  /// Set where the connection ended.
+  var unanswered: [CommandID] {
+    get { ending?.value.unanswered ?? [] }
+    set { changeEnding { $0.unanswered = newValue } }
   }
 
   private mutating func changeEnding(_ change: (inout Ending) -> Void) {
@@ -122,7 +128,6 @@ struct ClientState: ~Copyable {
     }
     let id = CommandID(rawValue: nextID)
     nextID &+= 1
-    if queue.isEmpty, inFlight.isEmpty { lastProgress = now }
     if queue.isEmpty, let traits = traits(ifReady: command, now: now) {
       send(Queued(id: id, command: command), traits, now: now)
     } else {
@@ -149,19 +154,23 @@ struct ClientState: ~Copyable {
     return misuse(.unknownCommand)
   }
 
-  mutating func answer(_ id: CommandID, _ response: Span<UInt8>) throws(ConnectionError) {
+  mutating func answer(
+    _ id: CommandID, _ response: Span<UInt8>, now: MonotonicInstant
+  ) throws(ConnectionError) {
     guard case .authenticating(id, .asked) = flow else { throw notInFlight }
     // RFC 9051, section 6.2.2: an empty answer is an empty line.
     outbound.appendBase64(Secret(response.copy()), emptyAs: "")
     outbound.append("\r\n")
     outbound.markSecret()
     flow = .authenticating(id, .manual)
+    lastProgress = now
   }
 
-  mutating func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
+  mutating func cancelAuthentication(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
     guard case .authenticating(id, .asked) = flow else { throw notInFlight }
     outbound.append("*\r\n")
-    flow = .authenticating(id, .manual)
+    flow = .authenticating(id, .cancelled)
+    lastProgress = now
   }
 
   mutating func write(
@@ -171,8 +180,9 @@ struct ClientState: ~Copyable {
     if UInt64(bytes.count) > remaining { throw misuse(.literalOverrun) }
     if bytes.isEmpty { return 0 }
     let count = min(bytes.count, max(0, Self.outboundHighWatermark - outbound.count))
+    // Behind bytes that the server does not take, more are nothing new to it.
+    if outbound.isEmpty { lastProgress = now }
     outbound.append(bytes.extracting(first: count))
-    lastProgress = now
     let left = remaining - UInt64(count)
     if left > 0 {
       flow = .append(id, remaining: left, isReady: true, wantsMore: count < bytes.count)
@@ -333,6 +343,7 @@ struct ClientState: ~Copyable {
       return split(next, lineOf: length, now: now)
     }
     nextTag &+= 1
+    if inFlight.isEmpty { lastProgress = now }
     inFlight.append(
       InFlight(
         id: next.id, tag: tag, traits: traits, kind: kind(of: next.command),
@@ -362,9 +373,7 @@ struct ClientState: ~Copyable {
       return
     case .select(let name, let parameters): select(name, isExamined: false, parameters)
     case .examine(let name, let parameters): select(name, isExamined: true, parameters)
-    case .logout:
-      isLoggingOut = true
-      lastProgress = now
+    case .logout: isLoggingOut = true
     default: break
     }
     hold(next.id, stops, holes, now: now)
@@ -447,7 +456,10 @@ struct ClientState: ~Copyable {
     if remaining > count { return }
     outbound.append("\r\n")
     flow = .open
+    // When it went is not known here.
+    let hadSent = hasSent
     pump(now: lastProgress)
+    hasSent = hadSent
   }
 
   /// `now` is when DONE is sent; RFC 2177, section 3 allows it only once the server has answered IDLE.

@@ -82,6 +82,8 @@ struct CommandTraits {
     case sequence([SequenceSet.Range])
     /// The new name of RENAME.
     case mailbox([UInt8])
+    /// What ENABLE asks for.
+    case extensions([Capability])
   }
 
   // One of these is a part of every connection. Arrays are the smallest form.
@@ -103,6 +105,13 @@ struct CommandTraits {
   }
 
   func contains(_ rules: Rules) -> Bool { self.rules.contains(rules) }
+
+  /// Whether it is an ENABLE that asks for this, or for what brings it along.
+  func enables(_ capability: Capability) -> Bool {
+    guard case .extensions(let extensions)? = named else { return false }
+    // RFC 7162, section 3.2.3: a server that enables QRESYNC enables CONDSTORE.
+    return extensions.contains(capability) || (capability == .condStore && extensions.contains(.qResync))
+  }
 }
 
 // MARK: The table
@@ -121,21 +130,23 @@ extension CommandTraits {
       self.init([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
       here.changes = .messages
     case .unselect: self.init([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
-    case .enable: self.init(reads: .selection, changes: .extensions)
+    case .enable(let extensions):
+      self.init(reads: .selection, changes: .extensions)
+      named = .extensions(extensions)
     case .language: self.init(changes: .language)
     case .comparator: self.init(changes: .comparator)
     case .notify(let request):
       // RFC 5465, section 5.3: the meaning of a sequence number can change at any time.
       self.init([.mayExpunge, .letsExpungeCome])
       if case .set(status: true, _) = request { there.reads = Data.status }
-    case .capability, .id, .getJMAPAccess, .noop: self.init()
+    case .capability, .id, .getJMAPAccess, .noop, .conversions: self.init()
     case .check, .cancelUpdate: self.init(reads: .selection)
     // RFC 5255, section 3.4: prefixes are translated.
     case .namespace: self.init(reads: [.extensions, .language])
     case .applePushService: self.init(reads: .extensions)
     case .list(let request): self.init(reads: Self.reads(request))
-    case .lsub: self.init(reads: [Data.name, .subscriptions])
-    case .xlist: self.init(reads: Data.name)
+    case .lsub, .rlsub: self.init(reads: [Data.name, .subscriptions])
+    case .xlist, .rlist: self.init(reads: Data.name)
     case .status(let name, let items):
       self.init(.mayExpunge, name, reads: [Data.name, Data.status])
       if items.contains(.highestModSeq) { rules.insert(.enablesCondStore) }
@@ -193,6 +204,13 @@ extension CommandTraits {
       self.init(storing: .labels, messages, isSilent: operation.isSilent, since)
     case .storeAnnotations(let messages, _, let since):
       self.init(storing: .annotations, messages, isSilent: false, since)
+    case .partial(let message, let item, first: _, count: _):
+      self.init(.sequence([message]), [item], FetchModifiers())
+      rules.insert(.mayExpunge)
+    case .convert(let messages, _):
+      self.init(on: messages)
+      // RFC 5259, section 6: EXPUNGE may come during UID CONVERT.
+      if case .uids = messages { rules.insert(.mayExpunge) }
     case .copy(let messages, let name): self.init(copying: messages, to: name)
     case .move(let messages, let name):
       self.init(copying: messages, to: name)

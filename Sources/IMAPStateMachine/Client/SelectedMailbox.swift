@@ -52,7 +52,7 @@ public struct SelectedMailbox: Hashable, Sendable {
     case .uidNext(let uid): uidNext = uid
     case .uidNotSticky: keepsUIDs = false
     case .highestModSeq(let value):
-      // RFC 7162, section 9: 63 bits. Where 0 is the value of what has none, it says so (section 3.1.7).
+      // RFC 7162, section 7: 63 bits. Where 0 is the value of what has none, it says so (section 3.1.7).
       if value.rawValue > UInt64(Int64.max) { return }
       keepsModSeqs = value.rawValue != 0
       highestModSeq = keepsModSeqs ? value : nil

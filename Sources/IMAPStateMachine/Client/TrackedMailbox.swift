@@ -53,9 +53,11 @@ final class TrackedMailbox {
 
   /// Takes over what a response code says of the mailbox.
   func apply(_ status: borrowing StatusView) {
-    guard status.condition == .ok else { return }
     switch status.code {
     case .some(let code):
+      // RFC 4315, section 3: of a NO one code counts.
+      let counts = status.condition == .ok || (status.condition == .no && code.name.equalsIgnoringCase("UIDNOTSTICKY"))
+      if !counts { return }
       let code = code.copy()
       if case .uidValidity(let value) = code, mailbox.uidValidity ?? value != value { uids?.forget() }
       if case .highestModSeq = code { hasNamedHighest = true }
@@ -75,7 +77,7 @@ final class TrackedMailbox {
   }
 
   func noteFetched(_ value: ModSeq) {
-    // RFC 7162, section 9: 63 bits.
+    // RFC 7162, section 7: 63 bits.
     if value.rawValue <= UInt64(Int64.max) { fetchedModSeq = max(fetchedModSeq, value.rawValue) }
   }
 
@@ -83,8 +85,14 @@ final class TrackedMailbox {
 
   /// A command was completed. RFC 7162, section 6: only now may modification sequences of messages be taken for the
   /// mailbox's, and only where the server did not name that.
-  func commandEnded(_ status: borrowing StatusView) {
-    apply(status)
+  ///
+  /// Codes of a completion are of what the command was about: CREATE has MAILBOXID of the new mailbox (RFC 8474, section
+  /// 4.1). Only HIGHESTMODSEQ always is of the selected one (RFC 7162, section 3.2.8).
+  func commandEnded(_ status: borrowing StatusView, isSelect: Bool) {
+    switch status.code {
+    case .some(let code): if isSelect || code.name.equalsIgnoringCase("HIGHESTMODSEQ") { apply(status) }
+    case .none: break
+    }
     if !hasNamedHighest, let highest = mailbox.highestModSeq, highest.rawValue < fetchedModSeq {
       mailbox.highestModSeq = ModSeq(rawValue: fetchedModSeq)
     }

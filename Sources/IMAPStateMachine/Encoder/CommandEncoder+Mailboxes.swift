@@ -6,6 +6,8 @@ extension CommandEncoder {
     case .list(let request): try encodeList(request)
     case .lsub(let reference, let pattern): try two("LSUB ", reference, pattern)
     case .xlist(let reference, let pattern): try two("XLIST ", reference, pattern)
+    case .rlist(let reference, let pattern): try two("RLIST ", reference, pattern)
+    case .rlsub(let reference, let pattern): try two("RLSUB ", reference, pattern)
     case .status(let name, let items):
       try one("STATUS ", name)
       output.append(UInt8(ascii: " "))

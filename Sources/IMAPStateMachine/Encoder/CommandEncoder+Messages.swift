@@ -20,6 +20,9 @@ extension CommandEncoder {
     case .storeAnnotations(let messages, let values, let since):
       try encodeStore(messages, "ANNOTATION", .replace, false, since)
       try annotations(values)
+    case .partial(let message, let item, let first, let count): try encodePartial(message, item, first, count)
+    case .convert(let messages, let request): try encodeConvert(messages, request)
+    case .conversions(let from, let to): try encodeConversions(from, to)
     case .copy(let messages, let name): try transfer(messages, "COPY", name)
     case .move(let messages, let name): try transfer(messages, "MOVE", name)
     case .uidBatches(let size, let batches):
@@ -85,7 +88,7 @@ extension CommandEncoder {
     output.append(UInt8(ascii: ")"))
   }
 
-  private mutating func fetchItem(_ item: FetchItem) throws(EncodingError) {
+  mutating func fetchItem(_ item: FetchItem) throws(EncodingError) {
     switch item {
     case .uid: output.append("UID")
     case .flags: output.append("FLAGS")
@@ -139,7 +142,7 @@ extension CommandEncoder {
     return range == 0..<bytes.count
   }
 
-  private mutating func partial(_ range: PartialRange?) throws(EncodingError) {
+  mutating func partial(_ range: PartialRange?) throws(EncodingError) {
     guard let range else { return }
     if range.count == 0 { throw EncodingError() }
     output.append(UInt8(ascii: "<"))
@@ -157,7 +160,7 @@ extension CommandEncoder {
     }
   }
 
-  private mutating func section(_ section: Section) throws(EncodingError) {
+  mutating func section(_ section: Section) throws(EncodingError) {
     try part(section.part)
     if !section.part.isEmpty, section.kind != .full { output.append(UInt8(ascii: ".")) }
     switch section.kind {

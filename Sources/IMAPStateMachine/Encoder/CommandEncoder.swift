@@ -181,7 +181,7 @@ struct CommandEncoder: ~Copyable {
   }
 
   mutating func modSeq(_ value: ModSeq) throws(EncodingError) {
-    // RFC 7162, section 9: 63 bits.
+    // RFC 7162, section 7: 63 bits.
     if value.rawValue > UInt64(Int64.max) { throw EncodingError() }
     output.append(decimal: value.rawValue)
   }

@@ -52,6 +52,10 @@ public enum Command: Hashable, Sendable {
   case lsub(reference: MailboxName, pattern: MailboxName)
   /// XLIST: what Gmail had before SPECIAL-USE.
   case xlist(reference: MailboxName, pattern: MailboxName)
+  /// RLIST: as LIST, with mailboxes on other servers, whose names are URLs (RFC 2193).
+  case rlist(reference: MailboxName, pattern: MailboxName)
+  /// RLSUB: as LSUB, with mailboxes on other servers (RFC 2193).
+  case rlsub(reference: MailboxName, pattern: MailboxName)
   /// STATUS (RFC 9051, section 6.3.11).
   case status(MailboxName, [StatusItem])
   /// CREATE (RFC 9051, section 6.3.4), with special uses where the server has CREATE-SPECIAL-USE (RFC 6154, section 3).
@@ -138,6 +142,13 @@ public enum Command: Hashable, Sendable {
   case storeLabels(MessageReference, LabelOperation, unchangedSince: ModSeq? = nil)
   /// STORE or UID STORE of annotations; a nil value removes one (RFC 5257, section 4.4).
   case storeAnnotations(MessageReference, [MessageAnnotation], unchangedSince: ModSeq? = nil)
+  /// PARTIAL: `count` bytes from byte `first` on, which is 1 for the first byte, of `BODY[...]`, `RFC822`, `RFC822.HEADER`
+  /// or `RFC822.TEXT` (RFC 1730, which RFC 3501 replaced: FETCH has partial sections since).
+  case partial(SequenceNumber, FetchItem, first: UInt32, count: UInt32)
+  /// CONVERT or UID CONVERT: parts of messages in another form (RFC 5259, section 6).
+  case convert(MessageReference, ConversionRequest)
+  /// CONVERSIONS: which media types can be converted to which. `*` and `image/*` stand for many (RFC 5259, section 5).
+  case conversions(from: String, to: String)
   /// COPY or UID COPY (RFC 9051, section 6.4.7).
   case copy(MessageReference, MailboxName)
   /// MOVE or UID MOVE (RFC 6851).

@@ -18,6 +18,9 @@ extension CommandReader {
     case .uidBatches: return try uidBatches()
     case .fetch, .uidFetch: return try fetch(uid: name == .uidFetch)
     case .store, .uidStore: return try store(uid: name == .uidStore)
+    case .partial: return try partialCommand()
+    case .convert, .uidConvert: return try convert(uid: name == .uidConvert)
+    case .conversions: return try conversions()
     case .copy, .uidCopy:
       let messages = try messageReference(uid: name == .uidCopy)
       try space()
@@ -122,7 +125,7 @@ extension CommandReader {
   }
 
   @_lifetime(self: copy self)
-  private mutating func fetchItem() throws(ParseError) -> FetchItem {
+  mutating func fetchItem() throws(ParseError) -> FetchItem {
     let start = cursor.index
     // `[` is an atom character: the item's name ends before it.
     while ByteClass(of: cursor.peek).contains(.atom), cursor.peek != 0x5b { cursor.index += 1 }
@@ -218,7 +221,7 @@ extension CommandReader {
 
   /// `[section]` and an optional `<offset.count>`.
   @_lifetime(self: copy self)
-  private mutating func bodySection(peek: Bool) throws(ParseError) -> FetchItem {
+  mutating func bodySection(peek: Bool) throws(ParseError) -> FetchItem {
     try cursor.expect(0x5b)
     var section = Section(part: try partNumbers())
     if cursor.peek != 0x5d {
@@ -231,7 +234,7 @@ extension CommandReader {
 
   /// Numbers with dots between them, possibly none. A dot behind the last one stays.
   @_lifetime(self: copy self)
-  private mutating func partNumbers() throws(ParseError) -> [UInt32] {
+  mutating func partNumbers() throws(ParseError) -> [UInt32] {
     var part: [UInt32] = []
     while cursor.peek &- 0x30 <= 9 {
       let start = cursor.index
@@ -248,7 +251,7 @@ extension CommandReader {
 
   /// `<offset.count>`, if it is there.
   @_lifetime(self: copy self)
-  private mutating func partial() throws(ParseError) -> PartialRange? {
+  mutating func partial() throws(ParseError) -> PartialRange? {
     if !cursor.eat(0x3c) { return nil }
     let offset = try cursor.number32()
     try cursor.expect(0x2e)

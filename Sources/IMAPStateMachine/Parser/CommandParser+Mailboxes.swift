@@ -5,13 +5,17 @@ extension CommandReader {
   mutating func mailboxCommand(_ name: CommandName) throws(ParseError) -> Command? {
     switch name {
     case .list: return .list(try listRequest())
-    case .lsub, .xlist:
+    case .lsub, .xlist, .rlist, .rlsub:
       try space()
       let reference = try mailbox()
       try space()
       let pattern = try listPattern()
-      return name == .lsub
-        ? .lsub(reference: reference, pattern: pattern) : .xlist(reference: reference, pattern: pattern)
+      switch name {
+      case .lsub: return .lsub(reference: reference, pattern: pattern)
+      case .xlist: return .xlist(reference: reference, pattern: pattern)
+      case .rlist: return .rlist(reference: reference, pattern: pattern)
+      default: return .rlsub(reference: reference, pattern: pattern)
+      }
     case .status:
       try space()
       let name = try mailbox()

@@ -3,13 +3,13 @@ enum CommandName: UInt8, Sendable {
   case capability, noop, logout, id, language
   case startTLS, login, authenticate
   case unauthenticate, proxyAuth, compress, enable, comparator, namespace, getJMAPAccess, idle, notify, applePushService
-  case list, lsub, xlist, status, create, delete, rename, subscribe, unsubscribe, select, examine, append
+  case list, lsub, xlist, rlist, rlsub, status, create, delete, rename, subscribe, unsubscribe, select, examine, append
   case setACL, deleteACL, getACL, listRights, myRights
   case getQuota, getQuotaRoot, setQuota, getMetadata, setMetadata, getAnnotation, setAnnotation
   case generateURLAuth, fetchURLs, resetKey, multiSearch
   case close, unselect, check, expunge, search, sort, thread, cancelUpdate, uidBatches, fetch, store, copy, move
-  case replace
-  case uidExpunge, uidSearch, uidSort, uidThread, uidFetch, uidStore, uidCopy, uidMove, uidReplace
+  case replace, partial, convert, conversions
+  case uidExpunge, uidSearch, uidSort, uidThread, uidFetch, uidStore, uidCopy, uidMove, uidReplace, uidConvert
   /// A command that the parser has no grammar for.
   case other
 
@@ -56,6 +56,10 @@ enum CommandName: UInt8, Sendable {
     case keyword("SORT"): self = .sort
     case keyword("THREAD"): self = .thread
     case keyword("REPLACE"): self = .replace
+    case keyword("RLIST"): self = .rlist
+    case keyword("RLSUB"): self = .rlsub
+    case keyword("PARTIAL"): self = .partial
+    case keyword("CONVERT"): self = .convert
     default:
       guard let name = Self.long(word) else { return nil }
       self = name
@@ -74,6 +78,7 @@ enum CommandName: UInt8, Sendable {
     case keyword("COPY"): self = .uidCopy
     case keyword("MOVE"): self = .uidMove
     case keyword("REPLACE"): self = .uidReplace
+    case keyword("CONVERT"): self = .uidConvert
     default: return nil
     }
   }
@@ -109,6 +114,7 @@ enum CommandName: UInt8, Sendable {
       if word.equalsIgnoringCase("UNSUBSCRIBE") { return .unsubscribe }
       if word.equalsIgnoringCase("GETMETADATA") { return .getMetadata }
       if word.equalsIgnoringCase("SETMETADATA") { return .setMetadata }
+      if word.equalsIgnoringCase("CONVERSIONS") { return .conversions }
     case 12:
       if word.equalsIgnoringCase("AUTHENTICATE") { return .authenticate }
       if word.equalsIgnoringCase("GETQUOTAROOT") { return .getQuotaRoot }

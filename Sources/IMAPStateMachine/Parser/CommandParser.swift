@@ -244,7 +244,7 @@ struct CommandReader: ~Escapable {
     return uid ? .uids(try messageSet()) : .sequence(try messageSet())
   }
 
-  /// A modification sequence: 63 bits (RFC 7162, section 9).
+  /// A modification sequence: 63 bits (RFC 7162, section 7).
   @_lifetime(self: copy self)
   mutating func modSeq() throws(ParseError) -> ModSeq {
     let start = cursor.index

@@ -5,7 +5,7 @@ public struct ChannelBinding: Hashable, Sendable {
   public enum Kind: String, Hashable, Sendable, CaseIterable {
     /// Keying material of the connection (RFC 9266). TLS 1.3, or TLS 1.2 with the extended master secret.
     case tlsExporter = "tls-exporter"
-    /// A hash of the server's certificate (RFC 5929, section 4).
+    /// A hash of the server's certificate (RFC 5929).
     case tlsServerEndPoint = "tls-server-end-point"
   }
 

@@ -80,7 +80,7 @@ extension BearerMechanism {
     if let refused { throw .tokenRefused(refused) }
   }
 
-  /// RFC 6750, section 2.1: a token is ASCII without blanks. Some providers' tokens have other visible characters.
+  /// RFC 6750: a token is ASCII without blanks. Some providers' tokens have other visible characters.
   static func check(_ token: Secret) throws(SASLError) {
     if token.count == 0 { throw .credential(.token, .empty) }
     try token.withBytes { bytes throws(SASLError) in

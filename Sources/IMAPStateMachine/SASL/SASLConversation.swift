@@ -6,9 +6,9 @@
 /// // In the event loop:
 /// case .challenge(id, let challenge):
 ///   if let answer = conversation.answer(challenge) {
-///     try answer.withBytes { try connection.answer(id, challenge: $0) }
+///     try answer.withBytes { try connection.answer(id, challenge: $0, now: now) }
 ///   } else {
-///     try connection.cancelAuthentication(id)
+///     try connection.cancelAuthentication(id, now: now)
 ///   }
 /// case .completed(id, let status):
 ///   if let error = conversation.complete(isOK: status.condition == .ok) { connection.close(now: now) }

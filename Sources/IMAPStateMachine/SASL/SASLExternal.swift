@@ -1,4 +1,4 @@
-/// EXTERNAL (RFC 4422, appendix A): who the client is was established outside, by a TLS client certificate for example.
+/// EXTERNAL (RFC 4422): who the client is was established outside, by a TLS client certificate for example.
 public struct SASLExternal: OneMessageMechanism {
   /// `EXTERNAL`.
   public var name: String { "EXTERNAL" }

@@ -24,7 +24,7 @@ public protocol SASLHashes: Sendable {
   /// HMAC of `message` (RFC 2104).
   func hmac(_ hash: SASLHash, key: Span<UInt8>, _ message: Span<UInt8>) -> Secret?
 
-  /// PBKDF2 with HMAC and one block of output (RFC 8018, section 5.2), which is `Hi` of RFC 5802. `iterations` is at least
+  /// PBKDF2 with HMAC and one block of output (RFC 8018), which is `Hi` of RFC 5802. `iterations` is at least
   /// 1. Complexity: O(iterations); a million take about half a second.
   func pbkdf2(_ hash: SASLHash, password: Span<UInt8>, salt: Span<UInt8>, iterations: UInt32) -> Secret?
 }

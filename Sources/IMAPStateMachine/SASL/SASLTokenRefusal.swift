@@ -133,7 +133,7 @@ private struct FlatJSON {
     return nil
   }
 
-  /// What follows a backslash (RFC 8259, section 7).
+  /// What follows a backslash (RFC 8259).
   private mutating func escape() -> Unicode.Scalar? {
     guard let byte = peek else { return nil }
     position += 1

@@ -79,12 +79,14 @@ extension CommandName {
     case .login, .authenticate: access == .notAuthenticated
     // RFC 5161, section 3.1: a server need not check that no mailbox was selected before ENABLE.
     case .unauthenticate, .proxyAuth, .compress, .enable, .comparator, .namespace, .getJMAPAccess, .idle, .notify,
-      .applePushService, .list, .lsub, .xlist, .status, .create, .delete, .rename, .subscribe, .unsubscribe, .select,
+      .applePushService, .list, .lsub, .xlist, .rlist, .rlsub, .conversions, .status, .create, .delete, .rename,
+      .subscribe, .unsubscribe, .select,
       .examine, .append, .setACL, .deleteACL, .getACL, .listRights, .myRights, .getQuota, .getQuotaRoot, .setQuota,
       .getMetadata, .setMetadata, .getAnnotation, .setAnnotation, .generateURLAuth, .fetchURLs, .resetKey, .multiSearch:
       access != .notAuthenticated
     case .close, .unselect, .check, .expunge, .search, .sort, .thread, .cancelUpdate, .uidBatches, .fetch, .store,
-      .copy, .move, .replace, .uidExpunge, .uidSearch, .uidSort, .uidThread, .uidFetch, .uidStore, .uidCopy, .uidMove,
+      .copy, .move, .replace, .partial, .convert, .uidConvert, .uidExpunge, .uidSearch, .uidSort, .uidThread, .uidFetch,
+      .uidStore, .uidCopy, .uidMove,
       .uidReplace:
       access == .selected
     }

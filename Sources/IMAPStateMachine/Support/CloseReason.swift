@@ -26,7 +26,8 @@ public enum CloseReason: Sendable, Hashable {
 
 /// A layer that starts in the middle of a connection.
 public enum Upgrade: Sendable, Hashable {
-  /// TLS, after STARTTLS (RFC 9051, section 6.2.1).
+  /// TLS, after STARTTLS (RFC 9051, section 6.2.1). What the buffer gets before TLS is up is for TLS: take it out by
+  /// ``ReceiveBuffer/takeUnread()``, so that no byte that TLS did not protect is left there.
   case tls
   /// DEFLATE, after COMPRESS (RFC 4978). What the buffer holds unread then is compressed already: take it out by
   /// ``ReceiveBuffer/takeUnread()`` and put it back inflated.

@@ -123,6 +123,9 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       case closed = "connection is closed"
       /// RFC 3501, section 6.2.3: the server advertises LOGINDISABLED.
       case loginDisabled = "LOGIN is disabled on this connection"
+      /// A password or what a mechanism makes of it, where TLS must come first
+      /// (``ClientConnection/Configuration/requiresTLS``).
+      case tlsRequired = "TLS is required and not in use"
       /// A value that cannot be written as the protocol wants it.
       case unencodable = "value cannot be sent"
       /// RFC 5161, section 3.1: ENABLE is not allowed once a mailbox was selected.
@@ -201,6 +204,18 @@ public enum TimeoutKind: String, Hashable, Sendable {
   case greeting
   /// No byte came although a command is in flight.
   case command
+  /// The answer to STARTTLS.
+  case startTLS = "STARTTLS"
+  /// What the server has to say next in AUTHENTICATE.
+  case authentication
+  /// The continuation request that lets a literal be sent.
+  case continuation = "continuation request"
+  /// The continuation request that answers IDLE.
+  case idle = "IDLE"
+  /// The answer to DONE, which ends or renews an IDLE.
+  case done = "DONE"
+  /// The peer takes none of the bytes that wait to be sent.
+  case sending
   /// The answer to LOGOUT.
   case logout
   /// A client that did not authenticate in time.

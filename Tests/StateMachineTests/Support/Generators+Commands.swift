@@ -207,7 +207,7 @@ extension Generator {
   }
 
   private mutating func mailboxCommand() -> Command {
-    switch below(14) {
+    switch below(15) {
     case 0, 1: .list(listRequest())
     case 2: .lsub(reference: mailbox(), pattern: mailbox())
     case 3: .xlist(reference: mailbox(), pattern: mailbox())
@@ -234,6 +234,8 @@ extension Generator {
           version: positive(), accountID: text(), deviceToken: text(), subtopic: text(),
           mailboxes: nonEmpty { $0.mailbox() }))
     case 12: .proxyAuth(user: text())
+    case 13:
+      chance(2) ? .rlist(reference: mailbox(), pattern: mailbox()) : .rlsub(reference: mailbox(), pattern: mailbox())
     default: .other(GenericCommand(chance(3) ? "UID XFOO" : "XBAR", list(upTo: 5) { $0.argument() }))
     }
   }
@@ -282,7 +284,7 @@ extension Generator {
   }
 
   private mutating func messageCommand() -> Command {
-    switch below(13) {
+    switch below(14) {
     case 0, 1:
       let key = anySearchKey()
       return .search(key, uid: chance(2), charset: charset(for: key), returning: returnOptions())
@@ -312,7 +314,34 @@ extension Generator {
       return .storeAnnotations(
         anyReference(), nonEmpty { $0.annotation() }, unchangedSince: chance(2) ? nil : modSeq())
     case 11: return chance(2) ? .copy(anyReference(), mailbox()) : .move(anyReference(), mailbox())
+    case 12: return conversionCommand()
     default: return .append(appendRequest())
+    }
+  }
+
+  private mutating func conversionCommand() -> Command {
+    if chance(3) { return .conversions(from: text(), to: text()) }
+    if chance(3) {
+      let item: FetchItem = [.rfc822, .rfc822Header, .rfc822Text, .section(Section(part: [positive()]))][below(4)]
+      return .partial(SequenceNumber(rawValue: positive()), item, first: positive(), count: positive())
+    }
+    return .convert(
+      anyReference(),
+      ConversionRequest(
+        to: chance(3) ? nil : commandAtom(), parameters: list(upTo: 3) { .init($0.text(), $0.text()) },
+        nonEmpty { $0.conversionItem() }))
+  }
+
+  private mutating func conversionItem() -> ConversionRequest.Item {
+    let part = list(upTo: 3) { $0.positive() }
+    return switch below(7) {
+    case 0: .uid
+    case 1: .binary(part, partial: chance(2) ? nil : PartialRange(offset: positive(), count: positive()))
+    case 2: .binarySize(part)
+    case 3: .structure(part)
+    case 4: .header(part)
+    case 5: .mime(part + [positive()])
+    default: .available(part)
     }
   }
 }

@@ -218,10 +218,10 @@ final class Pair {
         endings[id, default: 0] += 1
       case .challenge(let id, _):
         if saslAnswers.isEmpty {
-          try client.cancelAuthentication(id)
+          try client.cancelAuthentication(id, now: now)
         } else {
           let answer = saslAnswers.removeFirst()
-          try client.answer(id, challenge: answer.span)
+          try client.answer(id, challenge: answer.span, now: now)
         }
       case .readyForLiteral(let id, let count):
         clientLog.append("ready \(id) \(count)")

@@ -271,9 +271,9 @@ extension CommandFacts {
       }
       if request.selection.contains(.subscribed) { effects.append(.reports(Resource(.subscriptions))) }
     // RFC 3501, section 6.3.9: it tells attributes of mailboxes as well.
-    case .lsub:
+    case .lsub, .rlsub:
       effects = [.reports(Resource(.subscriptions)), .reports(Resource(.names)), .reports(Resource(.extensions))]
-    case .xlist: effects = [.reports(Resource(.names)), .reports(Resource(.extensions))]
+    case .xlist, .rlist: effects = [.reports(Resource(.names)), .reports(Resource(.extensions))]
     case .status(let name, _): effects = Self.named(name) + Self.status(name)
     // The tagged answer says whether there is such a mailbox already: told, and changed.
     case .create(let name, specialUse: _): effects = Self.named(name) + [.changes(Resource(.names, name))]
@@ -352,6 +352,16 @@ extension CommandFacts {
       save(search.returning)
     // RFC 5267, section 4.3.5.
     case .cancelUpdate: effects = [.reports(Resource(.selection)), .changes(Resource(.contexts))]
+    // RFC 5259, section 5: nothing of a mailbox.
+    case .conversions: break
+    // RFC 5259, section 6: no flag is set, and EXPUNGE does not come but with UID.
+    case .convert(let set, _):
+      choose(set, selected)
+      if case .sequence = set { expunge = .never }
+    // RFC 1730, section 6.4.6: a FETCH of a part.
+    case .partial(let number, let item, first: _, count: _):
+      choose(.sequence([number]), selected)
+      effects += Self.fetched(item, selected)
     case .uidBatches: effects = [.reports(Resource(.selection)), .reports(here(.messages))]
     case .fetch(let set, let items, let modifiers):
       choose(set, selected)

@@ -5,11 +5,13 @@ enum PipeliningRepresentatives {
   /// The cases of `Command`.
   enum Kind: CaseIterable {
     case capability, noop, logout, id, language, startTLS, login, authenticate, unauthenticate, proxyAuth,
-      compress, enable, comparator, namespace, getJMAPAccess, idle, notify, applePushService, list, lsub, xlist,
+      compress, enable, comparator, namespace, getJMAPAccess, idle, notify, applePushService, list, lsub, xlist, rlist,
+      rlsub,
       status, create, delete, rename, subscribe, unsubscribe, select, examine, append, setACL, deleteACL, getACL,
       listRights, myRights, getQuota, getQuotaRoot, setQuota, getMetadata, setMetadata, getAnnotation,
       setAnnotation, generateURLAuth, fetchURLs, resetKey, close, unselect, check, expunge, uidExpunge, search,
-      sort, thread, multiSearch, cancelUpdate, uidBatches, fetch, store, storeLabels, storeAnnotations, copy, move,
+      sort, thread, multiSearch, cancelUpdate, uidBatches, fetch, partial, convert, conversions, store, storeLabels,
+      storeAnnotations, copy, move,
       other
   }
 
@@ -37,6 +39,8 @@ enum PipeliningRepresentatives {
     case .list: .list
     case .lsub: .lsub
     case .xlist: .xlist
+    case .rlist: .rlist
+    case .rlsub: .rlsub
     case .status: .status
     case .create: .create
     case .delete: .delete
@@ -73,6 +77,9 @@ enum PipeliningRepresentatives {
     case .cancelUpdate: .cancelUpdate
     case .uidBatches: .uidBatches
     case .fetch: .fetch
+    case .partial: .partial
+    case .convert: .convert
+    case .conversions: .conversions
     case .store: .store
     case .storeLabels: .storeLabels
     case .storeAnnotations: .storeAnnotations
@@ -98,7 +105,8 @@ enum PipeliningRepresentatives {
     .list(reference: "", pattern: "*"), .list(ListRequest(patterns: ["%"], selection: [.subscribed])),
     .list(ListRequest(patterns: ["%"], returning: [.status([.unseen])])),
     .list(ListRequest(patterns: ["%"], returning: [.subscribed, .myRights, .metadata([Array("/shared/x".utf8)])])),
-    .lsub(reference: "", pattern: "*"), .xlist(reference: "", pattern: "*"), .status(.inbox, [.messages, .unseen]),
+    .lsub(reference: "", pattern: "*"), .xlist(reference: "", pattern: "*"), .rlist(reference: "", pattern: "*"),
+    .rlsub(reference: "", pattern: "*"), .status(.inbox, [.messages, .unseen]),
     .status("Sent", [.messages, .unseen]), .status("Archive", [.highestModSeq]), .create("Sent"), .create("New"),
     .create("New/Below"), .delete("Sent"), .delete("Old"), .rename("Old", to: "New"), .rename("Archive", to: "Sent"),
     .subscribe("Sent"), .unsubscribe("Old"), .select(.inbox), .select("Sent"), .examine("Archive", condStore: true),
@@ -147,6 +155,9 @@ enum PipeliningRepresentatives {
     .storeAnnotations(.uids([4]), [annotation]), .copy(.sequence([1]), "Sent"), .copy(.uids([4]), "Sent"),
     .copy(.uids([7]), .inbox), .copy(.sequence(.savedResult), "Archive"), .move(.sequence([1]), "Sent"),
     .move(.uids([4]), "Sent"), .move(.uids([7]), "Archive"), .uidBatches(size: 100),
+    .partial(1, .section(.full), first: 1, count: 100), .partial(1, .rfc822, first: 1, count: 100),
+    .convert(.uids([4]), ConversionRequest(to: "text/plain", [.binary([1])])),
+    .convert(.sequence([1]), ConversionRequest(to: nil, [.header()])), .conversions(from: "*", to: "text/plain"),
   ]
 
   private static let searches: [Command] = [

@@ -4,13 +4,14 @@ import Testing
 /// A recorded conversation of a client and what its machine must make of it. One line each:
 ///
 ///     # a comment
-///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9, line-limit 80, in-flight 2;
+///     ! option            a setting of the connection: secure, requires-tls, one-in-flight, two-queued, map, map-limit 9, line-limit 80,
+///                         in-flight 2, input-line 80, input-literal 80, input-nesting 5, input-elements 9;
 ///                         or of the replay: whole, where what arrives at once is the point
 ///     > LOGIN joe secret  the user enqueues a command, written as on the wire
 ///                         (`\n` is CRLF, for literals, and `\xFC` that byte)
 ///     > .limit 5 APPEND   the same for a mailbox that takes messages of 5 bytes, or of any size: `.limit none`
 ///     > .done A3          another verb of the machine: .done, .write, .answer, .cancel, .tls, .deflate, .close, .eof, .fail
-///     > .mailbox          a question, whose answer is an event: .tag A3, .phase, .selected, .known, .mailbox, .uids, .where 7,
+///     > .mailbox          a question, whose answer is an event: .phase, .tag A3, .selected, .known, .mailbox, .uids, .where 7,
 ///                         .capabilities, .enabled, .append-limit, .deadline
 ///     > .at 30            time passes: seconds since the start
 ///     C: A1 LOGIN ...     exactly this is sent next, and before the server says more; `\xFC` is that byte
@@ -106,6 +107,7 @@ struct TranscriptPlayer: ~Copyable {
         configuration.maximumLineLength = Int(option.dropFirst("line-limit ".count)) ?? 0
       case _ where option.hasPrefix("in-flight "):
         configuration.maximumInFlight = Int(option.dropFirst("in-flight ".count)) ?? 0
+      case _ where option.hasPrefix("input-"): Self.limit(&configuration.limits, option)
       case _ where option.hasPrefix("map-limit "):
         configuration.mapsUIDs = true
         configuration.maximumUIDRanges = Int(option.dropFirst("map-limit ".count)) ?? 0
@@ -113,6 +115,18 @@ struct TranscriptPlayer: ~Copyable {
       }
     }
     machine = ClientConnection(configuration, now: now)
+  }
+
+  private static func limit(_ limits: inout ParserLimits, _ option: String) {
+    let words = option.split(separator: " ")
+    let value = words.count > 1 ? Int(words[1]) ?? 0 : 0
+    switch words.first {
+    case "input-line": limits.line = value
+    case "input-literal": limits.literal = UInt64(value)
+    case "input-nesting": limits.nesting = value
+    case "input-elements": limits.listElements = value
+    default: limits.line = 0
+    }
   }
 
   mutating func run(_ feed: Feed) -> [String] {
@@ -318,8 +332,8 @@ struct TranscriptPlayer: ~Copyable {
     switch (words[0], id) {
     case (".done", let id?): try machine.endIdle(id, now: now)
     case (".write", let id?): log.note("wrote \(try machine.write(id, literal: bytes.span, now: now))")
-    case (".answer", let id?): try machine.answer(id, challenge: bytes.span)
-    case (".cancel", let id?): try machine.cancelAuthentication(id)
+    case (".answer", let id?): try machine.answer(id, challenge: bytes.span, now: now)
+    case (".cancel", let id?): try machine.cancelAuthentication(id, now: now)
     case (".tls", _): machine.upgraded(.tls, now: now)
     case (".deflate", _): machine.upgraded(.deflate, now: now)
     case (".close", _): machine.close(now: now)

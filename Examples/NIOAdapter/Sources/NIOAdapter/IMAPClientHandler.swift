@@ -66,8 +66,9 @@ final class IMAPClientHandler: ChannelDuplexHandler {
   }
 
   func answer(_ id: CommandID, challenge response: Span<UInt8>) throws {
-    try machine.answer(id, challenge: response)
-    if let context { work(context) }
+    guard let context else { return }
+    try machine.answer(id, challenge: response, now: context.eventLoop.now.instant)
+    work(context)
   }
 
   /// The layer that `upgrade` asked for is in the pipeline, in front of this handler.

@@ -73,9 +73,9 @@ enum OperationsBody {
       case 11:
         guard let id = recent(value) else { break }
         if value & 8 == 0 {
-          try? machine.answer(id, challenge: source.take(Int(value & 7)).span)
+          try? machine.answer(id, challenge: source.take(Int(value & 7)).span, now: now)
         } else {
-          try? machine.cancelAuthentication(id)
+          try? machine.cancelAuthentication(id, now: now)
         }
       case 12: machine.consumeOutbound(value & 1 == 0 ? .max : Int(value) - 20)
       case 13: machine.upgraded(.tls, now: now)

@@ -1,0 +1,52 @@
+/// How many connections there may be to one host, over all pools that share this. Servers refuse more than some, and some
+/// lock the account for it.
+public actor ConnectionLimit {
+  private let most: Int
+  private var hosts: [String: Host] = [:]
+
+  private struct Host {
+    var open = 0
+    var waiting: [CheckedContinuation<Void, Never>] = []
+    /// Ask pools to close a connection that nobody uses.
+    var reclaims: [ObjectIdentifier: @Sendable () async -> Void] = [:]
+  }
+
+  /// At most `most` connections to each host, at least one.
+  public init(perHost most: Int) { self.most = max(most, 1) }
+
+  /// Whether another connection to `host` may be opened now, which then counts.
+  func tryTake(_ host: String) -> Bool {
+    if hosts[host, default: Host()].open >= most { return false }
+    hosts[host, default: Host()].open += 1
+    return true
+  }
+
+  /// Returns once another connection to `host` may be opened, in the order of asking. Pools that keep one which nobody uses
+  /// are asked to close it.
+  func take(_ host: String) async {
+    if tryTake(host) { return }
+    let reclaims = hosts[host]?.reclaims.values.map { $0 } ?? []
+    Task { for reclaim in reclaims { await reclaim() } }
+    // Whoever gives one back leaves it to the first that waits.
+    await withCheckedContinuation { hosts[host, default: Host()].waiting.append($0) }
+  }
+
+  /// Whether somebody waits for a connection to `host`.
+  func isWanted(_ host: String) -> Bool { hosts[host]?.waiting.isEmpty == false }
+
+  /// A connection to `host` is closed.
+  func give(_ host: String) {
+    if isWanted(host) {
+      hosts[host]?.waiting.removeFirst().resume()
+    } else if let open = hosts[host]?.open, open > 0 {
+      hosts[host]?.open -= 1
+    }
+  }
+
+  /// `reclaim` closes a connection to `host` that nobody uses, if there is one.
+  func join(_ host: String, _ pool: ObjectIdentifier, reclaim: @escaping @Sendable () async -> Void) {
+    hosts[host, default: Host()].reclaims[pool] = reclaim
+  }
+
+  func leave(_ host: String, _ pool: ObjectIdentifier) { hosts[host]?.reclaims[pool] = nil }
+}

@@ -1,0 +1,171 @@
+import IMAPStateMachine
+
+/// Connections to one account that are shared by many tasks: each has one for itself while it needs it.
+///
+/// ```swift
+/// let count = try await pool.withClient(in: "Archive") { client in try await client.search(.all).count }
+/// ```
+public actor IMAPPool {
+  /// What a pool does.
+  public struct Configuration: Sendable {
+    /// Where to connect, and how.
+    public var client: IMAPClient.Configuration
+    /// Who logs in. Asked at each connect.
+    public var credentials: @Sendable () async throws -> SignInCredentials
+    /// How many connections there may be, those included whose holders idle.
+    public var maximum = 4
+    /// How many connections nobody uses are kept; the others log out when they come back.
+    public var spare = 2
+    /// A connection that nobody has used for so long is asked whether it is still there before it is handed out.
+    public var probeAfter = Duration.seconds(30)
+    /// What limits the connections of all pools to this host; nil for nothing.
+    public var limit: ConnectionLimit?
+
+    /// A pool of up to four connections.
+    public init(
+      client: IMAPClient.Configuration, credentials: @escaping @Sendable () async throws -> SignInCredentials
+    ) {
+      self.client = client
+      self.credentials = credentials
+    }
+  }
+
+  private struct Spare {
+    let client: IMAPClient
+    let mailbox: MailboxName?
+    let since: MonotonicInstant
+  }
+
+  private let loop: EventLoop
+  private let configuration: Configuration
+  private var spares: [Spare] = []
+  /// How many there are: spare, in use, and being connected.
+  private var count = 0
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+  private var isClosed = false
+
+  /// The loop's thread.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+  /// A pool on `loop`, without connections.
+  public init(_ configuration: Configuration, on loop: EventLoop) {
+    self.loop = loop
+    self.configuration = configuration
+  }
+
+  /// How many connections there are: in use, spare, and being opened.
+  public var connectionCount: Int { count }
+
+  /// Runs `body` with a connection that nobody else uses meanwhile, with `mailbox` open where one is named: one that has it
+  /// open already, else another that is spare, else a new one. Where there are as many as there may be it waits, in the
+  /// order of the calls. Throws what `body` throws, and what connecting, logging in and SELECT throw.
+  public func withClient<Value: Sendable>(
+    in mailbox: MailboxName? = nil, _ body: @Sendable (IMAPClient) async throws -> Value
+  ) async throws -> Value {
+    let client = try await take(mailbox)
+    do {
+      if let mailbox, await client.selected?.name != mailbox { try await client.select(mailbox) }
+      let value = try await body(client)
+      await give(client)
+      return value
+    } catch {
+      await give(client)
+      throw error
+    }
+  }
+
+  /// Logs out of all connections that nobody uses, and of the others as they come back. Calls that wait, and later ones, throw
+  /// `.connection(.closedLocally)`.
+  public func close() async {
+    isClosed = true
+    let waiters = waiting
+    waiting = []
+    for waiter in waiters { waiter.resume() }
+    let old = spares
+    spares = []
+    for spare in old { await end(spare.client) }
+    await configuration.limit?.leave(configuration.client.host, ObjectIdentifier(self))
+  }
+
+  private func take(_ mailbox: MailboxName?) async throws -> IMAPClient {
+    while true {
+      if isClosed { throw IMAPError.connection(.closedLocally) }
+      if let index = spares.firstIndex(where: { $0.mailbox == mailbox }) ?? spares.indices.last {
+        let spare = spares.remove(at: index)
+        if await isThere(spare) { return spare.client }
+        await end(spare.client)
+      } else if count < configuration.maximum, await mayConnect() {
+        do { return try await connect() } catch {
+          await configuration.limit?.give(configuration.client.host)
+          leave()
+          throw error
+        }
+      } else if spares.isEmpty {
+        await withCheckedContinuation { waiting.append($0) }
+      }
+    }
+  }
+
+  private func isThere(_ spare: Spare) async -> Bool {
+    if await spare.client.phase == .closed { return false }
+    if spare.since.duration(to: loop.now) < configuration.probeAfter { return true }
+    return (try? await spare.client.noop()) != nil
+  }
+
+  /// Whether another connection may be opened, which then counts. Where the host has as many as it may, one of this pool will
+  /// come back; only a pool that has none waits for those of others.
+  private func mayConnect() async -> Bool {
+    count += 1
+    guard let limit = configuration.limit else { return true }
+    let host = configuration.client.host
+    await limit.join(host, ObjectIdentifier(self)) { [weak self] in await self?.endSpare() }
+    if await limit.tryTake(host) { return true }
+    if count > 1 {
+      count -= 1
+      return false
+    }
+    await limit.take(host)
+    return true
+  }
+
+  private func connect() async throws -> IMAPClient {
+    let client = try await IMAPClient.connect(configuration.client, on: loop)
+    do {
+      if await client.phase == .notAuthenticated { try await client.signIn(configuration.credentials()) }
+      return client
+    } catch {
+      await client.close()
+      throw error
+    }
+  }
+
+  /// Somebody else needs a connection to the host.
+  private func endSpare() async {
+    if !spares.isEmpty { await end(spares.removeFirst().client) }
+  }
+
+  private func give(_ client: IMAPClient) async {
+    let phase = await client.phase
+    if phase == .closed || phase == .loggingOut || isClosed || (waiting.isEmpty && spares.count >= configuration.spare)
+    {
+      return await end(client)
+    }
+    spares.append(Spare(client: client, mailbox: await client.selected?.name, since: loop.now))
+    wakeOne()
+  }
+
+  private func end(_ client: IMAPClient) async {
+    await client.logout()
+    await configuration.limit?.give(configuration.client.host)
+    leave()
+  }
+
+  private func leave() {
+    count -= 1
+    wakeOne()
+  }
+
+  private func wakeOne() {
+    if !waiting.isEmpty { waiting.removeFirst().resume() }
+  }
+}

@@ -1,0 +1,294 @@
+import IMAPStateMachine
+
+/// A client that stays: connected to one account, with one mailbox open, watching it. It connects again when the connection is
+/// lost, with growing waits, and says what happened in the meantime.
+///
+/// ```swift
+/// let session = IMAPSession(.init(client: .init(host: "imap.example.org")) { .password(user: "joe", password: secret) }, on: loop)
+/// for await event in await session.start() { print(event) }
+/// ```
+///
+/// It never repeats a command by itself: one whose answer was lost throws `.outcomeUnknown`, and only its caller knows whether it
+/// may be done twice.
+public actor IMAPSession {
+  /// What a session does.
+  public struct Configuration: Sendable {
+    /// Where to connect, and how.
+    public var client: IMAPClient.Configuration
+    /// Who logs in. Asked at each connect: a token may have expired. What it throws counts as a failure to connect.
+    public var credentials: @Sendable () async throws -> SignInCredentials
+    /// The mailbox to watch.
+    public var mailbox: MailboxName
+    /// Whether the mailbox is opened for reading only.
+    public var isReadOnly: Bool
+    /// What the server is told of the client, where it has ID (RFC 2971); nil tells nothing.
+    public var identification: [IDField]?
+    /// How long to wait between attempts.
+    public var backoff = Backoff()
+    /// How often a server without IDLE is asked for news.
+    public var pollInterval = Duration.seconds(120)
+
+    /// A session that watches `mailbox`.
+    public init(
+      client: IMAPClient.Configuration, mailbox: MailboxName = .inbox, isReadOnly: Bool = false,
+      identification: [IDField]? = nil, credentials: @escaping @Sendable () async throws -> SignInCredentials
+    ) {
+      self.client = client
+      self.mailbox = mailbox
+      self.isReadOnly = isReadOnly
+      self.identification = identification
+      self.credentials = credentials
+    }
+  }
+
+  private let loop: EventLoop
+  private let configuration: Configuration
+  private var backoff: Backoff
+  private var events: AsyncStream<SessionEvent>.Continuation?
+  private var running: Task<Void, Never>?
+  private var isStopping = false
+  private var live: IMAPClient?
+  /// What the server said of the mailbox last, to go on from there.
+  private var known: SelectedMailbox?
+  /// Whether events were lost because nobody took them.
+  private var hasOverflown = false
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+  private var sleeper: CheckedContinuation<Void, Never>?
+  private var timer: LoopTimer?
+  /// What came while the mailbox is being opened; nil once it is.
+  private var held: [MailboxEvent]?
+
+  /// The loop's thread.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+  /// A session on `loop`, which does nothing before ``start()``.
+  public init(_ configuration: Configuration, on loop: EventLoop) {
+    self.loop = loop
+    self.configuration = configuration
+    backoff = configuration.backoff
+  }
+
+  /// Connects, and stays connected until ``stop()``. The stream has all that happens; it ends behind `.stopped`. Up to 100,000
+  /// events wait to be taken: where more come the session connects anew, and says what there is then. A second call returns
+  /// a stream that has ended.
+  public func start() -> AsyncStream<SessionEvent> {
+    let (stream, continuation) = AsyncStream.makeStream(
+      of: SessionEvent.self, bufferingPolicy: .bufferingOldest(Self.mostEvents))
+    if running != nil || isStopping {
+      continuation.finish()
+      return stream
+    }
+    events = continuation
+    running = Task { await run() }
+    return stream
+  }
+
+  /// Logs out and ends the session. Returns when it is over.
+  public func stop() async {
+    isStopping = true
+    wake()
+    await live?.logout()
+    await running?.value
+  }
+
+  /// The connection that there is now.
+  public var client: IMAPClient? { live }
+
+  /// Runs `body` with the connection, waiting for one where there is none. While the session watches the mailbox its IDLE
+  /// gives way to each command by itself. Throws what `body` throws; `.connection(.closedLocally)` where the session is over.
+  public func withClient<Value: Sendable>(
+    _ body: @Sendable (IMAPClient) async throws -> Value
+  ) async throws -> Value {
+    while live == nil {
+      if isStopping || running == nil { throw IMAPError.connection(.closedLocally) }
+      await withCheckedContinuation { waiting.append($0) }
+    }
+    guard let live else { throw IMAPError.connection(.closedLocally) }
+    return try await body(live)
+  }
+
+  // MARK: Staying
+
+  private func run() async {
+    var reason: IMAPError?
+    while !isStopping {
+      do throws(IMAPError) {
+        try await connectAndWatch()
+      } catch {
+        live = nil
+        if isStopping { break }
+        if Self.isFinal(error) {
+          reason = error
+          break
+        }
+        let wait = backoff.failed(at: loop.now, retryAfter: error.retryAfter, chance: .random(in: 0 ... .max))
+        yield(.disconnected(error, retryIn: wait))
+        await sleep(wait)
+      }
+    }
+    live = nil
+    isStopping = true
+    release()
+    yield(.stopped(reason))
+    events?.finish()
+  }
+
+  /// Trying again would lock the account.
+  private static func isFinal(_ error: IMAPError) -> Bool {
+    switch error.reason {
+    case .notAuthenticated, .expired, .privacyRequired: true
+    default: false
+    }
+  }
+
+  private func connectAndWatch() async throws(IMAPError) {
+    let client = try await IMAPClient.connect(configuration.client, on: loop)
+    do throws(IMAPError) {
+      try await logIn(client)
+      try await open(client)
+      backoff.succeeded(at: loop.now)
+      live = client
+      release()
+      try await watch(client)
+      await client.waitUntilClosed()
+    } catch {
+      live = nil
+      await client.close()
+      throw error
+    }
+  }
+
+  private func logIn(_ client: IMAPClient) async throws(IMAPError) {
+    // PREAUTH, or a tunnel that knows who it is for.
+    if await client.phase != .authenticated {
+      let credentials: SignInCredentials
+      do { credentials = try await configuration.credentials() } catch {
+        throw .source(command: "LOGIN", "no credentials: \(error)")
+      }
+      try await client.signIn(credentials)
+    }
+    if let fields = configuration.identification, try await client.supports(.id) { _ = try await client.id(fields) }
+    if try await client.supports(.enable), try await client.supports(.qResync) { try await client.enable([.qResync]) }
+  }
+
+  /// Opens the mailbox and tells what became of it.
+  private func open(_ client: IMAPClient) async throws(IMAPError) {
+    let hasQResync = await client.enabled.contains(.qResync)
+    var parameters = SelectParameters()
+    if hasQResync, let known, let validity = known.uidValidity, let modSeq = known.highestModSeq {
+      parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq)
+    }
+    held = []
+    await client.deliver { [weak self] event in self?.assumeIsolated { $0.take(event) } }
+    let (mailbox, vanished, changed) = try await client.resynchronize(
+      configuration.mailbox, isReadOnly: configuration.isReadOnly, parameters)
+    let isSame = known != nil && !hasOverflown && known?.uidValidity == mailbox.uidValidity
+    let resumption: Resumption
+    if isSame, parameters.qResync != nil, mailbox.resynchronization == .resynchronized {
+      resumption = .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
+      // What came while SELECT was in flight was its answer.
+      held?.removeAll { if case .vanished = $0 { true } else { false } }
+    } else {
+      // Of all ways to ask this is the one in which nothing can be expunged before the answer is complete (RFC 9051, section
+      // 7.5.1), so that sequence numbers of what comes later count from it.
+      let items: [FetchItem] = hasQResync ? [.uid, .flags, .modSeq] : [.uid, .flags]
+      let all = mailbox.exists == 0 ? [] : try await client.fetch(.sequence(.all), items)
+      let states = all.compactMap { MessageState($0) }
+      resumption = isSame ? .current(states) : .fresh(states)
+      held?.removeAll { if case .expunged = $0 { true } else { false } }
+    }
+    hasOverflown = false
+    known = await client.selected ?? mailbox
+    yield(.connected(mailbox, resumption))
+    let news = held ?? []
+    held = nil
+    for event in news where !Self.says(event, of: mailbox) { yield(.mailbox(event)) }
+  }
+
+  private func take(_ event: MailboxEvent) {
+    if held == nil { yield(.mailbox(event)) } else { held?.append(event) }
+  }
+
+  /// Whether the event only says what `mailbox` does.
+  private static func says(_ event: MailboxEvent, of mailbox: SelectedMailbox) -> Bool {
+    switch event {
+    case .exists(let count): count == mailbox.exists
+    case .flags, .recent: true
+    case .notice(let status):
+      switch status.code {
+      case .permanentFlags, .uidValidity, .uidNext, .unseen, .highestModSeq, .noModSeq, .closed, .mailboxID: true
+      default: false
+      }
+    default: false
+    }
+  }
+
+  /// Waits for news until the connection ends.
+  private func watch(_ client: IMAPClient) async throws(IMAPError) {
+    var canIdle = try await client.supports(.idle)
+    if !canIdle { canIdle = try await client.supports(.imap4rev2) }
+    while !isStopping {
+      if hasOverflown { throw .connection(.closedLocally) }
+      if canIdle {
+        do throws(IMAPError) {
+          try await client.idle()
+        } catch {
+          // Servers are known to announce IDLE and to refuse it.
+          guard case .rejected = error else { throw error }
+          canIdle = false
+        }
+      } else {
+        await sleep(configuration.pollInterval)
+        if !isStopping { try await client.noop() }
+      }
+      if let selected = await client.selected { known = selected }
+    }
+  }
+
+  // MARK: Waiting
+
+  private func yield(_ event: SessionEvent) {
+    guard case .dropped = events?.yield(event) else { return }
+    // What there is then is told anew: the reader has missed something.
+    if hasOverflown { return }
+    hasOverflown = true
+    if let live { Task { await live.close() } }
+  }
+
+  private func release() {
+    let continuations = waiting
+    waiting = []
+    for continuation in continuations { continuation.resume() }
+  }
+
+  /// Returns after `duration`, or when the session is stopped.
+  private func sleep(_ duration: Duration) async {
+    if isStopping { return }
+    timer = loop.schedule(after: duration) { [weak self] in self?.assumeIsolated { $0.wake() } }
+    await withCheckedContinuation { sleeper = $0 }
+  }
+
+  private func wake() {
+    timer?.cancel()
+    timer = nil
+    sleeper?.resume()
+    sleeper = nil
+  }
+
+  private static let mostEvents = 100_000
+}
+
+extension IMAPError {
+  /// How long the server asked to wait.
+  var retryAfter: Duration? {
+    switch reason {
+    case .throttled(let wait): return wait
+    default: break
+    }
+    switch self {
+    case .connection(.closedByPeer(let bye?)), .outcomeUnknown(_, .closedByPeer(let bye?)):
+      return Status.suggestedBackoff(in: bye)
+    default: return nil
+    }
+  }
+}
