@@ -32,6 +32,10 @@ enum ExitStatus: Int32, CaseIterable {
   case tls = 76
   /// User name or password are wrong.
   case credentials = 77
+  /// The configuration file or the environment is wrong.
+  case configuration = 78
+  /// Ctrl-C.
+  case interrupted = 130
 
   /// For the help text.
   static let table = """
@@ -48,31 +52,43 @@ enum ExitStatus: Int32, CaseIterable {
       75  timed out
       76  TLS failed or the certificate is not trusted
       77  wrong user name or password
+      78  wrong configuration file or environment
+      130 interrupted by Ctrl-C
     """
 }
 
-/// An error as the user sees it: one line that says what to do, and a status.
+/// An error as the user sees it: a line that says what to do, and a status.
 struct Failure: Error {
   var status: ExitStatus
   var message: String
+  /// Lines behind the first: what else is wrong with a file.
+  var others: [String] = []
 
   init(_ status: ExitStatus, _ message: String) {
     self.status = status
     self.message = message
   }
 
+  /// Everything that is wrong at once, a line each.
+  init(_ status: ExitStatus, _ messages: [String]) {
+    self.status = status
+    message = messages.first ?? ""
+    others = Array(messages.dropFirst())
+  }
+
   /// What went wrong while talking to `host`.
   init(_ error: IMAPError, host: String) {
     switch error {
     case .connection(let error): self = Failure(error, host: host)
-    case .outcomeUnknown(let command, let error):
-      self = Failure(error, host: host)
+    case .outcomeUnknown(let command, let connection):
+      self = Failure(connection, host: host)
       message += "; whether the server has done \(command) is not known"
-    case .capabilityMissing: self.init(.refused, "\(host): \(error)")
-    case .source: self.init(.failure, "\(error)")
+    case .capabilityMissing(let capability, let command):
+      self.init(.refused, "\(host) cannot do \(command): it has no \(capability); `imap capability` shows what it has")
+    case .source(let command, let reason): self.init(.file, "\(command) is not done: \(reason)")
     case .refused(let command, let status), .rejected(let command, let status),
       .noSuchMailbox(_, let command, let status):
-      self = Failure(command, status, host: host)
+      self = Failure(error.reason, command, status, host: host)
     case .authentication(let error, let status): self = Failure(error, status, host: host)
     }
   }
@@ -124,25 +140,66 @@ struct Failure: Error {
       self.init(.unavailable, "connection to \(host) closed")
     case .misuse(let misuse) where misuse.rule == .loginDisabled || misuse.rule == .tlsRequired:
       self.init(.tls, "\(host) takes no password without TLS; use --tls implicit or --tls starttls")
+    case .misuse(let misuse) where misuse.rule == .unencodable:
+      self.init(
+        .usage, "an argument cannot be sent: it holds a character, or is of a form, that the command does not take")
     case .misuse: self.init(.failure, error.description)
     case .peer, .parse, .limit:
       self.init(.protocolError, "\(host) does not speak IMAP properly: \(error); check --port and --tls")
     }
   }
 
-  private init(_ command: String, _ status: Status, host: String) {
-    let text = status.text
-    switch (command, status.code) {
+  private init(_ reason: IMAPError.Reason, _ command: String, _ status: Status, host: String) {
+    let said = status.text.isEmpty ? status.description : status.text
+    let refusal = "\(host) refused \(command): \(said)"
+    switch (command, reason) {
+    case ("LOGIN", .unavailable), ("AUTHENTICATE", .unavailable):
+      self.init(.unavailable, "\(host) cannot log in anybody now: \(said); try again later")
+    case (_, .expired):
+      self.init(.credentials, "\(host) says that the password has expired: \(said); set a new one with your provider")
+    case (_, .privacyRequired):
+      self.init(.tls, "\(refusal); use --tls implicit or --tls starttls")
+    case (_, .throttled(let delay)):
+      let time = delay.map { "\(max(1, $0.components.seconds)) seconds" } ?? "a while"
+      self.init(.unavailable, "\(refusal); it is asked too much: wait \(time) and try again")
     case ("LOGIN", _), ("AUTHENTICATE", _):
-      if case .unavailable? = status.code {
-        self.init(.unavailable, "\(host) cannot log in anybody now: \(text); try again later")
-      } else {
-        self.init(.credentials, "\(host) refused user name or password: \(text); check --user and the password")
-      }
-    case (_, .nonexistent?), (_, .tryCreate?), ("SELECT", nil), ("EXAMINE", nil), ("STATUS", nil):
-      self.init(.missing, "no such mailbox: \(text); `imap list` shows those there are")
-    default:
-      self.init(.refused, "\(host) refused \(command): \(status)")
+      self.init(.credentials, "\(host) refused user name or password: \(said); check --user and the password")
+    case (_, .noSuchMailbox):
+      self.init(.missing, "no such mailbox: \(said); `imap list` shows those there are")
+    case ("SELECT", .unspecified), ("EXAMINE", .unspecified), ("STATUS", .unspecified):
+      // Servers without codes: what else is there to be wrong with a name?
+      self.init(
+        status.code == nil ? .missing : .refused, "no such mailbox: \(said); `imap list` shows those there are")
+    default: self.init(Self.status(reason), refusal + (Self.advice(reason).map { "; \($0)" } ?? ""))
+    }
+  }
+
+  private static func status(_ reason: IMAPError.Reason) -> ExitStatus {
+    switch reason {
+    case .notAuthenticated: .credentials
+    case .unavailable, .inUse, .expungeIssued: .unavailable
+    default: .refused
+    }
+  }
+
+  /// What to do about a refusal; nil where nobody knows.
+  private static func advice(_ reason: IMAPError.Reason) -> String? {
+    switch reason {
+    case .noPermission: "you lack the right to do so; `imap acl my MAILBOX` shows those you have"
+    case .alreadyExists: "there is one already; choose another name"
+    case .hasChildren: "there are mailboxes below it; remove or rename those first"
+    case .overQuota: "no room is left; `imap quota` shows what is used"
+    case .limit: "it is more than the server takes; do it in smaller pieces"
+    case .inUse: "somebody else has it open; try again later"
+    case .unavailable: "try again later"
+    case .expungeIssued: "messages went away meanwhile; search again"
+    case .readOnly: "the mailbox can only be read"
+    case .badCharset(let names):
+      names.isEmpty ? "the server cannot search for this text" : "the server knows \(names.joined(separator: ", "))"
+    case .cannot: "the server never does this"
+    case .contactAdministrator: "ask the administrator of the server"
+    case .bug: "the server or this program is at fault; please report it"
+    default: nil
     }
   }
 }
@@ -164,7 +221,8 @@ private func report(_ error: any Error) throws {
     Console.error("imap: cannot write the output: \(unsafe String(cString: strerror(code)))")
     throw ExitCode(ExitStatus.file.rawValue)
   case let failure as Failure:
-    Console.error("imap: \(failure.message)")
+    if !failure.message.isEmpty { Console.error("imap: \(failure.message)") }
+    for line in failure.others { Console.error("imap: \(line)") }
     throw ExitCode(failure.status.rawValue)
   default: throw error
   }

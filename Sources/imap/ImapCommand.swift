@@ -7,17 +7,40 @@ struct ImapCommand: AsyncParsableCommand {
     commandName: "imap",
     abstract: "Talk to IMAP servers, run one, and look at what they send.",
     discussion: """
+      Accounts come from ~/.config/imap/config, the environment, or the command line; docs/cli.md describes them.
+
       EXAMPLES
-        imap serve --user joe:secret
         imap list --host imap.example.org --user joe --password-file ~/.imap-password
-        imap watch --host imap.example.org --user joe --password-file ~/.imap-password INBOX
+        imap search -a work unseen from:anna | imap fetch -a work -
+        imap watch -a work INBOX
+        imap serve --user joe:secret
 
       \(ExitStatus.table)
       """,
     version: "0.1.0",
-    subcommands: [
-      ListCommand.self, StatusCommand.self, SearchCommand.self, FetchCommand.self, AppendCommand.self,
-      WatchCommand.self, DecodeCommand.self, ServeCommand.self, DemoCommand.self,
+    groupedSubcommands: [
+      CommandGroup(
+        name: "Mailboxes",
+        subcommands: [
+          ListCommand.self, TreeCommand.self, StatusCommand.self, SelectCommand.self, CreateCommand.self,
+          RenameCommand.self, RemoveMailboxCommand.self, SubscribeCommand.self, UnsubscribeCommand.self,
+        ]),
+      CommandGroup(
+        name: "Messages",
+        subcommands: [
+          SearchCommand.self, SortCommand.self, ThreadCommand.self, FetchCommand.self, HeadersCommand.self,
+          GetCommand.self, AppendCommand.self, StoreCommand.self, CopyCommand.self, MoveCommand.self,
+          DeleteCommand.self, ExpungeCommand.self, WatchCommand.self, SyncCommand.self,
+        ]),
+      CommandGroup(
+        name: "Server",
+        subcommands: [
+          CapabilityCommand.self, IDCommand.self, NamespaceCommand.self, QuotaCommand.self, ACLCommand.self,
+          MetadataCommand.self, RawCommand.self,
+        ]),
+      CommandGroup(
+        name: "Tools",
+        subcommands: [DecodeCommand.self, ServeCommand.self, DemoCommand.self, CompletionCommand.self]),
     ])
 
   static func main() async {

@@ -1,4 +1,5 @@
 import Dispatch
+import IMAPLoop
 import Synchronization
 
 #if canImport(Glibc)
@@ -63,5 +64,27 @@ final class Interruption: Sendable {
     let end = ContinuousClock.now + duration
     // In short steps: a sleep cannot be woken by a signal, and half a second of patience is not noticed.
     while !hasCome, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(200)) }
+  }
+}
+
+extension Interruption {
+  /// Runs `work`. Ctrl-C ends the connection, so that `work` fails, and the failure says what became of it.
+  static func ends(_ client: IMAPClient, _ consequence: String, _ work: () async throws -> Void) async throws {
+    let interruption = Interruption()
+    let watch = Task {
+      await interruption.wait()
+      if !Task.isCancelled { await client.close() }
+    }
+    defer {
+      watch.cancel()
+      // Nobody waits for ever.
+      interruption.come()
+    }
+    do {
+      try await work()
+    } catch {
+      if interruption.hasCome { throw Failure(.interrupted, "interrupted; \(consequence)") }
+      throw error
+    }
   }
 }

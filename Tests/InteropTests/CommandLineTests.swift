@@ -6,7 +6,10 @@ import Testing
 /// The `imap` tool as its users run it: a process with arguments, output and exit status.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTests {
   private static let commands = [
-    "list", "status", "search", "fetch", "append", "watch", "decode", "serve", "demo",
+    "list", "tree", "status", "select", "create", "rename", "remove-mailbox", "subscribe", "unsubscribe", "search",
+    "sort", "thread", "fetch", "headers", "get", "append", "store", "copy", "move", "delete", "expunge", "watch",
+    "sync",
+    "capability", "id", "namespace", "quota", "acl", "metadata", "raw", "decode", "serve", "demo", "completion",
   ]
 
   @Test(arguments: commands) func helpShowsAnExample(_ command: String) async throws {
@@ -14,6 +17,26 @@ import Testing
     #expect(result.status == 0)
     #expect(result.output.contains("EXAMPLE"))
     #expect(result.output.contains("imap \(command) "))
+  }
+
+  /// docs/cli.md has a word on each command, and the statuses as the help has them.
+  @Test func documentationIsComplete() async throws {
+    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("docs/cli.md")
+    let text = try String(contentsOf: path, encoding: .utf8)
+    let help = try await Tool.run(["--help"]).output
+    for command in Self.commands {
+      #expect(text.contains("| `\(command)") || text.contains(", `\(command)"), "\(command)")
+      #expect(help.contains("\n  \(command) "), "\(command)")
+    }
+    let statuses = try #require(help.components(separatedBy: "EXIT STATUS").last).split(separator: "\n")
+    var count = 0
+    for line in statuses {
+      guard let match = line.wholeMatch(of: /\s*(\d+)\s+(.*\S)\s*/) else { continue }
+      #expect(text.contains("| \(match.1) | \(match.2) |"), "\(line)")
+      count += 1
+    }
+    #expect(count == 14)
   }
 
   @Test func everyCommandAgainstTheServerOfTheTool() async throws {
@@ -45,7 +68,7 @@ import Testing
     #expect((status.objects.first?["items"] as? [String: Int])?["MESSAGES"] == 1)
 
     let search = try await Tool.run(
-      ["search", "--json"] + account + ["FLAGGED", "SUBJECT", "from the"], input: "secret\n")
+      ["search", "--json", "--raw"] + account + ["FLAGGED", "SUBJECT", "from the"], input: "secret\n")
     #expect(search.objects.first?["uids"] as? [Int] == [1], "\(search.error)")
 
     let fetch = try await Tool.run(["fetch", "--json", "--structure", "1:*"] + account, input: "secret\n")

@@ -9,60 +9,155 @@ struct AppendCommand: AsyncParsableCommand {
     discussion: """
       Line ends are made CRLF, as RFC 5322 wants them, unless --as-is is given.
 
-      EXAMPLE
-        imap append --host imap.example.org --user joe --password-file pw --mailbox Sent --flag '\\Seen' letter.eml
+      EXAMPLES
+        imap append -a work --mailbox Sent --flag seen letter.eml
+        imap append -a work --mailbox Notes - < note.eml
       """)
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(help: "Mailbox that gets the messages.")
+  @Option(name: .shortAndLong, help: "Mailbox that gets the messages.")
   var mailbox = "INBOX"
 
-  @Option(name: .customLong("flag"), help: "Flag that the messages get; may be repeated.")
+  @Option(
+    name: .customLong("flag"), help: "Flag that the messages get, as seen, flagged or a keyword; may be repeated.")
   var flags: [String] = []
+
+  @Option(help: ArgumentHelp("When they came, as 2026-01-31T12:00:00Z. (default: now)", valueName: "time"))
+  var date: String?
 
   @Flag(help: "Send the files' bytes unchanged.")
   var asIs = false
 
-  @Argument(help: "Files, one message each.")
+  @Argument(help: "Files, one message each; - is standard input.", completion: .file())
   var files: [String]
 
   @Flag(help: "One JSON object a line: file, uidValidity, uids.")
   var json = false
 
+  func validate() throws {
+    if files.count(where: { $0 == "-" }) > 1 { throw ValidationError("Standard input can be read once.") }
+    if files.contains("-"), connection.passwordStdin {
+      throw ValidationError("Standard input cannot be both the password and a message; use --password-file.")
+    }
+  }
+
   func run() async throws {
     try await reporting {
-      // Read before connecting: a missing file must not leave half of the messages behind.
-      let messages = try files.map { file in
-        guard let data = FileManager.default.contents(atPath: file) else {
-          throw Failure(.file, "cannot read \(file)")
-        }
-        return asIs ? Array(data) : Self.canonical(data)
-      }
+      let flags = try FlagNames.flags(self.flags)
+      let date = try self.date.map { try Self.parse($0) }
+      // Looked at before connecting: a missing file must not leave half of the messages behind.
+      let messages = try files.map { try MessageSource($0, isCanonical: !asIs) }
       try await connection.withClient { client in
-        for (file, message) in zip(files, messages) {
-          let result = try await client.append(
-            message, to: MailboxName(mailbox), flags: flags.map { MessageFlag($0) })
-          if json {
-            try Console.line(
-              JSON.object([
-                ("file", .string(file)),
-                ("uidValidity", result.map { .unsigned(UInt64($0.uidValidity)) } ?? .null),
-                ("uids", result.map { .string($0.destination.description) } ?? .null),
-              ]))
-          } else {
-            try Console.line(result.map { "\(file)\tUID \($0.destination)" } ?? file)
+        for message in messages {
+          let sent = Counter()
+          var result: CopyResult?
+          try await TransferProgress(message.name, total: message.byteCount) { UInt64(sent.count) }.during {
+            result = try await client.append(
+              message.pieces(counting: sent), byteCount: message.byteCount, to: MailboxName(mailbox),
+              flags: flags, date: date)
           }
+          try show(message.name, result)
         }
       }
     }
   }
 
-  private static func canonical(_ data: Data) -> [UInt8] {
+  private func show(_ file: String, _ result: CopyResult?) throws(OutputError) {
+    if json {
+      try Console.line(
+        JSON.object([
+          ("file", .string(file)), ("uidValidity", result.map { .unsigned($0.uidValidity) } ?? .null),
+          ("uids", result.map { .string($0.destination.description) } ?? .null),
+        ]))
+    } else {
+      try Console.line(result.map { "\(file)\tUID \($0.destination)" } ?? file)
+    }
+  }
+
+  private static func parse(_ text: String) throws(Failure) -> InternalDate {
+    guard let date = ISO8601DateFormatter().date(from: text) else {
+      throw Failure(.usage, "\(text) is no time; write it as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00")
+    }
+    return InternalDate(unixSeconds: Int64(date.timeIntervalSince1970))
+  }
+}
+
+/// A message that is read from a file, twice: its size has to be known before its first byte is sent.
+struct MessageSource {
+  var name: String
+  /// How many bytes there will be.
+  var byteCount: UInt64 = 0
+  private var lines: LineEnds
+  /// What came on standard input, which can be read only once.
+  private var bytes: [UInt8]?
+
+  /// Looks at the file called `name`, or standard input for `-`. With `isCanonical` each line end becomes CRLF.
+  init(_ name: String, isCanonical: Bool) throws(Failure) {
+    self.name = name
+    lines = LineEnds(isCanonical: isCanonical)
+    var counting = lines
+    let input = try InputBytes(name == "-" ? nil : name)
+    var held: [UInt8] = []
+    while true {
+      let piece = try input.next(Self.pieceSize)
+      if piece.isEmpty { break }
+      if name == "-" { held += piece }
+      byteCount += UInt64(counting.convert(piece).count)
+    }
+    if name == "-" { bytes = held }
+    if byteCount == 0 { throw Failure(.file, "\(name == "-" ? "standard input" : name) is empty; a message has bytes") }
+  }
+
+  /// The message, piece by piece; `counter` tells how many bytes were taken.
+  func pieces(counting counter: Counter) -> AsyncThrowingStream<[UInt8], any Error> {
+    let reader = Reader(self)
+    return AsyncThrowingStream { () async throws in
+      let piece = try await reader.next()
+      if let piece { counter.add(piece.count) }
+      return piece
+    }
+  }
+
+  /// Reads the pieces, one at a time.
+  private actor Reader {
+    private let source: MessageSource
+    private var lines: LineEnds
+    private var input: InputBytes?
+    private var isRead = false
+
+    init(_ source: MessageSource) {
+      self.source = source
+      lines = source.lines
+    }
+
+    func next() throws -> [UInt8]? {
+      if let bytes = source.bytes {
+        if isRead { return nil }
+        isRead = true
+        return lines.convert(bytes)
+      }
+      if input == nil { input = try InputBytes(source.name) }
+      let piece = try input?.next(MessageSource.pieceSize) ?? []
+      return piece.isEmpty ? nil : lines.convert(piece)
+    }
+  }
+
+  private static let pieceSize = 64 * 1024
+}
+
+/// Makes line ends CRLF, piece by piece.
+private struct LineEnds {
+  let isCanonical: Bool
+  private var previous: UInt8 = 0
+
+  init(isCanonical: Bool) { self.isCanonical = isCanonical }
+
+  mutating func convert(_ bytes: [UInt8]) -> [UInt8] {
+    if !isCanonical { return bytes }
     var output: [UInt8] = []
-    output.reserveCapacity(data.count + data.count / 32)
-    var previous: UInt8 = 0
-    for byte in data {
+    output.reserveCapacity(bytes.count + bytes.count / 32)
+    for byte in bytes {
       if byte == 0x0a, previous != 0x0d { output.append(0x0d) }
       output.append(byte)
       previous = byte

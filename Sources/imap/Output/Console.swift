@@ -19,6 +19,17 @@ enum Console {
   /// Whether standard error is a terminal, so that progress can be drawn.
   static var isInteractive: Bool { isatty(STDERR_FILENO) == 1 }
 
+  /// Whether standard output is a terminal, so that somebody reads what is printed there.
+  static var hasReader: Bool { isatty(STDOUT_FILENO) == 1 }
+
+  /// Columns of the terminal; nil where standard output is none, or does not tell.
+  static var width: Int? {
+    guard hasReader else { return nil }
+    var size = winsize()
+    guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
+    return Int(size.ws_col)
+  }
+
   /// One line for people on standard output, at once: what reads it may be waiting. No control character gets through but
   /// the tabs between columns: servers and senders choose what is printed, and a terminal obeys escape sequences.
   static func line(_ text: String) throws(OutputError) { try write(STDOUT_FILENO, printable(text) + "\n") }
@@ -26,9 +37,9 @@ enum Console {
   /// One line for programs on standard output, at once.
   static func line(_ value: JSON) throws(OutputError) { try write(STDOUT_FILENO, value.text + "\n") }
 
-  /// Bytes on standard output as they are.
-  static func bytes(_ bytes: [UInt8]) throws(OutputError) {
-    let failure = unsafe bytes.withUnsafeBytes { unsafe writeAll(STDOUT_FILENO, $0) }
+  /// Bytes on standard output, or into another descriptor, as they are.
+  static func bytes(_ bytes: [UInt8], to descriptor: Int32 = STDOUT_FILENO) throws(OutputError) {
+    let failure = unsafe bytes.withUnsafeBytes { unsafe writeAll(descriptor, $0) }
     if let failure { throw failure }
   }
 
@@ -37,6 +48,9 @@ enum Console {
 
   /// A line on standard error that the next one replaces.
   static func progress(_ text: String) { try? write(STDERR_FILENO, "\r\u{1b}[K" + text) }
+
+  /// Ends a line that ``progress(_:)`` began.
+  static func endLine() { try? write(STDERR_FILENO, "\n") }
 
   /// `text` with a question mark for each control character (C0, DEL, C1) but the tab.
   static func printable(_ text: String) -> String {

@@ -97,7 +97,7 @@ extension JSON {
   }
 
   /// Messages, then each branch as an array of its own.
-  private static func thread(_ thread: MessageThread) -> JSON {
+  static func thread(_ thread: MessageThread) -> JSON {
     .array(thread.messages.map { .unsigned(UInt64($0)) } + thread.branches.map { self.thread($0) })
   }
 

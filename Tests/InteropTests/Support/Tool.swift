@@ -23,8 +23,10 @@ enum Tool {
   }()
 
   /// Runs the tool to its end.
-  static func run(_ arguments: [String], input: String = "") async throws -> Result {
-    let running = try Running(arguments)
+  static func run(
+    _ arguments: [String], input: String = "", environment: [String: String] = [:]
+  ) async throws -> Result {
+    let running = try Running(arguments, environment: environment)
     running.write(input)
     running.closeInput()
     return await running.result()
@@ -48,11 +50,18 @@ enum Tool {
     // Set once, before the process starts; the stream may be waited for by one task.
     private let ended: AsyncStream<Int32>
 
-    init(_ arguments: [String], program: URL = Tool.executable) throws {
+    /// Starts `program` with `environment` and what every program has, but with no account of whoever runs the tests.
+    init(_ arguments: [String], program: URL = Tool.executable, environment: [String: String] = [:]) throws {
       let (stream, continuation) = AsyncStream.makeStream(of: Int32.self)
       ended = stream
       process.executableURL = program
       process.arguments = arguments
+      var variables = ProcessInfo.processInfo.environment.filter {
+        !$0.key.hasPrefix("IMAP_") && !$0.key.hasPrefix("imapclient_")
+      }
+      variables["IMAP_CONFIG"] = ""
+      variables.merge(environment) { $1 }
+      process.environment = variables
       process.standardInput = input
       process.standardOutput = output
       process.standardError = error

@@ -1,0 +1,93 @@
+import Foundation
+import IMAPLoop
+import IMAPStateMachine
+
+/// Where to connect, how, and as whom: what the command line, the environment and the configuration file say together.
+struct Account {
+  var host: String
+  var port: UInt16?
+  var user: String
+  var security: IMAPClient.Configuration.Security
+  var trust: TLSContext.Trust
+  /// Seconds.
+  var timeout: Double
+  var credentials: CredentialSource
+
+  /// What one source says. Those before it in a list win.
+  struct Layer {
+    var values: [AccountKey: String]
+
+    /// Of two switches, nil where neither is named: STARTTLS where it is on, TLS or none where `ssl` says so.
+    fileprivate var security: IMAPClient.Configuration.Security? {
+      if boolean(.starttls) == true { return .startTLS }
+      return boolean(.ssl).map { $0 ? .implicitTLS : .plain }
+    }
+
+    fileprivate func boolean(_ key: AccountKey) -> Bool? { values[key].flatMap { AccountKey.boolean($0) } }
+  }
+
+  /// The account that `layers` describe, the strongest first. `file` is the number of those of the configuration file, at the
+  /// end: its credentials are for its own host and user, and given to no other.
+  init(_ layers: [Layer], file: Int, hint: String) throws(Failure) {
+    func value(_ key: AccountKey) -> String? { layers.lazy.compactMap { $0.values[key] }.first }
+    guard let host = value(.host) else {
+      throw Failure(.usage, "no server is named; give --host, set IMAP_HOST, or write an account into \(hint)")
+    }
+    guard let user = value(.username) else {
+      throw Failure(.usage, "no user is named; give --user, set IMAP_USERNAME, or write username into \(hint)")
+    }
+    self.host = host
+    self.user = user
+    port = value(.port).flatMap { UInt16($0) }
+    security = layers.lazy.compactMap(\.security).first ?? .implicitTLS
+    timeout = value(.timeout).flatMap { AccountKey.seconds($0) } ?? 30
+
+    let fromFile = layers.suffix(file)
+    func named(_ key: AccountKey) -> String? { fromFile.lazy.compactMap { $0.values[key] }.first }
+    let isOtherHost = named(.host).map { $0.lowercased() != host.lowercased() } ?? false
+    let isOtherUser = named(.username).map { $0 != user } ?? false
+    var usable = layers
+    for index in usable.indices.suffix(file) where isOtherHost || isOtherUser {
+      usable[index].values = usable[index].values.filter { !$0.key.isCredential }
+      // Whom the file trusts blindly is its own host.
+      if isOtherHost { usable[index].values[.sslVerifyCert] = nil }
+    }
+    trust = Self.trust(usable)
+    credentials = try CredentialSource(usable, host: host, user: user, hint: hint)
+  }
+
+  /// Whoever names the certificates to trust wants them checked, whatever is said behind that.
+  private static func trust(_ layers: [Layer]) -> TLSContext.Trust {
+    var mustVerify = false
+    for layer in layers {
+      switch layer.boolean(.sslVerifyCert) {
+      case false? where !mustVerify: return .insecure
+      case true?: mustVerify = true
+      default: break
+      }
+      if let path = layer.values[.sslCAFile] { return .file((path as NSString).expandingTildeInPath) }
+    }
+    return .system
+  }
+
+  /// What the environment says. Throws all that is wrong with it at once.
+  static func environment(_ variables: [String: String]) throws(Failure) -> Layer {
+    var layer = Layer(values: [:])
+    var complaints: [String] = []
+    for key in AccountKey.allCases {
+      guard let name = key.variables.first(where: { variables[$0] != nil }), let value = variables[name] else {
+        continue
+      }
+      if let complaint = key.complaint(value) { complaints.append("\(name): \(complaint)") }
+      layer.values[key] = value
+    }
+    if !complaints.isEmpty { throw Failure(.configuration, complaints) }
+    return layer
+  }
+
+  /// Where the configuration file is unless somebody says otherwise.
+  static func defaultPath(_ variables: [String: String]) -> String {
+    if let folder = variables["XDG_CONFIG_HOME"], folder.hasPrefix("/") { return folder + "/imap/config" }
+    return (variables["HOME"] ?? NSHomeDirectory()) + "/.config/imap/config"
+  }
+}

@@ -1,0 +1,75 @@
+/// What a configuration file, or the environment, can say of an account. The names are those of IMAPClient's files, and a
+/// few more.
+enum AccountKey: String, CaseIterable {
+  case host, port, username, password, ssl, starttls, timeout, oauth2
+  case passwordCommand = "password_command"
+  case sslCheckHostname = "ssl_check_hostname"
+  case sslVerifyCert = "ssl_verify_cert"
+  case sslCAFile = "ssl_ca_file"
+  case oauth2ClientID = "oauth2_client_id"
+  case oauth2ClientSecret = "oauth2_client_secret"
+  case oauth2RefreshToken = "oauth2_refresh_token"
+  case oauth2TokenURL = "oauth2_token_url"
+  case oauth2Command = "oauth2_command"
+
+  /// Variables of the environment that stand for it, the strongest first. The second is IMAPClient's.
+  var variables: [String] { ["IMAP_" + JSON.upper(rawValue), "imapclient_" + rawValue] }
+
+  /// Whether the value itself lets somebody log in.
+  var isSecret: Bool {
+    switch self {
+    case .password, .oauth2ClientSecret, .oauth2RefreshToken: true
+    default: false
+    }
+  }
+
+  /// Whether it belongs to one user of one server.
+  var isCredential: Bool {
+    switch self {
+    case .password, .passwordCommand, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken, .oauth2Command: true
+    default: false
+    }
+  }
+
+  /// Why `value` is none of this key's; nil where it is one. Never names the value of a secret.
+  func complaint(_ value: String) -> String? {
+    if value.isEmpty { return "\(rawValue) has no value; give one or remove the line" }
+    switch self {
+    case .ssl, .starttls, .sslVerifyCert, .oauth2:
+      return Self.boolean(value) == nil ? "\(rawValue) = \(value): write 1, yes, true, on, 0, no, false or off" : nil
+    case .sslCheckHostname:
+      switch Self.boolean(value) {
+      case true?: return nil
+      case false?:
+        return "\(rawValue) = \(value): the host name is always checked with the certificate; name the host that the "
+          + "certificate is for, or switch both checks off with ssl_verify_cert = false"
+      case nil: return "\(rawValue) = \(value): write 1, yes, true or on"
+      }
+    case .port:
+      return UInt16(value).map { $0 > 0 } == true ? nil : "port = \(value): write a number from 1 to 65535"
+    case .timeout:
+      return Self.seconds(value) == nil ? "timeout = \(value): write seconds, a number above 0" : nil
+    case .oauth2TokenURL:
+      return value.hasPrefix("https://") || value.hasPrefix("http://127.0.0.1:")
+        ? nil : "\(rawValue) = \(value): write a URL that starts with https://"
+    case .host, .username, .password, .passwordCommand, .sslCAFile, .oauth2ClientID, .oauth2ClientSecret,
+      .oauth2RefreshToken, .oauth2Command:
+      return nil
+    }
+  }
+
+  /// Nil where `text` is neither.
+  static func boolean(_ text: String) -> Bool? {
+    switch text.lowercased() {
+    case "1", "yes", "true", "on": true
+    case "0", "no", "false", "off": false
+    default: nil
+    }
+  }
+
+  /// Nil where `text` is no time that can be waited for.
+  static func seconds(_ text: String) -> Double? {
+    guard let value = Double(text), value > 0, value < 1e6 else { return nil }
+    return value
+  }
+}

@@ -1,0 +1,143 @@
+import Foundation
+
+/// The file with the accounts: INI as Python's `configparser` reads it, without interpolation. `[DEFAULT]` holds for every
+/// account.
+struct ConfigurationFile {
+  typealias Section = [AccountKey: String]
+
+  /// Where it was read.
+  var path: String
+  /// What holds for all accounts.
+  var defaults: Section = [:]
+  /// The others, by name.
+  var accounts: [String: Section] = [:]
+  /// The names of the accounts in the order of the file.
+  var names: [String] = []
+
+  /// Reads the file at `path`. Throws all that is wrong with it at once.
+  static func read(_ path: String) throws(Failure) -> ConfigurationFile {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw Failure(.file, "cannot read the configuration file \(path)")
+    }
+    guard let text = String(validating: data, as: UTF8.self) else {
+      throw Failure(.configuration, "\(path) is not UTF-8; write it as UTF-8")
+    }
+    var reader = Reader(path)
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) { reader.take(line) }
+    reader.end()
+    if reader.complaints.isEmpty { return reader.file }
+    throw Failure(.configuration, reader.complaints)
+  }
+
+  /// The warning where others than the owner can read a file with secrets; nil where all is well.
+  func warning() -> String? {
+    let sections = [defaults] + accounts.values
+    if !sections.contains(where: { $0.keys.contains(where: \.isSecret) }) { return nil }
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    guard let mode = attributes?[.posixPermissions] as? Int, mode & 0o077 != 0 else { return nil }
+    return "warning: \(path) holds a password and others can read it; run: chmod 600 \(path)"
+  }
+}
+
+/// Makes a ``ConfigurationFile`` of lines.
+private struct Reader {
+  var file: ConfigurationFile
+  var complaints: [String] = []
+  private var number = 0
+  /// Nil before the first section, and in one whose header is wrong.
+  private var section: String?
+  private var entries: ConfigurationFile.Section = [:]
+  /// The entry that an indented line continues.
+  private var open: (key: AccountKey, line: Int)?
+  /// Keys of the section, and where they stand.
+  private var lines: [AccountKey: Int] = [:]
+
+  private static let defaultName = "DEFAULT"
+
+  init(_ path: String) { file = ConfigurationFile(path: path) }
+
+  mutating func take(_ line: Substring) {
+    number += 1
+    let text = line.trimmingCharacters(in: .whitespaces.union(.newlines))
+    if text.isEmpty || text.hasPrefix("#") || text.hasPrefix(";") { return }
+    if line.first == " " || line.first == "\t", let open {
+      // Python puts a line break there, which no value here can use.
+      entries[open.key, default: ""] += " " + text
+      return
+    }
+    if text.hasPrefix("[") { startSection(text) } else { takeEntry(text) }
+  }
+
+  mutating func end() {
+    closeEntry()
+    guard let section else { return }
+    let clashes: [(AccountKey, AccountKey)] = [(.password, .passwordCommand), (.oauth2Command, .oauth2RefreshToken)]
+    for (one, other) in clashes {
+      if let first = lines[one], let second = lines[other] {
+        complain("[\(section)] has both \(one.rawValue) and \(other.rawValue); keep one", at: max(first, second))
+      }
+    }
+    if let line = lines[.starttls], AccountKey.boolean(entries[.starttls] ?? "") == true,
+      AccountKey.boolean(entries[.ssl] ?? "") == true
+    {
+      complain("[\(section)] has ssl and starttls both on; keep one", at: line)
+    }
+    if section == Self.defaultName { file.defaults = entries } else { file.accounts[section] = entries }
+  }
+
+  private mutating func startSection(_ text: String) {
+    end()
+    section = nil
+    entries = [:]
+    lines = [:]
+    guard text.hasSuffix("]"), text.count > 2 else {
+      complain("\(text): a section is a name in brackets, as [work]", at: number)
+      return
+    }
+    let name = text.dropFirst().dropLast().trimmingCharacters(in: .whitespaces)
+    if file.names.contains(name) || (name == Self.defaultName && seenDefault) {
+      complain("[\(name)] comes twice; put its lines together", at: number)
+      return
+    }
+    section = name
+    if name == Self.defaultName { seenDefault = true } else { file.names.append(name) }
+  }
+
+  private var seenDefault = false
+
+  private mutating func takeEntry(_ text: String) {
+    closeEntry()
+    guard let end = text.firstIndex(where: { $0 == "=" || $0 == ":" }) else {
+      // Not shown: it may be a password.
+      return complain("this is neither [section] nor key = value", at: number)
+    }
+    let name = text[..<end].trimmingCharacters(in: .whitespaces).lowercased()
+    let value = text[text.index(after: end)...].trimmingCharacters(in: .whitespaces)
+    if Self.ignored.contains(name) { return }
+    guard let key = AccountKey(rawValue: name) else {
+      let known = AccountKey.allCases.map(\.rawValue).joined(separator: " ")
+      return complain("unknown key \(name); there are \(known)", at: number)
+    }
+    guard section != nil else {
+      if file.names.isEmpty, !seenDefault {
+        complain("\(name) stands before the first section; put [DEFAULT] above it", at: number)
+      }
+      return
+    }
+    if let first = lines[key] { return complain("\(name) stands in line \(first) already; keep one", at: number) }
+    lines[key] = number
+    entries[key] = value
+    open = (key, number)
+  }
+
+  /// Values are judged once their last line is known.
+  private mutating func closeEntry() {
+    guard let (key, line) = open.take() else { return }
+    if let complaint = key.complaint(entries[key] ?? "") { complain(complaint, at: line) }
+  }
+
+  private mutating func complain(_ text: String, at line: Int) { complaints.append("\(file.path):\(line): \(text)") }
+
+  /// What IMAPClient's own tests have in their files.
+  private static let ignored: Set<String> = ["stream", "expect_failure"]
+}

@@ -1,0 +1,87 @@
+import ArgumentParser
+import IMAPLoop
+import IMAPStateMachine
+
+struct DeleteCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "delete", abstract: "Delete messages for good: these, and no others.",
+    discussion: """
+      They are marked deleted and expunged. What others have marked in the same mailbox stays. Nothing is asked.
+
+      EXAMPLE
+        imap delete -a work --mailbox Trash 1:10,42
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  @Option(name: .shortAndLong, help: "Mailbox of the messages.")
+  var mailbox = "INBOX"
+
+  @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input.")
+  var uids: String
+
+  @Flag(help: "A JSON object: mailbox, uidValidity, uids.")
+  var json = false
+
+  func run() async throws {
+    try await reporting {
+      let set = try MessageArguments.uids(uids)
+      try await connection.withMailbox(mailbox, changing: true) { client, selected in
+        let found = try await client.search(.uid(set))
+        if found.isEmpty { return try MessageArguments.failIfExplicit(set, in: mailbox) }
+        try await client.delete(UIDSet(found))
+        try Removed.show(found, selected, json)
+      }
+    }
+  }
+}
+
+struct ExpungeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "expunge", abstract: "Remove messages that are marked deleted.",
+    discussion: """
+      All that are, or those of the given UIDs that are.
+
+      EXAMPLES
+        imap expunge -a work --mailbox Trash
+        imap expunge -a work 1:10
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  @Option(name: .shortAndLong, help: "Mailbox of the messages.")
+  var mailbox = "INBOX"
+
+  @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input. (default: all)")
+  var uids: String?
+
+  @Flag(help: "A JSON object: mailbox, uidValidity, uids.")
+  var json = false
+
+  func run() async throws {
+    try await reporting {
+      let set = try uids.map { try MessageArguments.uids($0) }
+      try await connection.withMailbox(mailbox, changing: true) { client, selected in
+        let marked = SearchKey.flag(.deleted)
+        let found = try await client.search(set.map { .and([.uid($0), marked]) } ?? marked)
+        if !found.isEmpty {
+          if set == nil { try await client.expunge() } else { try await client.expunge(UIDSet(found)) }
+        }
+        try Removed.show(found, selected, json)
+      }
+    }
+  }
+}
+
+/// What is told of messages that went.
+private enum Removed {
+  static func show(_ uids: [UID], _ mailbox: SelectedMailbox, _ json: Bool) throws(OutputError) {
+    if json {
+      try Console.line(JSON.object(JSON.position(mailbox) + [("uids", JSON.uids(uids))]))
+    } else if Console.hasReader {
+      try Console.line(uids.count == 1 ? "1 message removed" : "\(uids.count) messages removed")
+    } else {
+      for uid in uids { try Console.line(uid.description) }
+    }
+  }
+}

@@ -1,0 +1,189 @@
+import ArgumentParser
+import Foundation
+import IMAPLoop
+import IMAPStateMachine
+
+struct GetCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "get", abstract: "Save messages, or a part of them, to files.",
+    discussion: """
+      A file has its name once it is complete, and not before, whatever happens. Without --output and --directory the bytes
+      go to standard output. A part is saved as it was attached: without its transfer encoding, unless --as-is is given.
+
+      EXAMPLES
+        imap get -a work 42 --output message.eml
+        imap get -a work 42 --part 2 --output picture.jpg
+        imap get -a work '1:*' --directory mails
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  @Option(name: .shortAndLong, help: "Mailbox to read.")
+  var mailbox = "INBOX"
+
+  @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input.")
+  var uids: String
+
+  @Option(help: "A part of the message, as 2 or 1.2; `imap fetch --json --structure` shows which there are.")
+  var part: String?
+
+  @Flag(help: "With --part: keep its transfer encoding.")
+  var asIs = false
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("File for the message.", valueName: "file"), completion: .file())
+  var output: String?
+
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("Folder for the messages, each by its UID.", valueName: "folder"),
+    completion: .directory)
+  var directory: String?
+
+  @Flag(help: "Replace files that are there.")
+  var force = false
+
+  @Flag(help: "One JSON object a line: uid, file, bytes. Needs --output or --directory.")
+  var json = false
+
+  func validate() throws {
+    if output != nil, directory != nil { throw ValidationError("Give --output or --directory, not both.") }
+    if json, output == nil, directory == nil { throw ValidationError("--json needs --output or --directory.") }
+    if asIs, part == nil { throw ValidationError("--as-is needs --part.") }
+  }
+
+  func run() async throws {
+    try await reporting {
+      let set = try MessageArguments.uids(uids)
+      let part = try self.part.map { try Self.numbers($0) }
+      if let directory { try Self.check(directory) }
+      try await connection.withMailbox(mailbox) { client, _ in
+        try await Interruption.ends(client, "what was not complete is not there") {
+          let items: [FetchItem] = [.uid, .rfc822Size] + (part == nil ? [] : [.bodyStructure])
+          let found = try await client.fetch(.uids(set), items).compactMap { Found($0) }
+          if found.isEmpty { try MessageArguments.failIfExplicit(set, in: mailbox) }
+          if let output, found.count > 1 {
+            throw Failure(.usage, "\(uids) are \(found.count) messages and \(output) one file; use --directory")
+          }
+          for message in found { try await save(message, part, client) }
+        }
+      }
+    }
+  }
+
+  /// A message that there is.
+  private struct Found {
+    var uid: UID
+    var size: UInt64 = 0
+    var structure: BodyStructure?
+
+    init?(_ response: FetchResponse) {
+      var uid: UID?
+      for attribute in response.attributes {
+        switch attribute {
+        case .uid(let value): uid = value
+        case .rfc822Size(let value): size = value
+        case .bodyStructure(let value): structure = value
+        default: break
+        }
+      }
+      guard let uid else { return nil }
+      self.uid = uid
+    }
+  }
+
+  private func save(_ message: Found, _ number: [UInt32]?, _ client: IMAPClient) async throws {
+    var (size, encoding, name) = (message.size, TransferDecoder.identity, "\(message.uid).eml")
+    if let number {
+      guard let part = message.structure?.part(number) else {
+        throw Failure(
+          .missing,
+          "message \(message.uid) has no part \(self.part ?? ""); `imap fetch --json --structure \(message.uid)` shows its parts"
+        )
+      }
+      size = part.octets
+      if !asIs { encoding = TransferDecoder(part.encoding) }
+      name = ["\(message.uid)", self.part ?? "", part.fileName].compactMap(\.self).joined(separator: "-")
+    }
+    let path = output ?? directory.map { "\($0)/\(name)" }
+    let file = try path.map { path throws(Failure) in try PartFile(path, overwrites: force) }
+    let sink = file.map { ByteSink($0.descriptor, encoding: encoding) } ?? ByteSink(encoding: encoding)
+    let section = number.map { Section(part: $0) } ?? .full
+    do {
+      try await TransferProgress("message \(message.uid)", total: size) { sink.count }.during {
+        try await sink.fetch(UIDSet(message.uid), section, from: client)
+      }
+    } catch OutputError.failed(let code) where path != nil {
+      throw Failure(.file, "cannot write \(path ?? ""): \(unsafe String(cString: strerror(code)))")
+    }
+    if sink.isUnused { throw Failure(.missing, "message \(message.uid) has gone from \(mailbox) meanwhile") }
+    guard let file, let path else { return }
+    try file.commit()
+    if json {
+      try Console.line(
+        JSON.object([
+          ("uid", .unsigned(UInt64(message.uid.rawValue))), ("file", .string(path)), ("bytes", .unsigned(sink.written)),
+        ]))
+    } else if Console.hasReader {
+      try Console.line("\(path)  \(Human.bytes(sink.written))")
+    }
+  }
+
+  private static func numbers(_ text: String) throws(Failure) -> [UInt32] {
+    let numbers = text.split(separator: ".", omittingEmptySubsequences: false).map { UInt32($0) ?? 0 }
+    if numbers.contains(0) || numbers.count > 100 {
+      throw Failure(.usage, "\(text) is no part; write numbers with dots between them, as 2 or 1.2")
+    }
+    return numbers
+  }
+
+  private static func check(_ directory: String) throws(Failure) {
+    var isDirectory: ObjCBool = false
+    if unsafe !FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory) || !isDirectory.boolValue {
+      throw Failure(.file, "there is no folder \(directory); make it first")
+    }
+  }
+}
+
+extension BodyStructure {
+  /// The part with this number (RFC 9051, section 6.4.5.1); nil where there is none, or it is a multipart.
+  fileprivate func part(_ number: [UInt32]) -> Part? {
+    guard let first = number.first else {
+      if case .single(let part) = self { return part }
+      return nil
+    }
+    let rest = Array(number.dropFirst())
+    switch self {
+    case .multipart(let multipart):
+      guard let index = Int(exactly: first), multipart.parts.indices.contains(index - 1) else { return nil }
+      return multipart.parts[index - 1].below(rest)
+    // A message that is no multipart has one part.
+    case .single: return first == 1 ? below(rest) : nil
+    }
+  }
+
+  /// As ``part(_:)`` from inside a part: the parts of an attached message are those of its body.
+  private func below(_ number: [UInt32]) -> Part? {
+    if number.isEmpty { return part([]) }
+    switch self {
+    case .multipart: return part(number)
+    case .single(let part):
+      guard case .message(_, let body, _) = part.content else { return nil }
+      return body.part(number)
+    }
+  }
+}
+
+extension BodyStructure.Part {
+  /// What the sender called it, as a name that a file can have here; nil where it has none.
+  fileprivate var fileName: String? {
+    let inDisposition = ext?.disposition?.parameters.first { Self.isName($0.name, "filename") }
+    guard let value = (inDisposition ?? parameters.first { Self.isName($0.name, "name") })?.value,
+      let text = String(validating: value, as: UTF8.self)
+    else { return nil }
+    let name = text.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last.map { Console.printable(String($0)) } ?? ""
+    return name.isEmpty || name.hasPrefix(".") || name.utf8.count > 120 ? nil : name
+  }
+
+  private static func isName(_ bytes: [UInt8], _ name: String) -> Bool {
+    String(decoding: bytes, as: UTF8.self).lowercased() == name
+  }
+}

@@ -1,0 +1,86 @@
+import ArgumentParser
+import IMAPLoop
+import IMAPStateMachine
+
+struct HeadersCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "headers", abstract: "Show the headers of messages.",
+    discussion: """
+      Folded lines are put together. Between two messages is an empty line.
+
+      EXAMPLES
+        imap headers -a work 42
+        imap headers -a work --field list-id --field subject --json '1:*'
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  @Option(name: .shortAndLong, help: "Mailbox to read.")
+  var mailbox = "INBOX"
+
+  @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input.")
+  var uids: String
+
+  @Option(help: "Only this field; may be repeated.")
+  var field: [String] = []
+
+  @Flag(help: "One JSON object a line: uid, headers, an array of name and value.")
+  var json = false
+
+  func run() async throws {
+    try await reporting {
+      let set = try MessageArguments.uids(uids)
+      let section = field.isEmpty ? Section.header : Section(.headerFields(field))
+      try await connection.withMailbox(mailbox) { client, _ in
+        var isFirst = true
+        for try await message in client.messages(.uids(set), [.uid, .section(section)]) {
+          var uid: UID?
+          var fields: [HeaderField] = []
+          for attribute in message.attributes {
+            switch attribute {
+            case .uid(let value): uid = value
+            case .section(_, _, let data): fields = HeaderField.fields(data ?? [])
+            default: break
+            }
+          }
+          try show(uid, fields, isFirst)
+          isFirst = false
+        }
+        if isFirst { try MessageArguments.failIfExplicit(set, in: mailbox) }
+      }
+    }
+  }
+
+  private func show(_ uid: UID?, _ fields: [HeaderField], _ isFirst: Bool) throws {
+    if json {
+      let list = fields.map { JSON.object([("name", .bytes($0.name)), ("value", .bytes($0.value))]) }
+      return try Console.line(JSON.object([("uid", .optional(uid?.rawValue)), ("headers", .array(list))]))
+    }
+    if !isFirst { try Console.line("") }
+    for field in fields {
+      try Console.line("\(MessageLine.printable(field.name)): \(MessageLine.printable(field.value))")
+    }
+  }
+}
+
+/// A field of a message's header (RFC 5322, section 2.2), unfolded.
+struct HeaderField {
+  var name: [UInt8]
+  var value: [UInt8]
+
+  /// The fields of a header, as far as they are some.
+  static func fields(_ header: [UInt8]) -> [HeaderField] {
+    var fields: [HeaderField] = []
+    for line in header.split(separator: 0x0a, omittingEmptySubsequences: true) {
+      let line = line.last == 0x0d ? line.dropLast() : line
+      if line.first == 0x20 || line.first == 0x09 {
+        if let last = fields.indices.last { fields[last].value += line }
+        continue
+      }
+      guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { continue }
+      let value = line[(colon + 1)...].drop { $0 == 0x20 || $0 == 0x09 }
+      fields.append(HeaderField(name: Array(line[..<colon]), value: Array(value)))
+    }
+    return fields
+  }
+}

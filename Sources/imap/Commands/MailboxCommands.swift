@@ -1,0 +1,173 @@
+import ArgumentParser
+import IMAPLoop
+import IMAPStateMachine
+
+struct CreateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "create", abstract: "Make mailboxes.",
+    discussion: """
+      EXAMPLES
+        imap create -a work Archive/2026
+        imap create -a work --special-use sent Gesendet
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  @Argument(help: "Names of the new mailboxes.")
+  var mailboxes: [String]
+
+  @Option(help: "What it is for, as sent, drafts, trash, junk, archive; may be repeated.")
+  var specialUse: [String] = []
+
+  @Flag(help: "Subscribe to them, too.")
+  var subscribe = false
+
+  @Flag(help: "One JSON object a line: mailbox, done.")
+  var json = false
+
+  func run() async throws {
+    try await reporting {
+      let uses = specialUse.map { MessageFlag($0.hasPrefix("\\") ? $0 : "\\" + $0) }
+      try await connection.withClient { client in
+        if !uses.isEmpty, try await !client.supports("CREATE-SPECIAL-USE") {
+          throw IMAPError.capabilityMissing("CREATE-SPECIAL-USE", command: "CREATE")
+        }
+        for name in mailboxes {
+          try await client.create(MailboxName(name), specialUse: uses)
+          if subscribe { try await client.subscribe(MailboxName(name)) }
+          try Done.show(name, "created", json)
+        }
+      }
+    }
+  }
+}
+
+struct RenameCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rename", abstract: "Give a mailbox another name.",
+    discussion: """
+      Those below it move along. Of INBOX the messages move, and it stays.
+
+      EXAMPLE
+        imap rename -a work Lists/libuv Lists/uv
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  @Argument(help: "The mailbox.")
+  var mailbox: String
+
+  @Argument(help: "Its new name.")
+  var name: String
+
+  @Flag(help: "A JSON object: mailbox, done, name.")
+  var json = false
+
+  func run() async throws {
+    try await reporting {
+      try await connection.withClient { client in
+        try await client.rename(MailboxName(mailbox), to: MailboxName(name))
+        try Done.show(mailbox, "renamed", json, [("name", .string(name))])
+      }
+    }
+  }
+}
+
+struct RemoveMailboxCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "remove-mailbox", abstract: "Remove mailboxes with all messages in them.",
+    discussion: """
+      Nothing is asked, and nothing brings them back. `imap delete` is for single messages.
+
+      EXAMPLE
+        imap remove-mailbox -a work Archive/1999
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  @Argument(help: "Mailboxes.")
+  var mailboxes: [String]
+
+  @Flag(help: "One JSON object a line: mailbox, done.")
+  var json = false
+
+  func run() async throws {
+    try await reporting {
+      try await connection.withClient { client in
+        for name in mailboxes {
+          try await client.delete(MailboxName(name))
+          try Done.show(name, "removed", json)
+        }
+      }
+    }
+  }
+}
+
+struct SubscribeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "subscribe", abstract: "Subscribe to mailboxes: mail programs show these.",
+    discussion: """
+      EXAMPLE
+        imap subscribe -a work Lists/uv
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  @Argument(help: "Mailboxes.")
+  var mailboxes: [String]
+
+  @Flag(help: "One JSON object a line: mailbox, done.")
+  var json = false
+
+  func run() async throws {
+    try await reporting {
+      try await connection.withClient { client in
+        for name in mailboxes {
+          try await client.subscribe(MailboxName(name))
+          try Done.show(name, "subscribed", json)
+        }
+      }
+    }
+  }
+}
+
+struct UnsubscribeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "unsubscribe", abstract: "End the subscription of mailboxes. They stay.",
+    discussion: """
+      EXAMPLE
+        imap unsubscribe -a work Lists/uv
+      """)
+
+  @OptionGroup var connection: ConnectionOptions
+
+  @Argument(help: "Mailboxes.")
+  var mailboxes: [String]
+
+  @Flag(help: "One JSON object a line: mailbox, done.")
+  var json = false
+
+  func run() async throws {
+    try await reporting {
+      try await connection.withClient { client in
+        for name in mailboxes {
+          try await client.unsubscribe(MailboxName(name))
+          try Done.show(name, "unsubscribed", json)
+        }
+      }
+    }
+  }
+}
+
+/// What is told of a change: something to a program that asks, a line to a person, and nothing into a pipe.
+enum Done {
+  static func show(
+    _ mailbox: String, _ what: String, _ json: Bool, _ members: [JSON.Member] = []
+  ) throws(OutputError) {
+    if json {
+      try Console.line(JSON.object([("mailbox", .string(mailbox)), ("done", .string(what))] + members))
+    } else if Console.hasReader {
+      try Console.line("\(mailbox)  \(what)")
+    }
+  }
+}

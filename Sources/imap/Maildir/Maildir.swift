@@ -1,0 +1,109 @@
+import Foundation
+import IMAPStateMachine
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+private let systemRename: @Sendable (UnsafePointer<CChar>, UnsafePointer<CChar>) -> Int32 = { unsafe rename($0, $1) }
+
+/// A mailbox as a Maildir folder: a file a message, whose name says which message of which mailbox it is and what flags it
+/// has: `VALIDITY.UID.imap:2,FS`. So there is no other state, and what is there need not be fetched again.
+struct Maildir {
+  let path: String
+
+  /// A message that is there.
+  struct Entry: Equatable {
+    /// Of the mailbox that it was fetched from.
+    var uidValidity: UInt64
+    var uid: UInt32
+    /// The letters of its flags, in order.
+    var flags: String
+
+    var name: String { "\(uidValidity).\(uid).imap:2,\(flags)" }
+
+    init(uidValidity: UInt64, uid: UInt32, flags: String) {
+      self.uidValidity = uidValidity
+      self.uid = uid
+      self.flags = flags
+    }
+
+    /// Nil where the file is somebody else's.
+    init?(name: String) {
+      guard let match = name.wholeMatch(of: /(\d+)\.(\d+)\.imap:2,([A-Za-z]*)/), let validity = UInt64(match.1),
+        let uid = UInt32(match.2)
+      else { return nil }
+      self.init(uidValidity: validity, uid: uid, flags: String(match.3))
+    }
+  }
+
+  /// The folder of `mailbox` below `root`, as Maildir++ has it: INBOX is the root itself, others are `.Name.Part`.
+  init(_ root: String, mailbox: MailboxName, delimiter: Character?) throws(Failure) {
+    if mailbox == .inbox {
+      path = root
+    } else {
+      path = root + "/" + Self.folder(mailbox, delimiter)
+    }
+    for name in ["", "/tmp", "/new", "/cur"] {
+      do {
+        try FileManager.default.createDirectory(atPath: path + name, withIntermediateDirectories: true)
+      } catch {
+        throw Failure(.file, "cannot make the folder \(path)\(name); check its name and its rights")
+      }
+    }
+  }
+
+  /// A name that is one folder, and no other mailbox's: dots, slashes and empty parts are never the file system's.
+  static func folder(_ mailbox: MailboxName, _ delimiter: Character?) -> String {
+    var name = "."
+    for character in String(decoding: mailbox.bytes, as: UTF8.self) {
+      if character == delimiter, name.last != "." {
+        name += "."
+      } else if character == "." || character == "/" || Console.printable(String(character)) != String(character) {
+        // As modified UTF-7 would have it, were that allowed for ASCII; readable for who looks for it.
+        for scalar in character.unicodeScalars { name += "&x" + String(scalar.value, radix: 16) + "-" }
+      } else {
+        name.append(character)
+      }
+    }
+    return name == "." ? ".&-" : name
+  }
+
+  /// The messages that are there, and the files that a run before this one did not finish are not any more.
+  func entries() throws(Failure) -> [Entry] {
+    do {
+      for name in try FileManager.default.contentsOfDirectory(atPath: path + "/tmp") {
+        // Named by the process that writes it, which may still be at work.
+        guard let match = name.wholeMatch(of: /(\d+)\.imap/), let process = pid_t(match.1), kill(process, 0) != 0 else {
+          continue
+        }
+        unsafe unlink("\(path)/tmp/\(name)")
+      }
+      return try FileManager.default.contentsOfDirectory(atPath: path + "/cur").compactMap { Entry(name: $0) }
+    } catch {
+      throw Failure(.file, "cannot read the folder \(path)")
+    }
+  }
+
+  func rename(_ old: Entry, to new: Entry) throws(Failure) {
+    if unsafe systemRename("\(path)/cur/\(old.name)", "\(path)/cur/\(new.name)") != 0 { throw failure() }
+  }
+
+  func remove(_ entry: Entry) throws(Failure) {
+    if unsafe unlink("\(path)/cur/\(entry.name)") != 0, errno != ENOENT { throw failure() }
+  }
+
+  private func failure() -> Failure {
+    Failure(.file, "cannot write in \(path): \(unsafe String(cString: strerror(errno)))")
+  }
+
+  /// The letters of flags (the Maildir format's `info`).
+  static func letters(_ flags: [MessageFlag]) -> String {
+    let known: [(MessageFlag, Character)] = [
+      (.draft, "D"), (.flagged, "F"), (.answered, "R"), (.seen, "S"), (.deleted, "T"),
+    ]
+    return String(known.filter { flags.contains($0.0) }.map(\.1))
+  }
+}

@@ -1,0 +1,55 @@
+import ArgumentParser
+import IMAPStateMachine
+
+/// Which messages are meant: the same for every command that searches.
+struct SearchOptions: ParsableArguments {
+  @Argument(help: "Criteria, one a word: unseen from:anna since:2026-01-31. See docs/cli.md. (default: all)")
+  var criteria: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "All criteria in one text, quoted as in 'subject:\"x y\" (unseen or flagged)'.", valueName: "text"))
+  var query: String?
+
+  @Flag(help: "The criteria are those of the SEARCH command (RFC 9051, section 6.4.4).")
+  var raw = false
+
+  func validate() throws {
+    if query != nil, !criteria.isEmpty { throw ValidationError("Give the criteria as words or by --query, not both.") }
+  }
+
+  /// What to search for.
+  func key() throws(Failure) -> SearchKey {
+    if raw {
+      let words = query.map { [$0] } ?? criteria
+      return words.isEmpty ? .all : try RawCriteria.parse(words, isWire: query != nil)
+    }
+    if let query { return try SearchQuery.parse(query, today: .today) }
+    return try SearchQuery.parse(words: criteria, today: .today)
+  }
+}
+
+/// Criteria as on the wire. The engine's own command parser reads them, so they mean what they mean there.
+enum RawCriteria {
+  /// With `isWire` the words are in the form of the wire already.
+  static func parse(_ words: [String], isWire: Bool = false) throws(Failure) -> SearchKey {
+    // Words that a shell has taken apart are put together again: one with spaces was quoted there.
+    let text = words.map { isWire ? $0 : quoted($0) }.joined(separator: " ")
+    let line = Array("A UID SEARCH \(text)\r\n".utf8)
+    do throws(ParseError) {
+      if case .search(let key, _, _, nil) = try CommandParser().parse(line.span).command { return key }
+    } catch {
+      throw Failure(.usage, "these search criteria are none: \(words.joined(separator: " ")) (\(error))")
+    }
+    throw Failure(.usage, "these search criteria are none: \(words.joined(separator: " "))")
+  }
+
+  private static func quoted(_ word: String) -> String {
+    let isPlain = word.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f && $0 != 0x22 && $0 != 0x5c }
+    if isPlain && !word.isEmpty { return word }
+    if word.utf8.contains(where: { $0 >= 0x80 || $0 == 0x0d || $0 == 0x0a }) {
+      return "{\(word.utf8.count)}\r\n\(word)"
+    }
+    return "\"" + word.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) }.joined() + "\""
+  }
+}

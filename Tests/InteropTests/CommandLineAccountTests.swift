@@ -1,0 +1,303 @@
+import Foundation
+import IMAPTestServer
+import Testing
+
+@testable import imap
+
+/// Where `imap` has its account from: the command line, the environment, the configuration file.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTestsAccount {
+  private func withServer(_ body: (_ port: UInt16, _ folder: TemporaryFolder, _ authority: String) async throws -> Void)
+    async throws
+  {
+    let server = try await IMAPTestServer.start()
+    let folder = try TemporaryFolder()
+    let result: Result<Void, any Error>
+    do {
+      let authority = try folder.write("ca.pem", server.certificatePEM)
+      result = .success(try await body(try #require(server.tlsPort), folder, authority))
+    } catch {
+      result = .failure(error)
+    }
+    await server.shutdown()
+    try result.get()
+  }
+
+  /// Each account is another way to say the same.
+  @Test func everyWayToNameAnAccount() async throws {
+    try await withServer { port, folder, authority in
+      try folder.write("secret", "password\n")
+      let config = try folder.write(
+        "config",
+        """
+        # Accounts
+        [DEFAULT]
+        host: localhost
+        port = \(port)
+        ssl_ca_file = \(authority)
+
+        [plain]
+        username = user
+        password = password
+        ; Python's way to go on
+        [command]
+        username = user
+        password_command = cat
+            '\(folder.path)/secret'
+        [booleans]
+        username = user
+        password = password
+        ssl = ON
+        starttls = 0
+        ssl_check_hostname = Yes
+        ssl_verify_cert = true
+        timeout = 7.5
+        oauth2 = no
+        expect_failure = ignored
+        [insecure]
+        username = user
+        password = password
+        ssl_ca_file = /no/such/file
+        ssl_verify_cert = off
+        [nobody]
+        username = user
+        """)
+      func status(_ arguments: [String], _ environment: [String: String] = [:]) async throws -> Int32 {
+        let result = try await Tool.run(
+          ["status", "--config", config] + arguments, environment: environment)
+        if result.status == 0 { #expect(result.output.hasPrefix("INBOX\t"), "\(result.output)") }
+        #expect(!(result.error + result.output).contains("password ="), "\(result.error)")
+        return result.status
+      }
+      #expect(try await status(["--account", "plain"]) == 0)
+      #expect(try await status(["-a", "command"]) == 0)
+      #expect(try await status(["-a", "booleans"]) == 0)
+      #expect(try await status(["-a", "insecure"]) == 0)
+      #expect(try await status([], ["IMAP_ACCOUNT": "plain"]) == 0)
+      // Nobody has said a password: there is no terminal to ask on.
+      #expect(try await status(["-a", "nobody"]) == 64)
+      #expect(try await status(["-a", "nobody"], ["IMAP_PASSWORD": "password"]) == 0)
+      #expect(try await status(["-a", "nobody"], ["imapclient_password": "password"]) == 0)
+      #expect(try await status(["-a", "nobody"], ["IMAP_PASSWORD_COMMAND": "echo password"]) == 0)
+      // The command line wins over the environment, and that over the file.
+      #expect(try await status(["-a", "plain"], ["IMAP_PASSWORD": "wrong"]) == 77)
+      #expect(
+        try await status(["-a", "plain", "--password-file", folder.path + "/secret"], ["IMAP_PASSWORD": "wrong"]) == 0)
+      #expect(try await status(["-a", "plain"], ["IMAP_PORT": "1"]) == 69)
+      #expect(try await status(["-a", "plain", "--port", "\(port)"], ["IMAP_PORT": "1"]) == 0)
+      #expect(try await status(["-a", "plain"], ["imapclient_port": "1", "IMAP_PORT": "\(port)"]) == 0)
+      #expect(try await status(["-a", "insecure", "--ca-file", authority]) == 0)
+      // No file at all.
+      let environment = [
+        "IMAP_HOST": "localhost", "IMAP_PORT": "\(port)", "IMAP_USERNAME": "user", "IMAP_PASSWORD": "password",
+        "IMAP_SSL_CA_FILE": authority,
+      ]
+      let result = try await Tool.run(["status", "--json"], environment: environment)
+      #expect(result.status == 0, "\(result.error)")
+      #expect(result.objects.first?["mailbox"] as? String == "INBOX")
+    }
+  }
+
+  /// What is said closer to the command wins, be it a password or a token.
+  @Test func whichCredentials() throws {
+    let base: [AccountKey: String] = [.host: "h", .username: "u"]
+    func kind(_ layers: [AccountKey: String]..., host: String? = nil) throws -> String {
+      let options = host.map { [Account.Layer(values: [.host: $0])] } ?? []
+      let file = (layers + [base]).map { Account.Layer(values: $0) }
+      let account = try Account(options + file, file: file.count, hint: "the file")
+      return switch account.credentials {
+      case .password: "password"
+      case .passwordCommand(let command): command
+      case .tokenCommand(let command): "token \(command)"
+      case .refreshToken(let refresh): refresh.url
+      case .prompt: account.trust == .insecure ? "prompt, insecure" : "prompt"
+      case .passwordFile, .standardInput: "other"
+      }
+    }
+    #expect(try kind([:]) == "prompt")
+    #expect(try kind([.password: "x"], [.passwordCommand: "c"]) == "password")
+    #expect(try kind([.passwordCommand: "c"], [.password: "x"]) == "c")
+    #expect(try kind([.oauth2: "no", .password: "x"], [.passwordCommand: "c", .oauth2: "yes"]) == "password")
+    #expect(try kind([.oauth2: "off"], [.oauth2Command: "t"], [.passwordCommand: "c"]) == "c")
+    #expect(try kind([.oauth2: "on"], [.password: "x"], [.oauth2Command: "t"]) == "token t")
+    #expect(try kind([.oauth2Command: "t"], [.password: "x"]) == "token t")
+    #expect(try kind([.password: "x"], [.oauth2: "on", .oauth2Command: "t"]) == "password")
+    let refresh: [AccountKey: String] = [
+      .oauth2: "1", .oauth2ClientID: "i", .oauth2ClientSecret: "s", .oauth2TokenURL: "https://x/",
+    ]
+    #expect(try kind(refresh, [.oauth2RefreshToken: "r"]) == "https://x/")
+    #expect(throws: Failure.self) { try kind(refresh) }
+    #expect(try kind([.password: "x", .sslVerifyCert: "no"], host: "other") == "prompt")
+    #expect(try kind([.sslVerifyCert: "no"], host: "H") == "prompt, insecure")
+  }
+
+  @Test func fileAtItsUsualPlace() async throws {
+    try await withServer { port, folder, authority in
+      let text = """
+        [DEFAULT]
+        host = localhost
+        port = \(port)
+        username = user
+        password_command = echo password
+        ssl_ca_file = \(authority)
+        """
+      for (name, variable, place) in [
+        ("xdg", "XDG_CONFIG_HOME", "xdg/imap"), ("home", "HOME", "home/.config/imap"),
+      ] {
+        try FileManager.default.createDirectory(
+          atPath: "\(folder.path)/\(place)", withIntermediateDirectories: true)
+        try folder.write("\(place)/config", text)
+        let shell = [
+          "-c",
+          "unset IMAP_CONFIG XDG_CONFIG_HOME; \(variable)='\(folder.path)/\(name)'; export \(variable); exec \"$0\" status",
+          Tool.executable.path,
+        ]
+        let running = try Tool.Running(shell, program: URL(fileURLWithPath: "/bin/sh"))
+        running.closeInput()
+        let result = await running.result()
+        #expect(result.status == 0, "\(name): \(result.error)")
+      }
+    }
+  }
+
+  /// Everything that is wrong with a file is told at once, by line, and no secret with it.
+  @Test func wrongFiles() async throws {
+    let folder = try TemporaryFolder()
+    let config = try folder.write(
+      "config",
+      """
+      host = too.early
+      [DEFAULT]
+      port = 99999
+      ssl = maybe
+      hosts = x
+      hunter2
+      [work
+      username = lost
+      [a]
+      timeout = -1
+      password = hunter3
+      password_command = echo
+      username =
+      ssl_check_hostname = no
+      [a]
+      [b]
+      ssl = yes
+      starttls = yes
+      port = 1
+      port = 2
+      """)
+    let result = try await Tool.run(["status", "--config", config, "-a", "a"])
+    #expect(result.status == 78)
+    let lines = result.error.split(separator: "\n").map { String($0) }
+    let expected = [
+      "1: host stands before the first section", "3: port = 99999", "4: ssl = maybe", "5: unknown key hosts",
+      "6: this is neither", "7: [work: a section", "10: timeout = -1", "12: [a] has both password and password_command",
+      "13: username has no value", "14: ssl_check_hostname = no", "15: [a] comes twice", "18: [b] has ssl and starttls",
+      "20: port stands in line 19",
+    ]
+    for text in expected {
+      #expect(lines.contains { $0.hasPrefix("imap: \(config):\(text)") }, "\(text): \(result.error)")
+    }
+    #expect(lines.count == expected.count, "\(result.error)")
+    #expect(!result.error.contains("hunter"))
+    #expect(result.output.isEmpty)
+  }
+
+  @Test func whatCannotBeFound() async throws {
+    let folder = try TemporaryFolder()
+    let config = try folder.write("config", "[work]\nhost = localhost\n[home]\nhost = localhost\n")
+    let cases: [(arguments: [String], environment: [String: String], status: Int32, says: String)] = [
+      (["--config", "/no/such/file"], [:], 74, "/no/such/file"),
+      (["--config", config, "-a", "wrok"], [:], 78, "there are work, home"),
+      (["-a", "work"], [:], 78, "--config"),
+      (["--config", config], [:], 64, "work, home for --account"),
+      (["--config", config, "-a", "work"], [:], 64, "--user"),
+      ([], [:], 64, "--host"),
+      (["--host", "localhost"], [:], 64, "--user"),
+      (["--host", "localhost", "--user", "joe"], [:], 64, "--password-file"),
+      (["--host", "localhost"], ["IMAP_PORT": "many", "IMAP_SSL": "2"], 78, "IMAP_PORT: port = many"),
+      (
+        ["--host", "localhost", "--user", "joe"], ["IMAP_PASSWORD_COMMAND": "exit 3"], 77,
+        "password_command ended with exit status 3"
+      ),
+      (["--host", "localhost", "--user", "joe"], ["IMAP_PASSWORD_COMMAND": "true"], 77, "printed nothing"),
+      (["--host", "localhost", "--user", "joe"], ["IMAP_OAUTH2": "1"], 78, "oauth2_refresh_token"),
+    ]
+    for entry in cases {
+      let result = try await Tool.run(["status"] + entry.arguments, environment: entry.environment)
+      #expect(result.status == entry.status, "\(entry.arguments): \(result.error)")
+      #expect(result.error.contains(entry.says), "\(entry.arguments): \(result.error)")
+      #expect(result.output.isEmpty)
+    }
+  }
+
+  @Test func filesThatOthersCanRead() async throws {
+    let folder = try TemporaryFolder()
+    let text = "[DEFAULT]\nhost = 127.0.0.1\nport = 1\nusername = joe\n"
+    for (mode, line, isWarned) in [
+      (0o644, "password = x", true), (0o640, "password = x", true), (0o600, "password = x", false),
+      (0o644, "password_command = echo x", false),
+    ] {
+      let config = try folder.write("config", text + line, mode: mode)
+      let result = try await Tool.run(["status", "--config", config])
+      #expect(result.status == 69)
+      #expect(result.error.contains("warning: \(config)") == isWarned, "\(String(mode, radix: 8)): \(result.error)")
+    }
+  }
+
+  /// The password in the file is for the host and the user in the file.
+  @Test func passwordsGoNowhereElse() async throws {
+    try await withServer { port, folder, authority in
+      let config = try folder.write(
+        "config",
+        """
+        [work]
+        host = localhost
+        port = \(port)
+        username = user
+        password = password
+        ssl_ca_file = \(authority)
+        """)
+      let account = ["status", "--config", config, "-a", "work"]
+      #expect(try await Tool.run(account + ["--host", "LocalHost", "--user", "user"]).status == 0)
+      for change in [["--host", "127.0.0.1"], ["--user", "other"]] {
+        let result = try await Tool.run(account + change)
+        #expect(result.status == 64, "\(result.error)")
+        #expect(result.error.contains("no password for"), "\(result.error)")
+      }
+      #expect(
+        try await Tool.run(account + ["--host", "127.0.0.1", "--password-stdin"], input: "password\n").status == 0)
+    }
+  }
+
+  /// The refresh token goes to the token's server, and what comes back is used: here by a server that takes no tokens.
+  @Test func accessTokens() async throws {
+    try await withServer { port, folder, authority in
+      let web = try FunctionServer { request in
+        guard let end = request.range(of: "\r\n\r\n") else { return nil }
+        let length = request.lowercased().split(separator: "content-length: ").last?.prefix { $0.isNumber } ?? "0"
+        if request[end.upperBound...].utf8.count < Int(length) ?? 0 { return nil }
+        let isRight =
+          request[end.upperBound...]
+          == "grant_type=refresh_token&client_id=id%201&client_secret=s%26t&refresh_token=r"
+        let answer = isRight ? #"{"access_token":"tok"}"# : #"{"error":"invalid_grant"}"#
+        return "HTTP/1.1 200 OK\r\nContent-Length: \(answer.utf8.count)\r\nConnection: close\r\n\r\n\(answer)"
+      }
+      let environment = [
+        "IMAP_HOST": "localhost", "IMAP_PORT": "\(port)", "IMAP_SSL_CA_FILE": authority, "IMAP_USERNAME": "user",
+        "IMAP_OAUTH2": "yes", "IMAP_OAUTH2_CLIENT_ID": "id 1", "IMAP_OAUTH2_CLIENT_SECRET": "s&t",
+        "IMAP_OAUTH2_TOKEN_URL": "http://127.0.0.1:\(web.port)/token",
+      ]
+      // It has no OAUTHBEARER: so far it got.
+      let right = try await Tool.run(
+        ["status"], environment: environment.merging(["IMAP_OAUTH2_REFRESH_TOKEN": "r"]) { $1 })
+      #expect(right.status == 77)
+      #expect(right.error.contains("does not log in users"), "\(right.error)")
+      let wrong = try await Tool.run(
+        ["status"], environment: environment.merging(["IMAP_OAUTH2_REFRESH_TOKEN": "q"]) { $1 })
+      #expect(wrong.status == 77)
+      #expect(wrong.error.contains("invalid_grant"), "\(wrong.error)")
+      web.end()
+    }
+  }
+}

@@ -1,0 +1,138 @@
+import Foundation
+import IMAPTestServer
+import Testing
+
+/// `imap get`: files that are whole or are not there.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTestsGet {
+  private static let message = """
+    From: anna@example.org\r
+    Subject: parts\r
+    Content-Type: multipart/mixed; boundary=b\r
+    \r
+    --b\r
+    Content-Type: text/plain; charset=utf-8\r
+    Content-Transfer-Encoding: quoted-printable\r
+    \r
+    caf=C3=A9 a=\r
+    b 1=2=\r
+    --b\r
+    Content-Type: application/octet-stream\r
+    Content-Transfer-Encoding: base64\r
+    Content-Disposition: attachment; filename="../../data.bin"\r
+    \r
+    AAEC\r
+    /v8=\r
+    --b\r
+    Content-Type: message/rfc822\r
+    \r
+    Subject: inside\r
+    \r
+    inner\r
+    --b--\r
+
+    """
+
+  private func withAccount(
+    _ messages: [String], _ body: (ToolAccount) async throws -> Void
+  ) async throws {
+    let server = try await IMAPTestServer.start()
+    let result: Result<Void, any Error>
+    do {
+      for message in messages { _ = try await server.append(user: "user", message: .init(Array(message.utf8))) }
+      result = .success(try await body(try ToolAccount(server)))
+    } catch {
+      result = .failure(error)
+    }
+    await server.shutdown()
+    try result.get()
+  }
+
+  @Test func messagesAndParts() async throws {
+    try await withAccount([Self.message, "a: b\r\n\r\ntext\r\n"]) { imap in
+      let folder = try TemporaryFolder()
+      let all = try await imap.json("get", "1:*", "--directory", folder.path)
+      #expect(all.map { $0["uid"] as? Int } == [1, 2])
+      #expect(folder.names == ["1.eml", "2.eml"])
+      #expect(folder.bytes("1.eml") == Array(Self.message.utf8))
+      #expect(all.first?["bytes"] as? Int == Self.message.utf8.count)
+      let mode = try FileManager.default.attributesOfItem(atPath: folder.path + "/1.eml")[.posixPermissions] as? Int
+      #expect(mode.map { $0 & 0o400 } == 0o400)
+
+      #expect(try await imap("get", "1", "--part", "1").output == "café ab 1=2")
+      #expect(try await imap("get", "1", "--part", "1", "--as-is").output == "caf=C3=A9 a=\r\nb 1=2=")
+      #expect(try await imap("get", "1", "--part", "3.1").output == "inner")
+      #expect(try await imap("get", "2", "--part", "1").output == "text\r\n")
+      // The sender chooses the file's name, but not its folder.
+      let part = try await imap.json("get", "1", "--part", "2", "--directory", folder.path)
+      #expect(part.first?["file"] as? String == folder.path + "/1-2-data.bin")
+      #expect(folder.bytes("1-2-data.bin") == [0, 1, 2, 0xfe, 0xff])
+
+      let failures: [(arguments: [String], status: Int32, says: String)] = [
+        (["1", "--output", folder.path + "/1.eml"], 74, "--force"), (["1", "--part", "4"], 66, "no part 4"),
+        (["1", "--part", "0"], 64, "0 is no part"), (["1:2", "--output", folder.path + "/x"], 64, "--directory"),
+        (["1", "--directory", folder.path + "/none"], 74, "make it first"),
+        (["1", "--output", folder.path + "/none/x"], 74, "cannot write"), (["1", "--json"], 64, "--output"),
+      ]
+      for failure in failures {
+        let result = try await Tool.run(["get"] + failure.arguments, environment: imap.environment)
+        #expect(result.status == failure.status, "\(failure.arguments): \(result.error)")
+        #expect(result.error.contains(failure.says), "\(result.error)")
+      }
+      #expect(folder.bytes("1.eml") == Array(Self.message.utf8))
+      #expect(try await imap("get", "2", "--output", folder.path + "/1.eml", "--force").status == 0)
+      #expect(folder.bytes("1.eml") == Array("a: b\r\n\r\ntext\r\n".utf8))
+      #expect(folder.names == ["1-2-data.bin", "1.eml", "2.eml"])
+    }
+  }
+
+  /// A disk that takes no more: nothing is left, and the file that was there stays.
+  @Test func fullDisk() async throws {
+    try await withAccount(["a: b\r\n\r\n" + String(repeating: "0123456789abcde\n", count: 10_000)]) { imap in
+      let folder = try TemporaryFolder()
+      try folder.write("m.eml", "old")
+      // Nobody may write files above 4 KiB.
+      let shell = [
+        "-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" get 1 --force --output \"$1\"", Tool.executable.path,
+        folder.path + "/m.eml",
+      ]
+      let running = try Tool.Running(
+        shell, program: URL(fileURLWithPath: "/bin/sh"), environment: imap.environment)
+      running.closeInput()
+      let result = await running.result()
+      #expect(result.status == 74, "\(result.error)")
+      #expect(result.error.contains("cannot write \(folder.path)/m.eml"), "\(result.error)")
+      #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+      #expect(folder.names == ["m.eml"])
+      #expect(folder.bytes("m.eml") == Array("old".utf8))
+    }
+  }
+
+  /// How a message ends early: a signal, or the end of the connection.
+  @Test(arguments: [true, false]) func halfAMessageIsNoFile(_ isInterrupted: Bool) async throws {
+    let folder = try TemporaryFolder()
+    let (halves, half) = AsyncStream.makeStream(of: Void.self)
+    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      if line.contains("RFC822.SIZE") { return "* 1 FETCH (UID 1 RFC822.SIZE 100000)\r\n\(tag) OK\r\n" }
+      if line.contains("BODY") {
+        defer { half.yield() }
+        return "* 1 FETCH (UID 1 BODY[] {100000}\r\nSubject: half\r\n" + (isInterrupted ? "" : "* BYE")
+      }
+      if line.contains("LOGOUT") { return "* BYE\r\n\(tag) OK\r\n" }
+      if line.contains("CAPABILITY") { return "* CAPABILITY IMAP4rev1\r\n\(tag) OK\r\n" }
+      return "\(tag) OK\r\n"
+    }
+    defer { server.end() }
+    let running = try Tool.Running([
+      "get", "1", "--directory", folder.path, "--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none",
+      "--user", "joe", "--password-stdin", "--timeout", isInterrupted ? "60" : "1",
+    ])
+    running.write("secret\n")
+    for await _ in halves { break }
+    if isInterrupted { running.interrupt() }
+    let result = await running.result()
+    #expect(result.status == (isInterrupted ? 130 : 75), "\(result.error)")
+    #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+    #expect(folder.names.isEmpty)
+  }
+}
