@@ -85,6 +85,7 @@ struct Failure: Error {
       message += "; whether the server has done \(command) is not known"
     case .capabilityMissing(let capability, let command):
       self.init(.refused, "\(host) cannot do \(command): it has no \(capability); `imap capability` shows what it has")
+    case .cancelled: self.init(.failure, "\(host): \(error)")
     case .source(let command, let reason): self.init(.file, "\(command) is not done: \(reason)")
     case .refused(let command, let status), .rejected(let command, let status),
       .noSuchMailbox(_, let command, let status):

@@ -17,10 +17,8 @@ import Testing
       async let flags = client.flags(of: [1])
       let found = try await (header?.bytes(of: .header), text?.bytes(of: .text), flags[1])
       #expect(found.0 != nil)
-      withKnownIssue("responses go to the first FETCH in flight, whatever they hold", isIntermittent: true) {
-        #expect(found.1 == Array("text\r\n".utf8))
-        #expect(found.2 != nil)
-      }
+      #expect(found.1 == Array("text\r\n".utf8))
+      #expect(found.2 != nil)
     }
   }
 }

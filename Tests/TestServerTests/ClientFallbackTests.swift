@@ -109,4 +109,97 @@ import Testing
       try await client.noop()
     }
   }
+
+  // MARK: Messages one by one
+
+  /// As many messages as are held back, more than twice.
+  private func fill(_ server: IMAPTestServer) async throws {
+    for number in 7...700 {
+      try await server.append(
+        user: "user", message: IMAPTestServer.Configuration.Message("Subject: \(number)\n\ntext\n"))
+    }
+  }
+
+  /// A FETCH inside the loop over another, whose messages nobody takes meanwhile.
+  @Test func oneLoopInsideAnother() async throws {
+    try await withClient(without: []) { server, client in
+      try await fill(server)
+      try await client.noop()
+      var (outer, inner) = (0, 0)
+      for try await _ in client.messages(.uids(.all), [.uid, .section(.full)]) {
+        outer += 1
+        if outer % 300 != 1 { continue }
+        for try await _ in client.messages(.uids([3]), [.uid]) { inner += 1 }
+        #expect(try await client.flags(of: [4]).count == 1)
+      }
+      #expect(outer == 700)
+      #expect(inner == 3)
+    }
+  }
+
+  /// One that nobody goes on with does not hold up the next.
+  @Test func oneIsLeftWhereItIs() async throws {
+    try await withClient(without: []) { server, client in
+      try await fill(server)
+      try await client.noop()
+      var first = client.messages(.uids(.all), [.uid]).makeAsyncIterator()
+      #expect(try await first.next() != nil)
+      try await client.noop()
+      var count = 0
+      for try await _ in client.messages(.uids(.all), [.uid, .section(.full)]) { count += 1 }
+      #expect(count == 700)
+      while try await first.next() != nil { count += 1 }
+      #expect(count == 1399)
+    }
+  }
+
+  @Test func aCancelledLoopSaysSo() async throws {
+    try await withClient(without: []) { server, client in
+      try await fill(server)
+      let task = Task {
+        var count = 0
+        for try await _ in client.messages(.uids(.all), [.uid]) {
+          count += 1
+          unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
+        }
+        return count
+      }
+      await #expect(throws: IMAPError.cancelled(command: "FETCH")) { try await task.value }
+      try await client.noop()
+    }
+  }
+
+  /// A source that notices when its message is complete, or refused.
+  @Test func aSourceThatIsEndedEarly() async throws {
+    try await withClient(without: [.literalPlus, Capability("LITERAL-"), .imap4rev2]) { _, client in
+      let source = AsyncThrowingStream<[UInt8], any Error> { continuation in
+        continuation.onTermination = { _ in }
+        continuation.yield(Array("Subject: x\r\n\r\n".utf8))
+        continuation.yield(Array("ab\r\n".utf8))
+      }
+      #expect(try await client.append(source, byteCount: 18, to: .inbox)?.destination == [7])
+      try await client.noop()
+    }
+  }
+
+  /// What comes between the copy and the expunge stays.
+  @Test func moveOfAllTakesWhatThereIs() async throws {
+    try await withClient(without: Self.old) { server, client in
+      try await client.create("Archive")
+      try await client.move(.uids(.all), to: "Archive")
+      try await server.append(user: "user", message: IMAPTestServer.Configuration.Message("Subject: 7\n\ntext\n"))
+      try await client.noop()
+      #expect(try await client.search(.all) == [7])
+      #expect(try await server.messages(user: "user", mailbox: "Archive").count == 6)
+    }
+  }
+
+  /// A message that is refused in its middle goes on as blanks, whatever its size, and the connection stays.
+  @Test func aLargeMessageThatIsRefused() async throws {
+    try await withClient(without: []) { _, client in
+      let message = [UInt8](repeating: 0x61, count: 70 << 20)
+      await #expect { try await client.append(message, to: .inbox) } throws: { ($0 as? IMAPError)?.reason == .limit }
+      try await client.noop()
+    }
+  }
 }

@@ -69,6 +69,7 @@ extension Channel: StreamOwner {
     // Never inside another connection's event: that one has borrowed the loop's buffer.
     if loop.isDriving { return changed() }
     loop.isDriving = true
+    flags.insert(.driving)
     let result: DriveResult
     if case .large(let box) = tail {
       result = drive(&box.buffer)
@@ -91,7 +92,7 @@ extension Channel: StreamOwner {
       loop.scratch.reset()
     }
     loop.isDriving = false
-    flags.remove([.needsDrive, .machinePaused])
+    flags.remove([.needsDrive, .machinePaused, .driving])
     switch result {
     case .needsInput: break
     case .paused: flags.insert(.machinePaused)
@@ -157,7 +158,8 @@ extension Channel: StreamOwner {
   }
 
   final func updateReading() {
-    guard let stream else { return }
+    // The end of the drive comes here, too; until then nobody may look at what is unread.
+    guard let stream, !flags.contains(.driving) else { return }
     var reads = !flags.contains(.sawEnd)
     switch phase {
     case .connecting, .closed: reads = false

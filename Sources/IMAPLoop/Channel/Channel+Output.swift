@@ -6,7 +6,7 @@ extension Channel {
     let before = outboundCount
     // A writer that stopped by itself at so many bytes is told as well when they are gone.
     if before > Self.highWatermark { flags.insert(.congested) }
-    if tls != nil { flushEncrypted(limit: Self.highWatermark) } else { flushPlain(limit: Self.highWatermark) }
+    let sent = tls != nil ? flushEncrypted(limit: Self.highWatermark) : flushPlain(limit: Self.highWatermark)
     if flags.contains(.broken) { return }
     let left = outboundCount
     let pending = left + (stream?.queued ?? 0)
@@ -16,34 +16,39 @@ extension Channel {
       flags.remove(.congested)
       becameWritable()
     }
-    // A machine may have waited for room.
-    if left < before { changed() }
+    // A machine may have waited for room, and may have filled it already.
+    if sent > 0 { changed() }
   }
 
   /// Sends or queues all that the machine has, whatever the watermarks: what follows has another form.
   final func sendAll() {
-    if tls != nil { flushEncrypted(limit: .max) } else { flushPlain(limit: .max) }
+    _ = tls != nil ? flushEncrypted(limit: .max) : flushPlain(limit: .max)
   }
 
-  private func flushPlain(limit: Int) {
-    guard let stream else { return }
+  /// Returns how many bytes of the machine went.
+  private func flushPlain(limit: Int) -> Int {
+    guard let stream else { return 0 }
     var failure: LoopError?
+    var sent = 0
     sendOutbound { bytes in
       do throws(LoopError) {
-        return try stream.write(bytes, queueing: limit)
+        sent = try stream.write(bytes, queueing: limit)
+        return sent
       } catch {
         failure = error
         return 0
       }
     }
     if let failure { fail(failure.connectionError(.write)) }
+    return sent
   }
 
-  private func flushEncrypted(limit: Int) {
-    guard let stream, let engine = tls, engine.isEstablished else { return }
+  /// As ``flushPlain(limit:)``.
+  private func flushEncrypted(limit: Int) -> Int {
+    guard let stream, let engine = tls, engine.isEstablished else { return 0 }
     var failure: ConnectionError?
+    var sent = 0
     sendOutbound { bytes in
-      var sent = 0
       do throws(ConnectionError) {
         while sent < bytes.count, stream.queued < limit, failure == nil {
           let count = try engine.write(bytes.extracting(sent...))
@@ -58,6 +63,7 @@ extension Channel {
     }
     failure = sendCiphertext() ?? failure
     if let failure { fail(failure) }
+    return sent
   }
 
   /// Writes what OpenSSL has left for the peer.

@@ -74,6 +74,8 @@ public class Channel: LoopMember {
     static let congested = Flags(rawValue: 1 << 5)
     /// The end was decided, so a pause must not hold it up.
     static let ending = Flags(rawValue: 1 << 6)
+    /// The machine is handing out events, and has the unread bytes.
+    static let driving = Flags(rawValue: 1 << 7)
   }
 
   /// Unread input between two reads.

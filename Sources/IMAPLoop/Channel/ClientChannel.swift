@@ -78,6 +78,9 @@ public final class ClientChannel: Channel {
   /// Whether the command was sent and is not completed; see `ClientConnection.isInFlight(_:)`.
   public func isInFlight(_ id: CommandID) -> Bool { machine.isInFlight(id) }
 
+  /// The tag of the command that is in flight; see `ClientConnection.tag(of:)`.
+  public func tag(of id: CommandID) -> String? { machine.tag(of: id) }
+
   /// Whether the server may have done a command that failed; see `ClientConnection.mayHaveBeenDone(_:)`.
   public func mayHaveBeenDone(_ id: CommandID) -> Bool { machine.mayHaveBeenDone(id) }
 

@@ -100,6 +100,9 @@ final class ClientSession: ClientChannelDelegate {
   private var fetchOwner: CommandWaiter?
   /// Whether the server is held up.
   private var isHolding = false
+  /// Whether a FETCH or STORE is in flight, or was let go.
+  private var isFetching = false
+  private var fetchTurns = Deque<CheckedContinuation<Void, Never>>()
 
   /// The FETCHes whose messages are taken one by one.
   var fetches: [CommandID: FetchQueue] = [:]
@@ -111,10 +114,11 @@ final class ClientSession: ClientChannelDelegate {
     updateReading(channel)
   }
 
-  /// Holds the server up while nobody takes what has come. Not while a command waits whose answer is behind that.
+  /// Holds the server up while nobody takes what has come. Not while somebody waits for what is behind that.
   func updateReading(_ channel: ClientChannel) {
     if fetches.isEmpty, !isHolding { return }
-    let isWanted = waiters.contains { $0.queue == nil }
+    let isWanted =
+      !fetchTurns.isEmpty || waiters.contains { $0.queue.map { $0.isAwaited } ?? !$0.isIdle }
     if isHolding {
       if !isWanted, fetches.values.contains(where: { !$0.isLow }) { return }
       isHolding = false
@@ -123,6 +127,23 @@ final class ClientSession: ClientChannelDelegate {
       isHolding = true
       channel.pauseReading()
     }
+  }
+
+  /// FETCH responses do not say whose they are, and servers are known to answer several commands before they complete the
+  /// first. So the FETCHes and STOREs of different callers go one after the other. Resumes `turn` when it is its turn; each
+  /// ends by ``endFetch()``.
+  func awaitFetch(_ turn: CheckedContinuation<Void, Never>, _ channel: ClientChannel) {
+    if isFetching {
+      fetchTurns.append(turn)
+      updateReading(channel)
+    } else {
+      isFetching = true
+      turn.resume()
+    }
+  }
+
+  func endFetch() {
+    if let turn = fetchTurns.popFirst() { turn.resume() } else { isFetching = false }
   }
 
   func waiter(of id: CommandID) -> CommandWaiter? { waiters.first { $0.id == id } }
@@ -257,8 +278,14 @@ final class ClientSession: ClientChannelDelegate {
   }
 
   private func receive(_ view: borrowing UntaggedView, _ channel: ClientChannel) {
-    // Responses do not say whose they are, and servers answer in order. A command that waits to be sent cannot have been
-    // answered.
+    // A search says whose its answer is (RFC 4466, section 2.6.2).
+    if case .extendedSearch(let result) = copy view, case .some(let tag) = result.tag {
+      let tag = tag.lossyString()
+      let waiter = waiters.first { $0.dataHandler != nil && channel.tag(of: $0.id) == tag }
+      if waiter?.dataHandler?(view) != true { yield(.searchUpdate(result.copy())) }
+      return
+    }
+    // Other responses do not, and servers answer in order. A command that waits to be sent cannot have been answered.
     for waiter in waiters {
       guard let handler = waiter.dataHandler, channel.isInFlight(waiter.id) else { continue }
       if handler(view) { return }
@@ -287,9 +314,10 @@ final class ClientSession: ClientChannelDelegate {
   func wasUnsolicited(_ response: FetchResponse) { yield(.changed(response)) }
 
   private func receiveFetch(_ event: borrowing ResponseEvent, _ channel: ClientChannel) {
-    if case .fetchBegin(let sequence) = copy event {
-      fetchOwner = waiters.first { $0.fetchHandler != nil && channel.isInFlight($0.id) }
-      if fetchOwner == nil { unsolicited = FetchResponse(sequence: sequence, attributes: []) }
+    switch copy event {
+    case .fetchBegin(let sequence): beginFetch(FetchResponse(sequence: sequence, attributes: []), channel)
+    case .uidFetchBegin(let uid): beginFetch(FetchResponse(uid: uid), channel)
+    default: break
     }
     if let fetchOwner {
       fetchOwner.fetchHandler?(event)
@@ -300,6 +328,11 @@ final class ClientSession: ClientChannelDelegate {
       fetchOwner = nil
       updateReading(channel)
     }
+  }
+
+  private func beginFetch(_ response: FetchResponse, _ channel: ClientChannel) {
+    fetchOwner = waiters.first { $0.fetchHandler != nil && channel.isInFlight($0.id) }
+    if fetchOwner == nil { unsolicited = response }
   }
 
   private func gather(_ event: borrowing ResponseEvent) {

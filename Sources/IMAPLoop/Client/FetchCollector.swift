@@ -14,6 +14,7 @@ public struct FetchCollector: Sendable {
   public mutating func add(_ event: borrowing ResponseEvent) -> FetchResponse? {
     switch copy event {
     case .fetchBegin(let sequence): response = FetchResponse(sequence: sequence, attributes: [])
+    case .uidFetchBegin(let uid): response = FetchResponse(uid: uid)
     case .fetchAttribute(let attribute): response?.attributes.append(attribute.copy())
     case .literalBegin(let view, _):
       section = (view.copy(), view.origin)
@@ -31,4 +32,9 @@ public struct FetchCollector: Sendable {
     }
     return nil
   }
+}
+
+extension FetchResponse {
+  /// The response about a message that has no sequence number here (UIDONLY, RFC 9586): it is 0, and the UID the first item.
+  init(uid: UID) { self.init(sequence: 0, attributes: [.uid(uid)]) }
 }

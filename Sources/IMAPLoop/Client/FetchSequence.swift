@@ -1,12 +1,13 @@
 internal import DequeModule
 import IMAPStateMachine
 
-/// The messages of a FETCH, one after the other, as they come. What nobody has taken yet holds the server up once it is more
-/// than 1 MiB or 256 messages, so that a consumer that is slow costs bounded memory.
+/// The messages of a FETCH, one after the other, as they come, those included that the server tells of unasked meanwhile. What
+/// nobody has taken yet holds the server up once it is more than 1 MiB or 256 messages, so that a consumer that is slow costs
+/// little memory.
 ///
 /// The command is sent when the first message is asked for. Other commands may be given in between, also from inside the loop
-/// over the messages: while one waits for its answer nothing is held up, as the answer comes behind the messages. A loop that
-/// is left early lets the rest go by.
+/// over the messages: while one waits for its answer nothing is held up, whatever that costs in memory, as the answer comes
+/// behind the messages. A loop that is left early lets the rest go by.
 public struct FetchSequence: AsyncSequence, Sendable {
   /// A message, as far as it was asked for.
   public typealias Element = FetchResponse
@@ -30,7 +31,8 @@ public struct FetchSequence: AsyncSequence, Sendable {
       self.command = command
     }
 
-    /// The next message; nil behind the last. Throws where the command fails, once the messages that came are taken.
+    /// The next message; nil behind the last. Throws where the command fails, once the messages that came are taken, and
+    /// `.cancelled` where the task is.
     public mutating func next(
       isolation actor: isolated (any Actor)? = #isolation
     ) async throws(IMAPError) -> FetchResponse? {
@@ -80,14 +82,18 @@ final class FetchQueue {
   /// Whether so much waits that the server should.
   var isFull: Bool { !isAbandoned && outcome == nil && (size > Self.mostBytes || responses.count > Self.mostResponses) }
   /// Whether the server may go on.
-  var isLow: Bool { size <= Self.mostBytes / 2 && responses.count <= Self.mostResponses / 2 }
+  var isLow: Bool {
+    isAbandoned || outcome != nil || (size <= Self.mostBytes / 2 && responses.count <= Self.mostResponses / 2)
+  }
+  /// Whether somebody waits for the next one.
+  var isAwaited: Bool { consumer != nil }
   var isEmpty: Bool { responses.isEmpty }
 
   func add(_ event: borrowing ResponseEvent) {
     if isAbandoned { return }
     switch copy event {
     case .literalChunk(let bytes, _): current += bytes.count
-    case .fetchAttribute: current += Self.attributeSize
+    case .fetchAttribute(let attribute): current += Self.size(of: attribute)
     default: break
     }
     guard let response = collector.add(event) else { return }
@@ -128,8 +134,22 @@ final class FetchQueue {
 
   private static let mostBytes = 1 << 20
   private static let mostResponses = 256
-  /// What a value that is no literal is taken to be worth.
-  private static let attributeSize = 128
+
+  /// About how many bytes it takes.
+  private static func size(of attribute: borrowing FetchAttributeView) -> Int {
+    switch copy attribute {
+    case .envelope(let envelope): return envelope.raw.count * 2
+    case .bodyStructure(let body), .body(let body): return body.raw.count * 2
+    case .section(_, let text):
+      switch text {
+      case .some(let text): return text.raw.count
+      case .none: return 0
+      }
+    case .unknown(_, let value): return value.count
+    case .invalid(_, let value, _): return value.count
+    default: return 128
+    }
+  }
 }
 
 extension IMAPClient {
@@ -144,35 +164,44 @@ extension IMAPClient {
     FetchSequence(client: self, command: .fetch(messages, items, modifiers))
   }
 
-  fileprivate func startFetch(_ command: Command) throws(IMAPError) -> CommandID {
+  fileprivate func startFetch(_ command: Command) async throws(IMAPError) -> CommandID {
+    await awaitFetch()
     let queue = FetchQueue()
-    let waiter = try send("FETCH", command) { waiter in
-      waiter.fetchHandler = { event in queue.add(event) }
-      waiter.queue = queue
+    do throws(IMAPError) {
+      let waiter = try send("FETCH", command) { waiter in
+        waiter.fetchHandler = { event in queue.add(event) }
+        waiter.queue = queue
+      }
+      session.fetches[waiter.id] = queue
+      waiter.onFinish = { [self] outcome in
+        session.endFetch()
+        queue.finish(result("FETCH", outcome, of: waiter).map { _ in })
+      }
+      return waiter.id
+    } catch {
+      session.endFetch()
+      throw error
     }
-    session.fetches[waiter.id] = queue
-    waiter.onFinish = { [self] outcome in queue.finish(result("FETCH", outcome, of: waiter).map { _ in }) }
-    return waiter.id
   }
 
   fileprivate func nextFetched(_ id: CommandID) async throws(IMAPError) -> FetchResponse? {
     guard let queue = session.fetches[id] else { return nil }
-    while queue.isEmpty, queue.outcome == nil {
-      if Task.isCancelled { break }
+    while queue.isEmpty, queue.outcome == nil, !Task.isCancelled {
       await withTaskCancellationHandler {
         await wait(for: queue)
       } onCancel: {
         Task { await self.wakeFetch(id) }
       }
     }
-    if let response = queue.take() {
+    if !Task.isCancelled, let response = queue.take() {
       session.updateReading(channel)
       return response
     }
     session.fetches[id] = nil
-    if case .failure(let error) = queue.outcome { throw error }
+    defer { session.updateReading(channel) }
     queue.abandon()
-    session.updateReading(channel)
+    if Task.isCancelled { throw .cancelled(command: "FETCH") }
+    if case .failure(let error) = queue.outcome { throw error }
     return nil
   }
 
@@ -185,6 +214,9 @@ extension IMAPClient {
 
   /// A method, as ``awaitOutcome(of:)``.
   private func wait(for queue: FetchQueue) async {
-    await withCheckedContinuation { queue.wait($0) }
+    await withCheckedContinuation {
+      queue.wait($0)
+      session.updateReading(channel)
+    }
   }
 }

@@ -77,6 +77,8 @@ extension IMAPClient {
   }
 
   private func giveUp(_ id: CommandID, _ reason: String) {
+    // The server may have refused the message, or have all of it.
+    if session.waiter(of: id) == nil { return }
     session.sourceFailures[id] = .source(command: "APPEND", reason)
     channel.close()
   }

@@ -9,7 +9,7 @@ extension IMAPClient {
     // Written on this actor's thread only, before `run` returns.
     var collector = FetchCollector()
     var responses: [FetchResponse] = []
-    try await run("FETCH", .fetch(messages, items, changedSince: changedSince)) { waiter in
+    _ = try await runFetch("FETCH", .fetch(messages, items, changedSince: changedSince)) { waiter in
       waiter.fetchHandler = { event in
         if let response = collector.add(event) { responses.append(response) }
       }
@@ -38,7 +38,7 @@ extension IMAPClient {
     _ messages: MessageReference, _ items: [FetchItem], changedSince: ModSeq? = nil,
     events: @escaping @Sendable (borrowing ResponseEvent) -> Void
   ) async throws(IMAPError) {
-    try await run("FETCH", .fetch(messages, items, changedSince: changedSince)) { waiter in
+    _ = try await runFetch("FETCH", .fetch(messages, items, changedSince: changedSince)) { waiter in
       waiter.fetchHandler = events
     }
   }
@@ -63,17 +63,35 @@ extension IMAPClient {
   /// STORE of Gmail's labels. Returns what the server says of the messages; nothing for a silent operation.
   @discardableResult
   public func store(
-    _ messages: MessageReference, _ operation: LabelOperation, unchangedSince: ModSeq? = nil
+    _ messages: MessageReference, _ operation: LabelOperation
   ) async throws(IMAPError) -> [FetchResponse] {
-    try await store(.storeLabels(messages, operation, unchangedSince: unchangedSince)).responses
+    try await store(.storeLabels(messages, operation)).responses
+  }
+
+  /// STORE of Gmail's labels of messages that have not changed since `unchangedSince`; see
+  /// ``store(_:_:unchangedSince:)-(_,StoreOperation,_)``.
+  @discardableResult
+  public func store(
+    _ messages: MessageReference, _ operation: LabelOperation, unchangedSince: ModSeq
+  ) async throws(IMAPError) -> (responses: [FetchResponse], modified: MessageSet<MessageID>?) {
+    try await store(.storeLabels(messages, operation, unchangedSince: unchangedSince))
   }
 
   /// STORE of annotations (RFC 5257, section 4.4); a nil value removes one.
   @discardableResult
   public func store(
-    _ messages: MessageReference, _ annotations: [MessageAnnotation], unchangedSince: ModSeq? = nil
+    _ messages: MessageReference, _ annotations: [MessageAnnotation]
   ) async throws(IMAPError) -> [FetchResponse] {
-    try await store(.storeAnnotations(messages, annotations, unchangedSince: unchangedSince)).responses
+    try await store(.storeAnnotations(messages, annotations)).responses
+  }
+
+  /// STORE of annotations of messages that have not changed since `unchangedSince`; see
+  /// ``store(_:_:unchangedSince:)-(_,StoreOperation,_)``.
+  @discardableResult
+  public func store(
+    _ messages: MessageReference, _ annotations: [MessageAnnotation], unchangedSince: ModSeq
+  ) async throws(IMAPError) -> (responses: [FetchResponse], modified: MessageSet<MessageID>?) {
+    try await store(.storeAnnotations(messages, annotations, unchangedSince: unchangedSince))
   }
 
   /// COPY (RFC 9051, section 6.4.7). Returns where the messages went, where the server has UIDPLUS.
@@ -84,8 +102,9 @@ extension IMAPClient {
 
   /// MOVE (RFC 6851). Returns where the messages went, where the server has UIDPLUS.
   ///
-  /// A server without MOVE is asked to copy the messages and then to expunge these and no others, as by ``expunge(_:)``; where
-  /// that can't be done, `.capabilityMissing` is thrown and nothing was done. Of sequence numbers it can't.
+  /// A server without MOVE is asked to copy the messages, and then these and no others are expunged, as by ``expunge(_:)``, whose
+  /// errors may come when the copies are made. Sequence numbers and the saved result can't be moved in this way:
+  /// `.capabilityMissing`.
   @discardableResult
   public func move(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
     if try await supports(.move) { return try await copy("MOVE", .move(messages, mailbox)) }
@@ -93,8 +112,11 @@ extension IMAPClient {
     guard case .uids(let uids) = messages, uids != .savedResult else {
       throw .capabilityMissing(.move, command: "MOVE")
     }
-    let result = try await copy("COPY", .copy(messages, mailbox))
-    try await delete(uids)
+    // A set may reach beyond the last message: what comes in between must not be expunged without having been copied.
+    let present = UIDSet(try await search(.uid(uids)))
+    if present.isEmpty { return nil }
+    let result = try await copy("COPY", .copy(.uids(present), mailbox))
+    try await delete(present)
     return result
   }
 
@@ -112,20 +134,18 @@ extension IMAPClient {
     }
     let others = SearchKey.and([.flag(.deleted), .not(.uid(uids))])
     let kept = UIDSet(try await search(others))
-    if !kept.isEmpty {
-      try await store(.uids(kept), StoreOperation(.remove, [.deleted], silent: true))
-      if try await !search(others).isEmpty {
-        try await store(.uids(kept), StoreOperation(.add, [.deleted], silent: true))
-        throw .capabilityMissing(.uidPlus, command: "UID EXPUNGE")
-      }
-    }
+    if kept.isEmpty { return try await expunge() }
+    let mark = StoreOperation(.add, [.deleted], silent: true)
     do throws(IMAPError) {
+      try await store(.uids(kept), StoreOperation(.remove, [.deleted], silent: true))
+      if try await !search(others).isEmpty { throw .capabilityMissing(.uidPlus, command: "UID EXPUNGE") }
       try await expunge()
     } catch {
-      if !kept.isEmpty { _ = try? await store(.uids(kept), StoreOperation(.add, [.deleted], silent: true)) }
+      // The marks of the others come back whatever went wrong.
+      _ = try? await store(.uids(kept), mark)
       throw error
     }
-    if !kept.isEmpty { try await store(.uids(kept), StoreOperation(.add, [.deleted], silent: true)) }
+    try await store(.uids(kept), mark)
   }
 
   /// Marks messages deleted and expunges them, and no others; see ``expunge(_:)-(UIDSet)``.
@@ -181,7 +201,7 @@ extension IMAPClient {
   ) async throws(IMAPError) -> (responses: [FetchResponse], modified: MessageSet<MessageID>?) {
     var collector = FetchCollector()
     var responses: [FetchResponse] = []
-    let status = try await run("STORE", command) { waiter in
+    let status = try await runFetch("STORE", command) { waiter in
       waiter.fetchHandler = { event in
         if let response = collector.add(event) { responses.append(response) }
       }

@@ -23,6 +23,10 @@ extension IMAPClient {
       let command = Command.search(key, uid: true, charset: charset, returning: returning)
       return try await gather("SEARCH", command, into: SearchAnswer()) { $1.take($0) }.value.extended(isUID: true)
     }
+    let known: [SearchReturnOption] = [.min, .max, .count, .all]
+    if !returning.allSatisfy({ known.contains($0) }) {
+      throw .capabilityMissing(Capability("ESEARCH"), command: "SEARCH")
+    }
     let found = try await search(key, charset: charset)
     var items: [ExtendedSearchResult.Item] = []
     for option in returning.isEmpty ? [.all] : returning {
@@ -31,7 +35,7 @@ extension IMAPClient {
       case .max: if let last = found.max() { items.append(.max(last.rawValue)) }
       case .count: items.append(.count(UInt64(found.count)))
       case .all: if !found.isEmpty { items.append(.all(.uids(UIDSet(found)))) }
-      default: throw .capabilityMissing(Capability("ESEARCH"), command: "SEARCH")
+      default: break
       }
     }
     return ExtendedSearchResult(isUID: true, items: items)

@@ -3,7 +3,7 @@ import IMAPStateMachine
 /// What concerns the session and no mailbox.
 extension IMAPClient {
   /// Sends a command that has no function of its own, and returns its status and all that came while it was in flight and that
-  /// is not news of the mailbox. Of FETCH responses it is those that no other command asked for.
+  /// is not news of the mailbox. Errors name it "Command".
   ///
   /// Throws `.misuse` where the command has no form on the wire, and for those that take more than one answer: STARTTLS,
   /// AUTHENTICATE, COMPRESS, IDLE, APPEND and LOGOUT.
@@ -15,7 +15,7 @@ extension IMAPClient {
     }
     var responses: [Response] = []
     var collector = FetchCollector()
-    let status = try await run("Command", command) { waiter in
+    let status = try await runFetch("Command", command) { waiter in
       waiter.dataHandler = { view in
         switch copy view {
         // These go to ``events()`` as ever.

@@ -133,7 +133,8 @@ public actor IMAPClient {
   /// LOGOUT (RFC 9051, section 6.1.3), then waits for the end of the connection. It does not fail: a connection that is
   /// gone already is what was wanted.
   public func logout() async {
-    _ = try? await run("LOGOUT", .logout)
+    // Where too many commands wait it can't be sent, and nobody would end the connection.
+    if (try? await run("LOGOUT", .logout)) == nil { channel.close() }
     await waitUntilClosed()
   }
 
@@ -222,6 +223,20 @@ public actor IMAPClient {
       Task { await endIdle(id) }
     }
     return try result(name, outcome, of: waiter).get()
+  }
+
+  /// As ``run(_:_:prepare:)``, for commands that FETCH responses answer.
+  func runFetch(
+    _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void
+  ) async throws(IMAPError) -> Status {
+    await awaitFetch()
+    defer { session.endFetch() }
+    return try await run(name, command, prepare: prepare)
+  }
+
+  /// A method, as ``awaitOutcome(of:)``.
+  func awaitFetch() async {
+    await withCheckedContinuation { session.awaitFetch($0, channel) }
   }
 
   /// Sends `command`. `prepare` sees the waiter before any response can.

@@ -2,7 +2,7 @@ import IMAPStateMachine
 
 /// Why a call of ``IMAPClient`` failed. The case says who said no; ``reason`` says why, where that is known.
 public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The connection is gone, or never came to be, or the machine did not take the command. The server never saw it.
+  /// The connection is gone, or never came to be, or the machine did not take the command. The server never saw that.
   case connection(ConnectionError)
   /// The connection ended while the server had the command: whether it was done is not known.
   case outcomeUnknown(command: String, ConnectionError)
@@ -13,6 +13,8 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The authentication was given up on this side, or did not count, or the server said why it failed; and the status of
   /// the command, if there is one.
   case authentication(SASLError, Status?)
+  /// The task was cancelled before all of the answer was taken.
+  case cancelled(command: String)
   /// There is no mailbox of this name: the server's code says so, or it has none by the name in LIST.
   case noSuchMailbox(MailboxName, command: String, Status)
   /// The bytes of a message could not be had, for this reason. What the server makes of it is not known.
@@ -23,7 +25,7 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The status that the server answered with.
   public var status: Status? {
     switch self {
-    case .connection, .outcomeUnknown, .capabilityMissing, .source: nil
+    case .connection, .outcomeUnknown, .capabilityMissing, .source, .cancelled: nil
     case .refused(_, let status), .rejected(_, let status), .noSuchMailbox(_, _, let status): status
     case .authentication(_, let status): status
     }
@@ -42,6 +44,7 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .authentication(let error, nil): "cannot log in: \(error)"
     case .authentication(let error, let status?): "cannot log in: \(error) (\(status))"
     case .noSuchMailbox(let name, let command, let status): "\(command): there is no mailbox \(name) (\(status))"
+    case .cancelled(let command): "\(command) was cancelled"
     case .source(let command, let reason): "no more bytes for \(command): \(reason)"
     case .capabilityMissing(let capability, let command): "\(command) needs \(capability), which the server lacks"
     }
@@ -99,6 +102,8 @@ extension IMAPError {
     case transport(ConnectionError.TransportFailure.Operation)
     /// The peer broke the protocol or passed a limit of this client.
     case protocolViolation
+    /// The caller's task was cancelled.
+    case cancelled
     /// An argument that can't be sent.
     case invalidArgument
     /// The server gave no reason that a program could use.
@@ -112,6 +117,7 @@ extension IMAPError {
     case .outcomeUnknown(_, let error): Self.reason(error, outcomeUnknown: true)
     case .capabilityMissing(let capability, _): .capabilityMissing(capability)
     case .source: .invalidArgument
+    case .cancelled: .cancelled
     case .noSuchMailbox: .noSuchMailbox
     case .authentication(_, let status?): Self.reason(status) ?? .notAuthenticated
     case .authentication(_, nil): .notAuthenticated
@@ -155,7 +161,7 @@ extension IMAPError {
     }
   }
 
-  /// RFC 5530, section 3, and the codes that RFC 3516, 4469, 5182, 8474 and 9051 added.
+  /// RFC 5530, section 3, and the codes that RFC 3516, 4469, 5182, 5259, 6154 and 9051 added.
   private static let reasons: [String: Reason] = [
     "AUTHENTICATIONFAILED": .notAuthenticated, "AUTHORIZATIONFAILED": .notAuthenticated, "EXPIRED": .expired,
     "PRIVACYREQUIRED": .privacyRequired, "NOPERM": .noPermission, "NONEXISTENT": .noSuchMailbox,
