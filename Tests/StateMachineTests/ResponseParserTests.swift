@@ -261,7 +261,8 @@ import Testing
       return (envelope.sender, envelope.replyTo)
     }
     let froms = [
-      "((NIL NIL \"a\" \"b\"))", "((\"\" NIL \"mailbox\" \"example.org\"))", "((\"Name of one\" NIL \"mailbox\" \"host.example\"))",
+      "((NIL NIL \"a\" \"b\"))", "((\"\" NIL \"mailbox\" \"example.org\"))",
+      "((\"Name of one\" NIL \"mailbox\" \"host.example\"))",
       "((\"x\" NIL \"y\" \"z\")(NIL NIL \"with \\\" in it\" \"z\")(\"\" NIL NIL NIL))",
       "(({9}\nA literal NIL \"mailbox\" \"host\"))", "NIL", "()",
     ].map { wire($0) }
