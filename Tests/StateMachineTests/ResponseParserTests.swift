@@ -245,6 +245,26 @@ import Testing
     }
   }
 
+  /// What a search answers, with what nobody knows.
+  @Test func correlatorsOfESEARCH() throws {
+    for (text, correlator) in [
+      ("(TAG \"A1\" X-WHO (a b)) UID ALL 1:3", "(TAG \"A1\" X-WHO (a b))"), (" ( TAG A1 ) COUNT 1", "( TAG A1 )"),
+      ("UID ALL 1", nil),
+    ] as [(String, String?)] {
+      var parser = ResponseParser()
+      var input = ReceiveBuffer()
+      input.append(wire("* ESEARCH \(text)\n").span)
+      guard case .untagged(.extendedSearch(let view)) = try parser.next(&input) else {
+        Issue.record("no ESEARCH: \(text)")
+        continue
+      }
+      switch view.correlator {
+      case .some(let raw): #expect(raw.string() == correlator)
+      case .none: #expect(correlator == nil)
+      }
+    }
+  }
+
   /// A list that is that of From again, or nearly so, is what it is without From.
   @Test func listsThatComeAgain() throws {
     func lists(_ from: [UInt8], _ other: [UInt8]) throws -> (sender: [Address], replyTo: [Address])? {

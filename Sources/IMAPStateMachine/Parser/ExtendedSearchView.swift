@@ -37,6 +37,17 @@ public struct ExtendedSearchView: ElementView, ~Escapable {
   /// The mailbox that was searched (RFC 7377).
   public var mailbox: StringView? { @_lifetime(copy self) get { view(mailboxToken) } }
 
+  /// What is answered, as on the wire with its parentheses: tag, mailbox, and what else the server says there. Nil where it did
+  /// not say.
+  public var correlator: ByteView? {
+    @_lifetime(copy self) get {
+      var cursor = Cursor(items.bytes)
+      cursor.skipSpaces()
+      guard cursor.peek == UInt8(ascii: "("), let range = try? cursor.value() else { return nil }
+      return ByteView(items.bytes.extracting(range))
+    }
+  }
+
   /// The next item, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> ExtendedSearchItemView? {
