@@ -5,7 +5,7 @@ import Testing
 @testable import imap
 
 /// Where `imap` has its account from: the command line, the environment, the configuration file.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTestsAccount {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineAccountTests {
   private func withServer(_ body: (_ port: UInt16, _ folder: TemporaryFolder, _ authority: String) async throws -> Void)
     async throws
   {

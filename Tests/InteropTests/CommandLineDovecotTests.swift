@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The commands that need what only a real server has.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTestsDovecot {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineDovecotTests {
   private func withAccount(_ body: (ToolAccount) async throws -> Void) async throws {
     let server = try DovecotServer()
     let certificate = try String(contentsOfFile: server.certificateFile, encoding: .utf8)

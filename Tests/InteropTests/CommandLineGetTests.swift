@@ -3,7 +3,7 @@ import IMAPTestServer
 import Testing
 
 /// `imap get`: files that are whole or are not there.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTestsGet {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineGetTests {
   private static let message = """
     From: anna@example.org\r
     Subject: parts\r

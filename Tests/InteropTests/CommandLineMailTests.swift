@@ -3,7 +3,7 @@ import IMAPTestServer
 import Testing
 
 /// The commands on mailboxes and messages, each with its JSON and its exit status.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTestsMail {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineMailTests {
   private func withAccount(
     _ configuration: IMAPTestServer.Configuration = .init(), _ body: (ToolAccount, IMAPTestServer) async throws -> Void
   ) async throws {

@@ -9,7 +9,7 @@ import Testing
 #endif
 
 /// Where the output of the `imap` tool goes, and what a signal does to it.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct CommandLineTestsOutput {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct CommandLineOutputTests {
   private let account = ["--user", "user", "--password-stdin", "--insecure", "--host", "127.0.0.1"]
 
   private func withServer(

@@ -7,7 +7,7 @@ import Testing
 @testable import imap
 
 /// `imap sync`: a copy that can be ended at any time and goes on.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineTestsSync {
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineSyncTests {
   private static func text(_ number: Int) -> String { "Subject: \(number)\r\n\r\ntext \(number)\r\n" }
 
   private static func counts(_ object: [String: any Sendable]?) -> [Int?] {

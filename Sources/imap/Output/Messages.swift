@@ -1,3 +1,4 @@
+import IMAPLoop
 import IMAPStateMachine
 
 /// Message sets from the command line.
@@ -51,7 +52,7 @@ enum MessageLine {
       case .rfc822Size(let value): row[2] = isForPeople ? Human.bytes(value) : String(value)
       case .flags(let list): row[3] = list.map(\.rawValue).joined(separator: " ")
       case .envelope(let envelope):
-        row[5] = printable(envelope.subject ?? [])
+        row[5] = Console.printable(envelope.decodedSubject ?? "")
         if let sender = envelope.from.first {
           row[4] = isForPeople ? Table.cut(name(sender), to: 24) : address(sender)
         }
@@ -67,13 +68,13 @@ enum MessageLine {
 
   /// The name where there is one.
   private static func name(_ address: Address) -> String {
-    if let name = address.name, !name.isEmpty { return printable(name) }
+    if let name = address.displayName, !name.isEmpty { return Console.printable(name) }
     return self.address(address)
   }
 
   private static func address(_ address: Address) -> String {
     let mailbox = printable(address.mailbox ?? []) + (address.host.map { "@" + printable($0) } ?? "")
-    return address.name.map { "\(printable($0)) <\(mailbox)>" } ?? mailbox
+    return address.displayName.map { "\(Console.printable($0)) <\(mailbox)>" } ?? mailbox
   }
 
   /// No control character of a message reaches the terminal.
