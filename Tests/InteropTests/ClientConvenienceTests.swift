@@ -5,17 +5,6 @@ import Testing
 
 /// What the client does in one call that takes several commands.
 @Suite(.timeLimit(.minutes(5))) struct ClientConvenienceTests {
-  private func withScript(
-    _ capabilities: String, _ answers: [(command: String, lines: [String])],
-    _ body: (IMAPClient, ScriptedServer) async throws -> Void
-  ) async throws {
-    let server = try ScriptedServer(capabilities: capabilities, answers)
-    defer { server.stop() }
-    try await IMAPClient.withClient(.init(host: "127.0.0.1", port: server.port, security: .plain)) { client in
-      try await body(client, server)
-    }
-  }
-
   // MARK: Scoped use
 
   @Test func theClientLogsOutAlsoWhereTheBodyThrows() async throws {

@@ -27,17 +27,6 @@ import Testing
     try result.get()
   }
 
-  private func withScript(
-    _ capabilities: String, _ answers: [(command: String, lines: [String])],
-    _ body: (IMAPClient, ScriptedServer) async throws -> Void
-  ) async throws {
-    let server = try ScriptedServer(capabilities: capabilities, answers)
-    defer { server.stop() }
-    try await IMAPClient.withClient(.init(host: "127.0.0.1", port: server.port, security: .plain)) { client in
-      try await body(client, server)
-    }
-  }
-
   // MARK: Connection
 
   @Test(arguments: [IMAPClient.Configuration.Security.implicitTLS, .startTLS, .plain])

@@ -9,18 +9,11 @@ import Testing
   private func withClient(
     without capabilities: Set<Capability>, _ body: (IMAPTestServer, IMAPClient) async throws -> Void
   ) async throws {
-    let loop = try EventLoop.start(name: "test")
-    let result: Result<Void, any Error>
-    do {
-      var configuration = IMAPTestServer.Configuration()
-      configuration.withheldCapabilities = capabilities
-      let server = try await IMAPTestServer.start(configuration, on: loop)
-      for number in 1...6 {
-        try await server.append(
-          user: "user", message: IMAPTestServer.Configuration.Message("Subject: \(number)\n\ntext\n"))
-      }
+    try await withTestServer(.init(without: capabilities)) { server in
+      for number in 1...6 { try await server.append(user: "user", message: .numbered(number)) }
       let client = try await IMAPClient.connect(
-        .init(host: "127.0.0.1", port: server.plainPort, security: .plain), on: loop)
+        .init(host: "127.0.0.1", port: server.plainPort, security: .plain), on: server.loop)
+      let result: Result<Void, any Error>
       do {
         try await client.login(user: "user", password: Secret("password"))
         try await client.select(.inbox)
@@ -30,12 +23,8 @@ import Testing
         result = .failure(error)
       }
       await client.close()
-      await server.shutdown()
-    } catch {
-      result = .failure(error)
+      try result.get()
     }
-    #expect(await loop.shutdown().isClean)
-    try result.get()
   }
 
   private static let old: Set<Capability> = [
@@ -114,10 +103,7 @@ import Testing
 
   /// As many messages as are held back, more than twice.
   private func fill(_ server: IMAPTestServer) async throws {
-    for number in 7...700 {
-      try await server.append(
-        user: "user", message: IMAPTestServer.Configuration.Message("Subject: \(number)\n\ntext\n"))
-    }
+    for number in 7...700 { try await server.append(user: "user", message: .numbered(number)) }
   }
 
   /// A FETCH inside the loop over another, whose messages nobody takes meanwhile.
@@ -187,7 +173,7 @@ import Testing
     try await withClient(without: Self.old) { server, client in
       try await client.create("Archive")
       try await client.move(.uids(.all), to: "Archive")
-      try await server.append(user: "user", message: IMAPTestServer.Configuration.Message("Subject: 7\n\ntext\n"))
+      try await server.append(user: "user", message: .numbered(7))
       try await client.noop()
       #expect(try await client.search(.all) == [7])
       #expect(try await server.messages(user: "user", mailbox: "Archive").count == 6)

@@ -9,28 +9,14 @@ import Testing
   private func withServer(
     _ body: (IMAPTestServer, EventLoop, IMAPPool.Configuration) async throws -> Void
   ) async throws {
-    let loop = try EventLoop.start(name: "test")
-    let result: Result<Void, any Error>
-    do {
-      let server = try await IMAPTestServer.start(.init(), on: loop)
+    try await withTestServer { server in
       try await server.create(user: "user", mailbox: "Archive")
       var client = IMAPClient.Configuration(host: "127.0.0.1", port: server.plainPort, security: .plain)
       client.signIn.allowsPlaintext = true
-      let configuration = IMAPPool.Configuration(client: client) {
-        .password(user: "user", password: Secret("password"))
-      }
-      do {
-        try await body(server, loop, configuration)
-        result = .success(())
-      } catch {
-        result = .failure(error)
-      }
-      await server.shutdown()
-    } catch {
-      result = .failure(error)
+      try await body(
+        server, server.loop,
+        IMAPPool.Configuration(client: client) { .password(user: "user", password: Secret("password")) })
     }
-    #expect(await loop.shutdown().isClean)
-    try result.get()
   }
 
   @Test func neverMoreThanThereMayBe() async throws {

@@ -9,31 +9,6 @@ import Testing
   private let message = IMAPTestServer.Configuration.Message(
     "From: ada@example.org\nSubject: Hello\n\nworld\n", flags: [.flagged])
 
-  /// Runs `body` with a server on a loop of its own and proves afterwards that nothing leaked.
-  private func withServer(
-    _ configuration: IMAPTestServer.Configuration = .init(),
-    _ body: (IMAPTestServer) async throws -> Void
-  ) async throws {
-    let loop = try EventLoop.start(name: "test")
-    let result: Result<Void, any Error>
-    do {
-      let server = try await IMAPTestServer.start(configuration, on: loop)
-      do {
-        try await body(server)
-        result = .success(())
-      } catch {
-        result = .failure(error)
-      }
-      await server.shutdown()
-      #expect(await server.connectionCount == 0)
-    } catch {
-      result = .failure(error)
-    }
-    let report = await loop.shutdown()
-    #expect(report.isClean, "\(report)")
-    try result.get()
-  }
-
   private func client(
     _ server: IMAPTestServer, _ security: IMAPClient.Configuration.Security
   ) async throws -> IMAPClient {
@@ -45,7 +20,7 @@ import Testing
   }
 
   @Test func rawBytes() async throws {
-    try await withServer { server in
+    try await withTestServer { server in
       let socket = try RawSocket(port: #require(server.plainPort))
       #expect(try socket.line()?.hasPrefix("* OK [CAPABILITY IMAP4REV1 ") == true)
       // Everything at once: the server answers in order.
@@ -65,7 +40,7 @@ import Testing
 
   @Test(arguments: [IMAPClient.Configuration.Security.plain, .startTLS, .implicitTLS])
   func clientOverEachTransport(security: IMAPClient.Configuration.Security) async throws {
-    try await withServer { server in
+    try await withTestServer { server in
       try await server.append(user: "user", message: message)
       let client = try await client(server, security)
       #expect(try await client.select(.inbox).exists == 1)
@@ -78,7 +53,7 @@ import Testing
   }
 
   @Test func largeMessagesBothWays() async throws {
-    try await withServer { server in
+    try await withTestServer { server in
       let body = [UInt8](repeating: UInt8(ascii: "x"), count: 3_000_000)
       let bytes = Array("Subject: large\r\n\r\n".utf8) + body
       try await server.append(user: "user", message: bytes)
@@ -95,7 +70,7 @@ import Testing
   }
 
   @Test func idleHearsOfDeliveries() async throws {
-    try await withServer { server in
+    try await withTestServer { server in
       let sockets = try (0..<20).map { _ in try RawSocket(port: #require(server.plainPort)) }
       for socket in sockets {
         try socket.send("a LOGIN user password\r\nb SELECT INBOX\r\nc IDLE\r\n")
@@ -120,7 +95,7 @@ import Testing
   }
 
   @Test func clientsAreDisconnected() async throws {
-    try await withServer { server in
+    try await withTestServer { server in
       let socket = try RawSocket(port: #require(server.plainPort))
       _ = try socket.line()
       await server.disconnectClients()
@@ -158,7 +133,7 @@ import Testing
     var configuration = Configuration(users: users)
     configuration.tlsPort = nil
     configuration.uidValidity = 77
-    try await withServer(configuration) { server in
+    try await withTestServer(configuration) { server in
       #expect(server.tlsPort == nil)
       let messages = try await server.messages(user: "ada")
       #expect(messages.map(\.uid) == [1, 2] && messages.map(\.flags) == [[.flagged], []])
@@ -174,7 +149,7 @@ import Testing
   }
 
   @Test func errors() async throws {
-    try await withServer { server in
+    try await withTestServer { server in
       await #expect(throws: TestServerError.unknownUser("nobody")) {
         try await server.append(user: "nobody", message: message)
       }
@@ -203,7 +178,7 @@ import Testing
   }
 
   @Test func portInUse() async throws {
-    try await withServer { server in
+    try await withTestServer { server in
       var configuration = IMAPTestServer.Configuration()
       configuration.plainPort = server.plainPort
       do throws(TestServerError) {
@@ -220,7 +195,7 @@ import Testing
   @Test func plainConnectionsMayBeRefusedToLogIn() async throws {
     var configuration = IMAPTestServer.Configuration()
     configuration.requiresTLS = true
-    try await withServer(configuration) { server in
+    try await withTestServer(configuration) { server in
       let socket = try RawSocket(port: #require(server.plainPort))
       #expect(try socket.line()?.contains("STARTTLS LOGINDISABLED") == true)
       try socket.send("a LOGIN user password\r\n")

@@ -32,13 +32,8 @@ import Testing
     without capabilities: Set<Capability> = [], password: String = "password",
     _ body: (IMAPTestServer, IMAPSession) async throws -> Void
   ) async throws {
-    let loop = try EventLoop.start(name: "test")
-    let result: Result<Void, any Error>
-    do {
-      var configuration = IMAPTestServer.Configuration()
-      configuration.withheldCapabilities = capabilities
-      let server = try await IMAPTestServer.start(configuration, on: loop)
-      for number in 1...3 { try await server.append(user: "user", message: Self.message(number)) }
+    try await withTestServer(.init(without: capabilities)) { server in
+      for number in 1...3 { try await server.append(user: "user", message: .numbered(number)) }
       var client = IMAPClient.Configuration(host: "127.0.0.1", port: server.plainPort, security: .plain)
       client.signIn.allowsPlaintext = true
       var options = IMAPSession.Configuration(client: client) {
@@ -46,7 +41,8 @@ import Testing
       }
       options.backoff = Backoff(initial: .milliseconds(2), maximum: .milliseconds(4))
       options.pollInterval = .milliseconds(2)
-      let session = IMAPSession(options, on: loop)
+      let session = IMAPSession(options, on: server.loop)
+      let result: Result<Void, any Error>
       do {
         try await body(server, session)
         result = .success(())
@@ -54,16 +50,8 @@ import Testing
         result = .failure(error)
       }
       await session.stop()
-      await server.shutdown()
-    } catch {
-      result = .failure(error)
+      try result.get()
     }
-    #expect(await loop.shutdown().isClean)
-    try result.get()
-  }
-
-  private static func message(_ number: Int) -> IMAPTestServer.Configuration.Message {
-    IMAPTestServer.Configuration.Message("Subject: \(number)\n\ntext\n")
   }
 
   /// The mailbox as whoever takes all events knows it: UIDs and flags, in order.
@@ -104,7 +92,7 @@ import Testing
         case (1, 3) where !hasAppended:
           #expect(view.uids == [1, 2, 3])
           hasAppended = true
-          try await server.append(user: "user", message: Self.message(4))
+          try await server.append(user: "user", message: .numbered(4))
         case (1, 4) where !hasCut:
           hasCut = true
           // Seen by its number; then the connection goes, and things happen that nobody is told of.

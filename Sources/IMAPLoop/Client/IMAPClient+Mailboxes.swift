@@ -158,7 +158,7 @@ extension IMAPClient {
   /// UNSELECT (RFC 3691): leaves the mailbox without expunging. On a server that lacks it the mailbox is opened for reading
   /// only and closed, which expunges nothing (RFC 3501, section 6.4.2).
   public func unselect() async throws(IMAPError) {
-    guard let name = channel.selected?.name, try await !hasUnselect() else {
+    guard let name = channel.selected?.name, try await !has(.unselect) else {
       try await run("UNSELECT", .unselect)
       return
     }
@@ -206,11 +206,6 @@ extension IMAPClient {
       answer.statuses.append(status.copy())
       return true
     }.value
-  }
-
-  private func hasUnselect() async throws(IMAPError) -> Bool {
-    if try await supports(.unselect) { return true }
-    return try await supports(.imap4rev2)
   }
 
   private func open(

@@ -6,14 +6,7 @@ extension IMAPClient {
   public func fetch(
     _ messages: MessageReference, _ items: [FetchItem], changedSince: ModSeq? = nil
   ) async throws(IMAPError) -> [FetchResponse] {
-    // Written on this actor's thread only, before `run` returns.
-    var collector = FetchCollector()
-    var responses: [FetchResponse] = []
-    _ = try await runFetch("FETCH", .fetch(messages, items, changedSince: changedSince)) { waiter in
-      waiter.fetchHandler = { event in
-        if let response = collector.add(event) { responses.append(response) }
-      }
-    }
+    let responses = try await gatherFetch("FETCH", .fetch(messages, items, changedSince: changedSince)).responses
     // A change of flags that came in between is news, not the answer.
     let asksForMore = items.contains { !Self.isNews($0) }
     let news = responses.filter { asksForMore && !$0.attributes.isEmpty && $0.attributes.allSatisfy(Self.isNews) }
@@ -107,8 +100,7 @@ extension IMAPClient {
   /// `.capabilityMissing`.
   @discardableResult
   public func move(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
-    if try await supports(.move) { return try await copy("MOVE", .move(messages, mailbox)) }
-    if try await supports(.imap4rev2) { return try await copy("MOVE", .move(messages, mailbox)) }
+    if try await has(.move) { return try await copy("MOVE", .move(messages, mailbox)) }
     guard case .uids(let uids) = messages, uids != .savedResult else {
       throw .capabilityMissing(.move, command: "MOVE")
     }
@@ -128,7 +120,7 @@ extension IMAPClient {
   /// On a server without UIDPLUS the mark is taken off all others, `uids` are expunged, and the others are marked again. What
   /// another session marks in the same moment goes, too: there is no way to prevent it.
   public func expunge(_ uids: UIDSet) async throws(IMAPError) {
-    if try await hasUIDPlus() {
+    if try await has(.uidPlus) {
       try await run("UID EXPUNGE", .uidExpunge(uids))
       return
     }
@@ -182,16 +174,7 @@ extension IMAPClient {
   private static func flags(_ responses: [FetchResponse]) -> [UID: [Flag]] {
     var result: [UID: [Flag]] = [:]
     for response in responses {
-      var uid: UID?
-      var flags: [Flag]?
-      for attribute in response.attributes {
-        switch attribute {
-        case .uid(let value): uid = value
-        case .flags(let list): flags = list
-        default: break
-        }
-      }
-      if let uid, let flags { result[uid] = flags }
+      if let uid = response.uid, let flags = response.flags { result[uid] = flags }
     }
     return result
   }
@@ -199,13 +182,7 @@ extension IMAPClient {
   private func store(
     _ command: Command
   ) async throws(IMAPError) -> (responses: [FetchResponse], modified: MessageSet<MessageID>?) {
-    var collector = FetchCollector()
-    var responses: [FetchResponse] = []
-    let status = try await runFetch("STORE", command) { waiter in
-      waiter.fetchHandler = { event in
-        if let response = collector.add(event) { responses.append(response) }
-      }
-    }
+    let (responses, status) = try await gatherFetch("STORE", command)
     guard case .modified(let set) = status.code else { return (responses, nil) }
     return (responses, set)
   }
@@ -214,17 +191,12 @@ extension IMAPClient {
   /// there, too.
   private func copy(_ name: String, _ command: Command) async throws(IMAPError) -> CopyResult? {
     let (early, status) = try await gather(name, command, into: ResponseCode?.none) { view, code in
-      if case .status(let view) = copy view, case .copyUID? = view.copy().code {
-        code = code?.joined(with: view.copy().code) ?? view.copy().code
+      if case .status(let view) = copy view, let found = view.copy().code, case .copyUID = found {
+        code = code?.joined(with: found) ?? found
       }
       // It is an event as well.
       return false
     }
     return CopyResult(status.code) ?? CopyResult(early)
-  }
-
-  private func hasUIDPlus() async throws(IMAPError) -> Bool {
-    if try await supports(.uidPlus) { return true }
-    return try await supports(.imap4rev2)
   }
 }

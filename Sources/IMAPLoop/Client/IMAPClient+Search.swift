@@ -19,7 +19,7 @@ extension IMAPClient {
   public func search(
     _ key: SearchKey, returning: [SearchReturnOption], charset: String? = nil
   ) async throws(IMAPError) -> ExtendedSearchResult {
-    if try await hasExtendedSearch() {
+    if try await has("ESEARCH") {
       let command = Command.search(key, uid: true, charset: charset, returning: returning)
       return try await gather("SEARCH", command, into: SearchAnswer()) { $1.take($0) }.value.extended(isUID: true)
     }
@@ -89,11 +89,6 @@ extension IMAPClient {
   /// CANCELUPDATE (RFC 5267, section 4.4): searches with these tags are no longer kept up to date.
   public func cancelUpdate(tags: [String]) async throws(IMAPError) {
     try await run("CANCELUPDATE", .cancelUpdate(tags: tags))
-  }
-
-  private func hasExtendedSearch() async throws(IMAPError) -> Bool {
-    if try await supports(Capability("ESEARCH")) { return true }
-    return try await supports(.imap4rev2)
   }
 
   /// The numbers that a SEARCH or SORT found. Once IMAP4rev2 is enabled the answer is an ESEARCH (RFC 9051, section 6.4.4).

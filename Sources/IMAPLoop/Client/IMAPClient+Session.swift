@@ -87,6 +87,12 @@ extension IMAPClient {
     try await run("XAPPLEPUSHSERVICE", .applePushService(request))
   }
 
+  /// Whether the server has what `capability` stands for and IMAP4rev2 includes (RFC 9051, appendix E).
+  func has(_ capability: Capability) async throws(IMAPError) -> Bool {
+    if try await supports(capability) { return true }
+    return try await supports(.imap4rev2)
+  }
+
   /// Throws `.capabilityMissing` where the server has not announced `capability`.
   func require(_ capability: Capability, for command: String) async throws(IMAPError) {
     if try await !supports(capability) { throw .capabilityMissing(capability, command: command) }

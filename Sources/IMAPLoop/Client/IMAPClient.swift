@@ -234,6 +234,21 @@ public actor IMAPClient {
     return try await run(name, command, prepare: prepare)
   }
 
+  /// As ``runFetch(_:_:prepare:)``, and returns the responses that came.
+  func gatherFetch(
+    _ name: String, _ command: Command
+  ) async throws(IMAPError) -> (responses: [FetchResponse], status: Status) {
+    // Written on this actor's thread only, before `run` returns.
+    var collector = FetchCollector()
+    var responses: [FetchResponse] = []
+    let status = try await runFetch(name, command) { waiter in
+      waiter.fetchHandler = { event in
+        if let response = collector.add(event) { responses.append(response) }
+      }
+    }
+    return (responses, status)
+  }
+
   /// A method, as ``awaitOutcome(of:)``.
   func awaitFetch() async {
     await withCheckedContinuation { session.awaitFetch($0, channel) }

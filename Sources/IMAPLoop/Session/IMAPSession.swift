@@ -225,8 +225,7 @@ public actor IMAPSession {
 
   /// Waits for news until the connection ends.
   private func watch(_ client: IMAPClient) async throws(IMAPError) {
-    var canIdle = try await client.supports(.idle)
-    if !canIdle { canIdle = try await client.supports(.imap4rev2) }
+    var canIdle = try await client.has(.idle)
     while !isStopping {
       if hasOverflown { throw .connection(.closedLocally) }
       if canIdle {

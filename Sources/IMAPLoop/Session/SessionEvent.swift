@@ -42,17 +42,8 @@ public struct MessageState: Hashable, Sendable {
 
   /// Nil where the response names no UID or no flags.
   init?(_ response: FetchResponse) {
-    var uid: UID?
-    var flags: [Flag]?
-    for attribute in response.attributes {
-      switch attribute {
-      case .uid(let value): uid = value
-      case .flags(let list): flags = list
-      case .modSeq(let value): modSeq = value
-      default: break
-      }
-    }
-    guard let uid, let flags else { return nil }
+    guard let uid = response.uid, let flags = response.flags else { return nil }
+    modSeq = response.modSeq
     self.uid = uid
     self.flags = flags
   }

@@ -17,8 +17,8 @@ extension ClientConnection {
     public var isSecure = false
 
     /// Whether nothing may be believed or told before TLS: PREAUTH is refused (RFC 9051, section 7.1.4: STARTTLS is impossible
-    /// then), untagged text of the server but its greeting and BYE is dropped, and so that nobody in between can make a client do without by refusing
-    /// STARTTLS, LOGIN, AUTHENTICATE and commands that are not known fail.
+    /// then), untagged text of the server but its greeting and BYE is dropped, and so that nobody in between can make a
+    /// client do without by refusing STARTTLS, LOGIN, AUTHENTICATE and commands that are not known fail.
     public var requiresTLS: Bool {
       get { storage.values.requiresTLS }
       set { change { $0.requiresTLS = newValue } }

@@ -11,7 +11,7 @@ extension Address {
     guard let mailbox, let host else { return nil }
     let local = EncodedWord.withoutControls(CharsetDecoder.unlabelled(mailbox))
     let domain = EncodedWord.withoutControls(CharsetDecoder.unlabelled(host))
-    return "\(Self.isDotAtom(mailbox) ? local : Self.quoted(local))@\(domain)"
+    return "\(Self.isDotAtom(mailbox) ? local : quotedString(local))@\(domain)"
   }
 
   /// The address as a header field shows it, decoded: `Ada Lovelace <ada@example.org>`.
@@ -20,7 +20,7 @@ extension Address {
     guard let name = displayName(charsets: charsets), !name.isEmpty else { return email }
     // RFC 5322, section 3.2.3: what these stand in is quoted.
     let isQuoted = name.contains { "()<>[]:;@\\,.\"".contains($0) }
-    return "\(isQuoted ? Self.quoted(name) : name) <\(email)>"
+    return "\(isQuoted ? quotedString(name) : name) <\(email)>"
   }
 
   private static func isDotAtom(_ bytes: [UInt8]) -> Bool {
@@ -40,15 +40,6 @@ extension Address {
       }
     }
     return true
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var quoted = "\""
-    for scalar in text.unicodeScalars {
-      if scalar == "\"" || scalar == "\\" { quoted.append("\\") }
-      quoted.unicodeScalars.append(scalar)
-    }
-    return quoted + "\""
   }
 }
 

@@ -153,11 +153,11 @@ public enum ResponseCode: Hashable, Sendable, CustomStringConvertible {
     case .annotations(let code): code.description
     case .mailboxID(let id): "MAILBOXID (\(id))"
     case .referral(let urls): "REFERRAL \(urls.joined(separator: " "))"
-    case .noUpdate(let tag): "NOUPDATE \(Self.quoted(tag))"
+    case .noUpdate(let tag): "NOUPDATE \(quotedString(tag))"
     case .urlMechanisms(let names): "URLMECH \(names.joined(separator: " "))"
     case .inProgress(nil, nil, nil): "INPROGRESS"
     case .inProgress(let tag, let done, let goal):
-      "INPROGRESS (\(tag.map { Self.quoted($0) } ?? "NIL") \(Self.number(done)) \(Self.number(goal)))"
+      "INPROGRESS (\(tag.map { quotedString($0) } ?? "NIL") \(Self.number(done)) \(Self.number(goal)))"
     case .maxConvertMessages(let count): "MAXCONVERTMESSAGES \(count)"
     case .maxConvertParts(let count): "MAXCONVERTPARTS \(count)"
     case .undefinedFilter(let name): "UNDEFINED-FILTER \(name)"
@@ -169,15 +169,6 @@ public enum ResponseCode: Hashable, Sendable, CustomStringConvertible {
   }
 
   private static func number(_ number: UInt32?) -> String { number.map { String($0) } ?? "NIL" }
-
-  private static func quoted(_ text: String) -> String {
-    var quoted = "\""
-    for scalar in text.unicodeScalars {
-      if scalar == "\"" || scalar == "\\" { quoted.append("\\") }
-      quoted.unicodeScalars.append(scalar)
-    }
-    return quoted + "\""
-  }
 }
 
 /// What METADATA response codes say (RFC 5464, sections 4.2.1 and 4.3).

@@ -85,21 +85,10 @@ struct RemoveMailboxCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Argument(help: "Mailboxes.")
-  var mailboxes: [String]
-
-  @Flag(help: "One JSON object a line: mailbox, done.")
-  var json = false
+  @OptionGroup var selection: MailboxesOptions
 
   func run() async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        for name in mailboxes {
-          try await client.delete(MailboxName(name))
-          try Done.show(name, "removed", json)
-        }
-      }
-    }
+    try await selection.forEach(connection, "removed") { client, name in try await client.delete(name) }
   }
 }
 
@@ -113,21 +102,10 @@ struct SubscribeCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Argument(help: "Mailboxes.")
-  var mailboxes: [String]
-
-  @Flag(help: "One JSON object a line: mailbox, done.")
-  var json = false
+  @OptionGroup var selection: MailboxesOptions
 
   func run() async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        for name in mailboxes {
-          try await client.subscribe(MailboxName(name))
-          try Done.show(name, "subscribed", json)
-        }
-      }
-    }
+    try await selection.forEach(connection, "subscribed") { client, name in try await client.subscribe(name) }
   }
 }
 
@@ -141,18 +119,30 @@ struct UnsubscribeCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
+  @OptionGroup var selection: MailboxesOptions
+
+  func run() async throws {
+    try await selection.forEach(connection, "unsubscribed") { client, name in try await client.unsubscribe(name) }
+  }
+}
+
+/// Mailboxes to which the same is done, one after the other.
+struct MailboxesOptions: ParsableArguments {
   @Argument(help: "Mailboxes.")
   var mailboxes: [String]
 
   @Flag(help: "One JSON object a line: mailbox, done.")
   var json = false
 
-  func run() async throws {
+  /// Runs `change` for each, and tells that it is `done`.
+  func forEach(
+    _ connection: ConnectionOptions, _ done: String, _ change: (IMAPClient, MailboxName) async throws -> Void
+  ) async throws {
     try await reporting {
       try await connection.withClient { client in
         for name in mailboxes {
-          try await client.unsubscribe(MailboxName(name))
-          try Done.show(name, "unsubscribed", json)
+          try await change(client, MailboxName(name))
+          try Done.show(name, done, json)
         }
       }
     }

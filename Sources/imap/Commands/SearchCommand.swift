@@ -37,11 +37,7 @@ struct SearchCommand: AsyncParsableCommand {
       let key = try search.key()
       try await connection.withMailbox(mailbox) { client, selected in
         let uids = try await client.search(key)
-        if json {
-          try Console.line(JSON.object(JSON.position(selected) + [("uids", JSON.uids(uids))]))
-        } else {
-          for uid in uids { try Console.line(uid.description) }
-        }
+        try MessageArguments.show(uids, of: selected, json: json)
       }
     }
   }

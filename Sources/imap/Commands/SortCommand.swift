@@ -53,11 +53,7 @@ struct SortCommand: AsyncParsableCommand {
       let order = (by.isEmpty ? [.arrival] : by).map { SortCriterion($0.key, reversed: reverse) }
       try await connection.withMailbox(mailbox) { client, selected in
         let uids = try await client.sort(order, key)
-        if json {
-          try Console.line(JSON.object(JSON.position(selected) + [("uids", JSON.uids(uids))]))
-        } else {
-          for uid in uids { try Console.line(uid.description) }
-        }
+        try MessageArguments.show(uids, of: selected, json: json)
       }
     }
   }

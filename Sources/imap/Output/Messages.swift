@@ -1,7 +1,7 @@
 import IMAPLoop
 import IMAPStateMachine
 
-/// Message sets from the command line.
+/// Message sets from the command line, and what is found for them to take.
 enum MessageArguments {
   /// The UIDs that `text` names; those that standard input lists, a number or set a line, for `-`.
   static func uids(_ text: String) throws(Failure) -> UIDSet {
@@ -16,6 +16,12 @@ enum MessageArguments {
     let isPlain = ranges.allSatisfy { $0.first == $0.last && $0.first.number != nil }
     // Neighbours are joined where the order does not matter: the command gets short.
     return isPlain ? UIDSet(ranges.compactMap { $0.first.number.map { UID(rawValue: $0) } }) : UIDSet(ranges: ranges)
+  }
+
+  /// Prints what was found, a UID a line, or an object for programs.
+  static func show(_ uids: [UID], of mailbox: SelectedMailbox, json: Bool) throws(OutputError) {
+    if json { return try Console.line(JSON.object(JSON.position(mailbox) + [("uids", JSON.uids(uids))])) }
+    for uid in uids { try Console.line(uid.description) }
   }
 
   /// The UIDs of `1:10,42` or `1:*`.

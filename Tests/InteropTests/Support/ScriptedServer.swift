@@ -4,6 +4,7 @@
   import Darwin
 #endif
 import Foundation
+import IMAPLoop
 import Synchronization
 
 /// A server that knows what it was told: lines that answer a command, by how the command starts. For what no server at hand
@@ -78,5 +79,17 @@ final class ScriptedServer: Sendable {
       sent += more
     }
     return true
+  }
+}
+
+/// Runs `body` with a client of a ``ScriptedServer``.
+func withScript(
+  _ capabilities: String, _ answers: [(command: String, lines: [String])],
+  _ body: (IMAPClient, ScriptedServer) async throws -> Void
+) async throws {
+  let server = try ScriptedServer(capabilities: capabilities, answers)
+  defer { server.stop() }
+  try await IMAPClient.withClient(.init(host: "127.0.0.1", port: server.port, security: .plain)) { client in
+    try await body(client, server)
   }
 }
