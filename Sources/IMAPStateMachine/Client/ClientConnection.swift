@@ -94,7 +94,8 @@ public struct ClientConnection: ~Copyable {
   }
 
   /// Whether the server may have had the command, or a part of it, and has not said how it went: it may have been done. A command
-  /// that ended in ``ClientEvent/failed(_:_:)`` and of which this is false was never sent. Complexity: O(such commands).
+  /// that ended in ``ClientEvent/failed(_:_:)`` and of which this is false was never sent. While the connection lives it knows of
+  /// the last 256 such commands. Complexity: O(such commands).
   public func mayHaveBeenDone(_ id: CommandID) -> Bool { state.unanswered.contains(id) }
 
   /// The tag that the command has on the wire: an ESEARCH response may name it, and CANCELUPDATE does (RFC 4731, section 3.1;

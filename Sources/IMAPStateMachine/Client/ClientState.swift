@@ -280,11 +280,19 @@ struct ClientState: ~Copyable {
     switch parts.ending {
     case .refused(let refusal): pending.append(.refused(id, refusal))
     case .failed(let error):
-      if parts.wasSent { unanswered.append(id) }
+      if parts.wasSent { note(unanswered: id) }
       pending.append(.failed(id, error))
     case nil: break
     }
   }
+
+  /// A connection may live for long, and who asks asks soon: the last ones are enough.
+  private mutating func note(unanswered id: CommandID) {
+    if unanswered.count >= Self.mostUnanswered { unanswered.removeFirst() }
+    unanswered.append(id)
+  }
+
+  private static let mostUnanswered = 256
 
   /// Forgets the parts of a command that were not sent, and says how many.
   mutating func dropParts(of id: CommandID) -> Int {
