@@ -121,7 +121,8 @@ final class FarEndSession: ServerChannelDelegate {
         state.remove(self)
         try channel.withConnection { machine throws(ConnectionError) in try machine.complete(id, Status(.ok, "done")) }
       case .literalOffered(let id, _, _):
-        try channel.withConnection { machine throws(ConnectionError) in try machine.reject(id, with: Status(.no, "no")) }
+        try channel.withConnection { machine throws(ConnectionError) in try machine.reject(id, with: Status(.no, "no"))
+        }
       default: break
       }
     } catch {
@@ -148,6 +149,9 @@ final class FarEndSession: ServerChannelDelegate {
         try machine.respond(.status(Status(.ok, code: .uidValidity(1_700_000_000), "valid")))
         try machine.respond(.status(Status(.ok, code: .uidNext(1), "next")))
         try machine.complete(id, Status(.ok, code: .readWrite, "open"))
+      case .capability:
+        try machine.respond(.capability(Self.capabilities))
+        try machine.complete(id, Status(.ok, "done"))
       case .idle:
         try machine.startIdle(id)
         state.add(self)

@@ -14,10 +14,18 @@ import IMAPStateMachine
 /// certificate to the file CERTIFICATE, which the client trusts.
 @main
 enum LoopBenchmark {
-  static func main() async {
+  /// Not async: valgrind does not survive how the runtime parks the first thread of an async program.
+  static func main() {
+    Task.detached { await run() }
+    while true { sleep(1000) }
+  }
+
+  private static func run() async {
     do {
       let arguments = Array(CommandLine.arguments.dropFirst())
-      guard arguments.count >= 4, let base = UInt64(arguments[2]) else { throw BenchmarkError("see the sources for usage") }
+      guard arguments.count >= 4, let base = UInt64(arguments[2]) else {
+        throw BenchmarkError("see the sources for usage")
+      }
       let stamp = Stamp(base: base)
       switch (arguments[0], arguments.count) {
       case ("serve", 4): try await serve(isTLS: arguments[1] == "tls", stamp, certificate: arguments[3])
@@ -45,7 +53,9 @@ enum LoopBenchmark {
     }
   }
 
-  private static func number<Number: FixedWidthInteger>(_ text: String, _ type: Number.Type = Number.self) throws -> Number {
+  private static func number<Number: FixedWidthInteger>(_ text: String, _ type: Number.Type = Number.self) throws
+    -> Number
+  {
     guard let number = Number(text) else { throw BenchmarkError("\(text) is no number") }
     return number
   }
@@ -106,7 +116,9 @@ enum LoopBenchmark {
 
   // MARK: The client
 
-  private static func client(_ security: TransportSecurity, _ stamp: Stamp, _ port: UInt16, _ hosts: [String]) async throws {
+  private static func client(_ security: TransportSecurity, _ stamp: Stamp, _ port: UInt16, _ hosts: [String])
+    async throws
+  {
     raiseFileLimit()
     let loop = try EventLoop.start(name: "client")
     var settings = FleetSettings(hosts: hosts, port: port, security: security, inFlight: 64, goal: .idle, stamp: stamp)

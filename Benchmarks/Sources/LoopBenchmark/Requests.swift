@@ -47,7 +47,8 @@ final class Requester: ClientChannelDelegate {
   private var steps = 0
 
   init(
-    _ counter: RequestCounter, _ depth: Int, _ loop: EventLoop, host: String, port: UInt16, _ security: TransportSecurity
+    _ counter: RequestCounter, _ depth: Int, _ loop: EventLoop, host: String, port: UInt16,
+    _ security: TransportSecurity
   ) {
     self.counter = counter
     self.depth = depth

@@ -319,6 +319,7 @@ struct ClientState: ~Copyable {
     }
     guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return nil }
     let traits = CommandTraits(command)
+    if inFlight.areOnlyReading, traits.isOnlyReading { return traits }
     let mailbox = selected?.mailbox.name
     for index in 0..<inFlight.count {
       if let whole, inFlight[index].id == whole {

@@ -62,7 +62,8 @@ extension ClientState {
     default: return nil
     }
     if session == .greeting || isLoggingOut { return nil }
-    guard outbound.isEmpty, queue.isEmpty, pending.isEmpty, held == nil, selecting == nil, !isEnding, parser.canRest else {
+    guard outbound.isEmpty, queue.isEmpty, pending.isEmpty, held == nil, selecting == nil, !isEnding, parser.canRest
+    else {
       return nil
     }
     let resting = RestingConnection(

@@ -267,7 +267,8 @@ struct TranscriptPlayer: ~Copyable {
 
   private static func description(_ machine: borrowing ClientConnection) -> Description {
     let state = [
-      "\(machine.phase)", "\(machine.capabilities ?? [])", "\(machine.enabled)", "\(String(describing: machine.selected))",
+      "\(machine.phase)", "\(machine.capabilities ?? [])", "\(machine.enabled)",
+      "\(String(describing: machine.selected))",
       "\(machine.isSecure)", "\(machine.isIdling)", "\(machine.outboundCount)", "\(machine.isCondStoreEnabled)",
       "\(machine.uid(of: 1)?.rawValue ?? 0)",
     ]
