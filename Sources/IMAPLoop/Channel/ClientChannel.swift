@@ -18,8 +18,12 @@ public protocol ClientChannelDelegate: AnyObject {
   /// Something came from the server, or a command ended. The event borrows the bytes: copy what you keep. The events
   /// `needMoreInput`, `paused` and `closed` are not passed on.
   func channel(_ channel: ClientChannel, received event: borrowing ClientEvent)
-  /// STARTTLS is complete: what follows is protected.
+  /// The TLS handshake starts: for TLS from the first byte before ``channelConnected(_:)``.
+  func channelSecuring(_ channel: ClientChannel)
+  /// The TLS handshake is complete: what follows is protected.
   func channelSecured(_ channel: ClientChannel)
+  /// So many bytes of IMAP went to the socket, or into TLS.
+  func channel(_ channel: ClientChannel, sent byteCount: Int)
   /// Less than 32 KiB wait to be sent, after it were more than 64 KiB.
   func channelWritable(_ channel: ClientChannel)
   /// The connection is over and its socket closed. The last call; the channel lets go of its delegate.
@@ -27,6 +31,10 @@ public protocol ClientChannelDelegate: AnyObject {
 }
 
 extension ClientChannelDelegate {
+  /// Does nothing.
+  public func channelSecuring(_ channel: ClientChannel) {}
+  /// Does nothing.
+  public func channel(_ channel: ClientChannel, sent byteCount: Int) {}
   /// Does nothing.
   public func channelSecured(_ channel: ClientChannel) {}
   /// Does nothing.
@@ -77,6 +85,9 @@ public final class ClientChannel: Channel {
 
   /// The selected mailbox.
   public var selected: SelectedMailbox? { awake.connection.selected }
+
+  /// How many bytes of IMAP the server has sent that were read.
+  public var receivedCount: Int { machine?.connection.receivedCount ?? resting?.receivedCount ?? 0 }
 
   /// Whether the command was sent and is not completed; see `ClientConnection.isInFlight(_:)`.
   public func isInFlight(_ id: CommandID) -> Bool { awake.connection.isInFlight(id) }
@@ -212,10 +223,15 @@ public final class ClientChannel: Channel {
   override func machineTimedOut() { awake.connection.handleTimeout(now: loop.now) }
   override func machineCloses() { awake.connection.close(now: loop.now) }
   override func machineFails(_ error: ConnectionError) { awake.connection.transportFailed(error) }
+
   override func sendOutbound(to sink: (Span<UInt8>) -> Int) {
-    if let machine { Self.send(&machine.connection, to: sink) }
+    guard let machine else { return }
+    let count = Self.send(&machine.connection, to: sink)
+    if count > 0 { delegate?.channel(self, sent: count) }
   }
+
   override func becameWritable() { delegate?.channelWritable(self) }
+  override func beginsSecuring() { delegate?.channelSecuring(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
 
   override func becameClosed(_ reason: CloseReason) {
@@ -225,10 +241,11 @@ public final class ClientChannel: Channel {
   }
 
   /// A span of a class's property cannot be named, that of an `inout` argument can.
-  private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) {
-    if machine.outboundCount == 0 { return }
+  private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) -> Int {
+    if machine.outboundCount == 0 { return 0 }
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
+    return count
   }
 }
 

@@ -194,6 +194,9 @@ public struct ClientConnection: ~Copyable {
   /// Bytes that wait to be sent. Complexity: O(1).
   public var outbound: Span<UInt8> { @_lifetime(borrow self) get { state.outbound.bytes } }
 
+  /// How many bytes of the server were read. Complexity: O(1).
+  public var receivedCount: Int { state.parser.position }
+
   /// How many bytes ``outbound`` has. Complexity: O(1).
   public var outboundCount: Int { state.outbound.count }
 

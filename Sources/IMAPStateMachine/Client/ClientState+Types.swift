@@ -140,6 +140,8 @@ extension ClientState {
     /// What the completion changes.
     enum Kind: Equatable {
       case plain, login, logout, startTLS, compress, unauthenticate, idle
+      /// As plain; it, or what answers it, may hold a secret.
+      case secret
       case select, deselect
       case notify(expungesAnytime: Bool)
     }

@@ -24,6 +24,8 @@ struct ClientState: ~Copyable {
   var hasSASLIR = false
   /// Whether the capabilities were looked up in a pool since they came.
   var areCapabilitiesShared = false
+  /// Whether ``ClientConnection/Configuration/wireObserver`` is set: asked for every event.
+  let isObserved: Bool
   var nextTag: UInt32 = 1
   var flow = Flow.open
   var nextID: UInt32 = 1
@@ -51,6 +53,7 @@ struct ClientState: ~Copyable {
 
   init(_ configuration: ClientConnection.Configuration, now: MonotonicInstant) {
     self.configuration = configuration
+    isObserved = configuration.wireObserver != nil
     parser = ResponseParser(limits: configuration.limits)
     lastProgress = now
   }
@@ -169,6 +172,7 @@ struct ClientState: ~Copyable {
     outbound.appendBase64(Secret(response.copy()), emptyAs: "")
     outbound.append("\r\n")
     outbound.markSecret()
+    if isObserved { showLine(WireLine.redacted) }
     flow = .authenticating(id, .manual)
     lastProgress = now
   }
@@ -176,6 +180,7 @@ struct ClientState: ~Copyable {
   mutating func cancelAuthentication(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
     guard case .authenticating(id, .asked) = flow else { throw notInFlight }
     outbound.append("*\r\n")
+    if isObserved { showLine("*") }
     flow = .authenticating(id, .cancelled)
     lastProgress = now
   }
@@ -360,6 +365,7 @@ struct ClientState: ~Copyable {
       _ = outbound.takeTail(behind: start)
       return split(next, lineOf: length, now: now)
     }
+    if isObserved { show(next.command, tag: tag, from: start, encoder.holes) }
     nextTag &+= 1
     if inFlight.isEmpty { lastProgress = now }
     inFlight.append(
@@ -483,12 +489,17 @@ struct ClientState: ~Copyable {
     hasSent = hadSent
   }
 
+  mutating func sendDone() {
+    outbound.append("DONE\r\n")
+    if isObserved { showLine("DONE") }
+  }
+
   /// `now` is when DONE is sent; RFC 2177, section 3 allows it only once the server has answered IDLE.
   private mutating func endIdle(_ id: CommandID, _ idle: Idle, now: MonotonicInstant) {
     switch idle {
     case .starting(_, let isRenewal): flow = .idle(id, .starting(endWhenAsked: true, isRenewal: isRenewal))
     case .active:
-      outbound.append("DONE\r\n")
+      sendDone()
       flow = .idle(id, .ending(renew: false))
       lastProgress = now
     case .ending: flow = .idle(id, .ending(renew: false))

@@ -23,6 +23,9 @@ public struct RestingConnection: ~Copyable {
   /// When the connection must be woken, to renew its IDLE; nil where it need not be.
   public var nextDeadline: MonotonicInstant? { marks.contains(.isIdling) ? renewAt : nil }
 
+  /// How many bytes of the server were read. Complexity: O(1).
+  public var receivedCount: Int { offset }
+
   fileprivate struct Marks: OptionSet {
     let rawValue: UInt16
 
@@ -72,7 +75,8 @@ extension ClientState {
       idleID: idle?.id.rawValue ?? 0, idleTag: idle?.tag ?? 0, renewAt: renewAt, lastProgress: lastProgress,
       received: received, offset: parser.offset, responsePosition: parser.responsePosition, allowance: parser.allowance,
       capabilities: capabilities, enabled: enabled, selected: selected)
-    self = ClientState(configuration, now: lastProgress)
+    // Whatever an observer holds is no matter of the next connection.
+    self = ClientState(isObserved ? ClientConnection.Configuration() : configuration, now: lastProgress)
     return resting
   }
 
@@ -92,6 +96,7 @@ extension ClientState {
   /// An initialiser, because it runs no observers: nothing is derived again.
   fileprivate init(_ resting: consuming RestingConnection) {
     configuration = resting.configuration
+    isObserved = resting.configuration.wireObserver != nil
     parser = ResponseParser(limits: resting.configuration.limits)
     lastProgress = resting.lastProgress
     capabilities = resting.capabilities

@@ -75,8 +75,8 @@ struct Transcript {
   }
 
   /// Replays the conversation, server bytes fed as `feed` says, counted over the whole conversation.
-  func replay(_ feed: Feed) -> [String] {
-    var player = TranscriptPlayer(self)
+  func replay(_ feed: Feed, observer: (@Sendable (WireLine) -> Void)? = nil) -> [String] {
+    var player = TranscriptPlayer(self, observer: observer)
     return player.run(feed)
   }
 
@@ -103,9 +103,10 @@ struct TranscriptPlayer: ~Copyable {
   /// How often the connection was put to rest; nil where it is not to be.
   fileprivate(set) var rests: Int?
 
-  init(_ transcript: Transcript) {
+  init(_ transcript: Transcript, observer: (@Sendable (WireLine) -> Void)? = nil) {
     self.transcript = transcript
     var configuration = ClientConnection.Configuration()
+    configuration.wireObserver = observer
     for case (_, .option(let option)) in transcript.lines {
       switch option {
       case "secure": configuration.isSecure = true
