@@ -142,6 +142,21 @@ import Testing
     #expect(pairs[0].client.channelBinding(.tlsExporter) != pairs[1].client.channelBinding(.tlsExporter))
   }
 
+  /// A ticket holds who the client was, so that EXTERNAL works on a resumed connection.
+  @Test func theClientIsKnownAgain() throws {
+    let user = try SelfSignedCertificate.generate(hosts: ["user"])
+    var options = TLSContext.ServerOptions(identity: certificate.identity)
+    options.clientCertificates = .required(.pem(user.certificatePEM))
+    let server = try TLSContext.server(options)
+    let client = try context { $0.identity = user.identity }
+    for index in 0..<3 {
+      let pair = try TLSPair(client: client, server: server, host: "localhost", peerPort: 993)
+      pair.exchange()
+      #expect(pair.client.isResumed == (index > 0))
+      #expect(pair.server.peerCommonName == "user")
+    }
+  }
+
   /// Several loops use one context.
   @Test func fromManyThreads() async throws {
     let client = try context()
