@@ -35,7 +35,10 @@ extension ClientChannelDelegate {
 
 /// A client's connection: a `ClientConnection` with its transport.
 public final class ClientChannel: Channel {
-  private var machine: ClientConnection
+  /// The machine, while there is something for it to do; see ``awake``.
+  private var machine: AwakeConnection?
+  /// What is kept of it meanwhile.
+  private var resting: RestingConnection?
   private var delegate: (any ClientChannelDelegate)?
   private var isReady = false
 
@@ -48,7 +51,7 @@ public final class ClientChannel: Channel {
     delegate: any ClientChannelDelegate
   ) {
     self.delegate = delegate
-    machine = ClientConnection(configuration, now: loop.now)
+    machine = AwakeConnection(ClientConnection(configuration, now: loop.now))
     let setup = ClientSetup(host: host, security: security, configuration: configuration, timeout: timeout)
     super.init(loop: loop, setup: setup)
     let deadline = loop.now.advanced(by: timeout)
@@ -65,55 +68,55 @@ public final class ClientChannel: Channel {
   }
 
   /// Where in its life the protocol is.
-  public var state: ClientConnection.Phase { machine.phase }
+  public var state: ClientConnection.Phase { awake.connection.phase }
 
   /// What the server has announced; nil where nothing is known.
-  public var capabilities: [Capability]? { machine.capabilities }
+  public var capabilities: [Capability]? { awake.connection.capabilities }
 
   /// What ENABLE has switched on.
-  public var enabled: [Capability] { machine.enabled }
+  public var enabled: [Capability] { awake.connection.enabled }
 
   /// The selected mailbox.
-  public var selected: SelectedMailbox? { machine.selected }
+  public var selected: SelectedMailbox? { awake.connection.selected }
 
   /// Whether the command was sent and is not completed; see `ClientConnection.isInFlight(_:)`.
-  public func isInFlight(_ id: CommandID) -> Bool { machine.isInFlight(id) }
+  public func isInFlight(_ id: CommandID) -> Bool { awake.connection.isInFlight(id) }
 
   /// The tag of the command that is in flight; see `ClientConnection.tag(of:)`.
-  public func tag(of id: CommandID) -> String? { machine.tag(of: id) }
+  public func tag(of id: CommandID) -> String? { awake.connection.tag(of: id) }
 
   /// Whether the server may have done a command that failed; see `ClientConnection.mayHaveBeenDone(_:)`.
-  public func mayHaveBeenDone(_ id: CommandID) -> Bool { machine.mayHaveBeenDone(id) }
+  public func mayHaveBeenDone(_ id: CommandID) -> Bool { awake.connection.mayHaveBeenDone(id) }
 
   /// Enqueues a command; see `ClientConnection.enqueue(_:now:)`. Throws `.misuse` before the transport is up as well.
   public func send(_ command: consuming Command) throws(ConnectionError) -> CommandID {
     if !isReady { throw .misuse(.init(.wrongState, state: "connecting")) }
     defer { changed() }
-    return try machine.enqueue(command, now: loop.now)
+    return try awake.connection.enqueue(command, now: loop.now)
   }
 
   /// Answers a challenge; see `ClientConnection.answer(_:challenge:now:)`.
   public func answer(_ id: CommandID, challenge response: Span<UInt8>) throws(ConnectionError) {
     defer { changed() }
-    try machine.answer(id, challenge: response, now: loop.now)
+    try awake.connection.answer(id, challenge: response, now: loop.now)
   }
 
   /// Gives up a SASL exchange; see `ClientConnection.cancelAuthentication(_:now:)`.
   public func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
     defer { changed() }
-    try machine.cancelAuthentication(id, now: loop.now)
+    try awake.connection.cancelAuthentication(id, now: loop.now)
   }
 
   /// Writes bytes of an APPEND and returns how many were taken; see `ClientConnection.write(_:literal:now:)`.
   public func write(_ id: CommandID, literal bytes: Span<UInt8>) throws(ConnectionError) -> Int {
     defer { changed() }
-    return try machine.write(id, literal: bytes, now: loop.now)
+    return try awake.connection.write(id, literal: bytes, now: loop.now)
   }
 
   /// Ends an IDLE; see `ClientConnection.endIdle(_:now:)`.
   public func endIdle(_ id: CommandID) throws(ConnectionError) {
     defer { changed() }
-    try machine.endIdle(id, now: loop.now)
+    try awake.connection.endIdle(id, now: loop.now)
   }
 
   private final class ClientSetup: Setup {
@@ -134,8 +137,16 @@ public final class ClientChannel: Channel {
   override var isMachineRunning: Bool { isReady }
   override var queuesHandshakes: Bool { true }
   /// A server is not late while nobody reads what it sends. It still must hear of an IDLE that goes on.
-  override var machineDeadline: MonotonicInstant? { isHeld && !machine.isIdling ? nil : machine.nextDeadline }
-  override var outboundCount: Int { machine.outboundCount }
+  override var machineDeadline: MonotonicInstant? {
+    guard let machine else { return resting?.nextDeadline }
+    return isHeld && !machine.connection.isIdling ? nil : machine.connection.nextDeadline
+  }
+  override var outboundCount: Int { machine?.connection.outboundCount ?? 0 }
+
+  override func tick() {
+    super.tick()
+    rest()
+  }
 
   override func transportReady() {
     isReady = true
@@ -143,18 +154,20 @@ public final class ClientChannel: Channel {
       var configuration = setup.configuration
       if isSecure { configuration.isSecure = true }
       // Again, because the time for the greeting begins now.
-      machine = ClientConnection(configuration, now: loop.now)
+      awake.connection = ClientConnection(configuration, now: loop.now)
     }
     delegate?.channelConnected(self)
   }
 
   override func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult {
+    let machine = awake
     do throws(ConnectionError) {
       while !isHeld {
-        let event = try machine.next(&input, now: loop.now)
+        let event = try machine.connection.next(&input, now: loop.now)
         switch event {
         case .needMoreInput:
-          machine.shareCapabilities(in: &loop.capabilityPool)
+          machine.connection.shareLists(in: &loop.listPool)
+          rest()
           return .needsInput
         case .paused: return .paused
         case .closed(let reason): return .closed(reason)
@@ -162,7 +175,7 @@ public final class ClientChannel: Channel {
           // There is no such layer here yet, and what comes next can only be read through one.
           let error = ConnectionError.transport(
             ConnectionError.TransportFailure(.read, message: "DEFLATE is not available"))
-          machine.transportFailed(error)
+          awake.connection.transportFailed(error)
           return .closed(.error(error))
         case .upgrade:
           delegate?.channel(self, received: event)
@@ -176,12 +189,34 @@ public final class ClientChannel: Channel {
     }
   }
 
-  override func machineUpgraded() { machine.upgraded(.tls, now: loop.now) }
-  override func machineResumed() { machine.resumed(now: loop.now) }
-  override func machineTimedOut() { machine.handleTimeout(now: loop.now) }
-  override func machineCloses() { machine.close(now: loop.now) }
-  override func machineFails(_ error: ConnectionError) { machine.transportFailed(error) }
-  override func sendOutbound(to sink: (Span<UInt8>) -> Int) { Self.send(&machine, to: sink) }
+  /// The machine, woken if it rests.
+  private var awake: AwakeConnection {
+    if let machine { return machine }
+    let machine = loop.spareConnections.popLast() ?? AwakeConnection(ClientConnection(now: loop.now))
+    if let resting = resting.take() { machine.connection.wake(resting) }
+    self.machine = machine
+    // Whoever woke it may do no more.
+    loop.markDirty(self)
+    return machine
+  }
+
+  /// Puts the machine to rest where it has nothing to do: most connections idle most of the time.
+  private func rest() {
+    guard phase == .open, !flags.contains(.needsDrive), let machine else { return }
+    resting = machine.connection.rest()
+    if resting == nil { return }
+    self.machine = nil
+    loop.keep(machine)
+  }
+
+  override func machineUpgraded() { awake.connection.upgraded(.tls, now: loop.now) }
+  override func machineResumed() { awake.connection.resumed(now: loop.now) }
+  override func machineTimedOut() { awake.connection.handleTimeout(now: loop.now) }
+  override func machineCloses() { awake.connection.close(now: loop.now) }
+  override func machineFails(_ error: ConnectionError) { awake.connection.transportFailed(error) }
+  override func sendOutbound(to sink: (Span<UInt8>) -> Int) {
+    if let machine { Self.send(&machine.connection, to: sink) }
+  }
   override func becameWritable() { delegate?.channelWritable(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
 
@@ -197,4 +232,11 @@ public final class ClientChannel: Channel {
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
   }
+}
+
+/// A machine that works. Connections that rest have none.
+final class AwakeConnection {
+  var connection: ClientConnection
+
+  init(_ connection: consuming ClientConnection) { self.connection = connection }
 }

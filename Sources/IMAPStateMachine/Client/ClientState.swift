@@ -7,7 +7,7 @@ struct ClientState: ~Copyable {
   var parser: ResponseParser
   var outbound = SendBuffer()
   // What takes a byte stands together, and numbers where words would leave room, so that nothing is lost between.
-  private(set) var configuration: ClientConnection.Configuration
+  var configuration: ClientConnection.Configuration
   var session = Session.greeting
   var isCompressed = false
   var isLoggingOut = false
@@ -20,9 +20,10 @@ struct ClientState: ~Copyable {
   /// Whether bytes were sent since ``lastProgress``, nobody knows when.
   var hasSent = false
   /// What the capabilities say of how commands are written: looked up once, not for each command.
-  private var literals = LiteralPolicy.synchronizing
-  private var hasSASLIR = false
-  private var areCapabilitiesShared = false
+  var literals = LiteralPolicy.synchronizing
+  var hasSASLIR = false
+  /// Whether the capabilities were looked up in a pool since they came.
+  var areCapabilitiesShared = false
   var nextTag: UInt32 = 1
   var flow = Flow.open
   var nextID: UInt32 = 1
@@ -102,11 +103,15 @@ struct ClientState: ~Copyable {
     return .reading
   }
 
-  mutating func shareCapabilities(in pool: inout CapabilityPool) {
+  mutating func shareLists(in pool: inout ListPool) {
+    selected?.shareFlags(in: &pool)
     guard !areCapabilitiesShared, let capabilities else { return }
     self.capabilities = pool.shared(capabilities)
     areCapabilitiesShared = true
   }
+
+  /// Whether the end of the connection has begun, or something is known of it.
+  var isEnding: Bool { ending != nil }
 
   mutating func takePending() -> PendingEvent? {
     while let event = pending.popFirst() {
