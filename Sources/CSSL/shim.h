@@ -12,9 +12,29 @@
 
 /* Names for macros that Swift cannot call. */
 
-static inline int cssl_set_min_tls12(SSL_CTX *context) {
-  return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+static inline int cssl_set_min_version(SSL_CTX *context, int version) {
+  return SSL_CTX_set_min_proto_version(context, version);
 }
+
+static inline int cssl_set_max_version(SSL_CTX *context, int version) {
+  return SSL_CTX_set_max_proto_version(context, version);
+}
+
+static inline int cssl_set_groups(SSL_CTX *context, const char *list) {
+  return (int)SSL_CTX_set1_groups_list(context, list);
+}
+
+static inline long cssl_set_session_cache_mode(SSL_CTX *context, long mode) {
+  return SSL_CTX_set_session_cache_mode(context, mode);
+}
+
+static inline int cssl_certificate_count(const STACK_OF(X509) *chain) { return sk_X509_num(chain); }
+
+static inline X509 *cssl_certificate_at(const STACK_OF(X509) *chain, int index) {
+  return sk_X509_value(chain, index);
+}
+
+static inline void cssl_free(void *memory) { OPENSSL_free(memory); }
 
 static inline long cssl_set_mode(SSL_CTX *context, long mode) { return SSL_CTX_set_mode(context, mode); }
 
@@ -29,6 +49,8 @@ static inline int cssl_set_server_name(SSL *ssl, const char *name) {
 static inline long cssl_has_extended_master_secret(SSL *ssl) { return SSL_get_extms_support(ssl); }
 
 static inline EVP_PKEY *cssl_generate_p256(void) { return EVP_EC_gen("P-256"); }
+
+static inline unsigned long cssl_no_ticket(void) { return SSL_OP_NO_TICKET; }
 
 static inline unsigned long cssl_no_renegotiation(void) { return SSL_OP_NO_RENEGOTIATION; }
 

@@ -84,10 +84,15 @@ extension IMAPTestServer {
     /// Whether nobody may log in before TLS: LOGINDISABLED.
     public var requiresTLS = false
     /// The SASL mechanisms that are offered, of PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1 and SCRAM-SHA-256 with and without -PLUS,
-    /// OAUTHBEARER and XOAUTH2. Those with -PLUS are offered below TLS only. A user's token is the password.
+    /// OAUTHBEARER, XOAUTH2 and EXTERNAL. Those with -PLUS are offered below TLS only, and EXTERNAL to clients that have shown
+    /// a certificate: its common name is the user. A user's token is the password.
     public var mechanisms = ["PLAIN"]
     /// The server's certificate; nil makes one for `localhost` and ``host`` at the start.
     public var certificate: SelfSignedCertificate?
+    /// Whether clients are asked for a certificate.
+    public var clientCertificates = TLSContext.ClientCertificates.none
+    /// Application protocols of which one is chosen (RFC 7301); where this is empty none is.
+    public var applicationProtocols: [String] = []
     /// Capabilities that are neither announced nor served, to see how a client does without them. Literals without a
     /// continuation are read in any case.
     public var withheldCapabilities: Set<Capability> = []

@@ -70,7 +70,10 @@ public final class IMAPTestServer: Sendable {
     ownsLoop: Bool
   ) async throws(TestServerError) {
     do throws(ConnectionError) {
-      let context = try TLSContext.server(identity: certificate.identity)
+      var options = TLSContext.ServerOptions(identity: certificate.identity)
+      options.clientCertificates = configuration.clientCertificates
+      options.applicationProtocols = configuration.applicationProtocols
+      let context = try TLSContext.server(options)
       var endpoints: [IMAPServer.Endpoint] = []
       if let port = configuration.plainPort {
         let security = configuration.offersStartTLS ? TransportSecurity.startTLS(context) : .plain

@@ -43,6 +43,44 @@ struct ConnectionOptions: ParsableArguments {
     completion: .file())
   var caFile: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Folder with the certificates to trust, each named by its hash as openssl rehash does it.", valueName: "folder"),
+    completion: .directory)
+  var caPath: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "What the certificate must match: sha256/BASE64 of a public key, or the certificate's SHA-256 in hexadecimal. May "
+        + "come several times.", valueName: "pin"))
+  var pin: [String] = []
+
+  @Option(
+    help: ArgumentHelp("PEM file with the certificate to show to the server.", valueName: "file"), completion: .file())
+  var clientCert: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "PEM file with its private key. (default: the file of the certificate)", valueName: "file"), completion: .file())
+  var clientKey: String?
+
+  @Option(help: ArgumentHelp("Oldest version of TLS: 1.2 or 1.3. (default: 1.2)", valueName: "version"))
+  var tlsMin: String?
+
+  @Option(
+    help: ArgumentHelp("PEM file with certificate revocation lists to check with.", valueName: "file"),
+    completion: .file())
+  var crl: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "File to append the keys of the connection to, for Wireshark. Whoever reads it can read all of the connection.",
+      valueName: "file"), completion: .file())
+  var keyLog: String?
+
+  @Flag(help: "Accept a certificate that is for another host, if it is trusted otherwise.")
+  var noCheckHostname = false
+
   @Flag(help: "Accept any certificate. Anybody on the way can then read and change everything.")
   var insecure = false
 
@@ -62,18 +100,26 @@ struct ConnectionOptions: ParsableArguments {
     if passwordFile != nil, passwordStdin {
       throw ValidationError("Give the password by --password-file or by --password-stdin, not both.")
     }
+    if clientKey != nil, clientCert == nil { throw ValidationError("--client-key needs --client-cert.") }
+    for pin in pin { if let wrong = AccountKey.sslPin.complaint(pin) { throw ValidationError("--pin: \(wrong)") } }
+    if let tlsMin, AccountKey.version(tlsMin) == nil { throw ValidationError("--tls-min is 1.2 or 1.3.") }
     if let timeout, !(timeout > 0 && timeout < 1e6) { throw ValidationError("--timeout must be above 0.") }
   }
 
   /// Connects, logs in, runs `body`, logs out. Errors become a ``Failure``.
   func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
     let account = try resolve()
-    if case .file(let path) = account.trust, !FileManager.default.isReadableFile(atPath: path) {
-      throw Failure(.file, "cannot read \(path); --ca-file or ssl_ca_file names a PEM file with certificates")
+    for (path, option) in account.files where !FileManager.default.isReadableFile(atPath: path) {
+      throw Failure(.file, "cannot read \(path), which \(option) names")
+    }
+    let tls: TLSContext?
+    do throws(ConnectionError) { tls = account.security == .plain ? nil : try TLSContext.client(account.tls) } catch {
+      throw Failure(.connection(error), host: account.host)
     }
     let credentials = try account.credentials.credentials(of: account)
     var configuration = IMAPClient.Configuration(
-      host: account.host, port: account.port, security: account.security, trust: account.trust)
+      host: account.host, port: account.port, security: account.security)
+    configuration.tls = tls
     // Whoever asks for no TLS has said that nothing shall protect the password.
     configuration.signIn.allowsPlaintext = account.security == .plain
     let timeout = account.timeout
@@ -164,6 +210,14 @@ struct ConnectionOptions: ParsableArguments {
     values[.username] = user
     values[.sslCAFile] = caFile
     values[.timeout] = timeout.map { String($0) }
+    values[.sslCAPath] = caPath
+    values[.sslPin] = pin.isEmpty ? nil : pin.joined(separator: " ")
+    values[.sslClientCert] = clientCert
+    values[.sslClientKey] = clientKey
+    values[.sslMinVersion] = tlsMin
+    values[.sslCRLFile] = crl
+    values[.sslKeyLog] = keyLog
+    if noCheckHostname { values[.sslCheckHostname] = "no" }
     if insecure { values[.sslVerifyCert] = "no" }
     switch tls {
     case .implicit?: (values[.ssl], values[.starttls]) = ("yes", "no")

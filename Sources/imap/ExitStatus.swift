@@ -121,13 +121,7 @@ struct Failure: Error {
       case .connect:
         self.init(
           .unavailable, "cannot connect to \(host): \(failure.message); check --host, --port and that the server runs")
-      case .certificate:
-        self.init(
-          .tls,
-          "the certificate of \(host) is not trusted: \(failure.message); give its authority with --ca-file, or use "
-            + "--insecure to go on without any protection")
-      case .tls:
-        self.init(.tls, "TLS with \(host) failed: \(failure.message); check --port and --tls")
+      case .certificate, .tls: self = Self.tls(failure, host: host)
       case .read, .write, .listen:
         self.init(.unavailable, "connection to \(host) lost: \(failure.message); try again")
       }
@@ -147,6 +141,31 @@ struct Failure: Error {
     case .misuse: self.init(.failure, error.description)
     case .peer, .parse, .limit:
       self.init(.protocolError, "\(host) does not speak IMAP properly: \(error); check --port and --tls")
+    }
+  }
+
+  /// Each reason calls for something else.
+  private static func tls(_ failure: ConnectionError.TransportFailure, host: String) -> Failure {
+    let (message, trouble) = (failure.message, "TLS with \(host) failed: \(failure.message)")
+    switch failure.tls {
+    case .configuration: return Failure(.file, "\(message); check the files and options for TLS")
+    case .certificate(let refusal):
+      let advice =
+        switch refusal {
+        case .expired, .notYetValid: "check the clock of this machine, and tell whoever runs the server"
+        case .wrongHost: "name the host that it is for, or use --no-check-hostname"
+        case .wrongPin: "if the server has got another one, check that and change --pin"
+        case .revoked: "do not go on, and tell whoever runs the server"
+        case .revocationUnknown: "give a newer list of its authority with --crl"
+        default: "give its authority with --ca-file, or use --insecure to go on without any protection"
+        }
+      return Failure(.tls, "the certificate of \(host) is not trusted: \(message); \(advice)")
+    case .certificateRequired:
+      return Failure(.tls, "\(trouble); it asks for a certificate: give one with --client-cert and --client-key")
+    case .certificateRejected: return Failure(.tls, "\(trouble); it refused the certificate; check --client-cert")
+    case .version: return Failure(.tls, "\(trouble); the server speaks too old a version, or check --tls-min")
+    case .parameters, .applicationProtocol: return Failure(.tls, "\(trouble); the two have nothing in common")
+    case .notTLS, .closed, .other, nil: return Failure(.tls, "\(trouble); check --port and --tls")
     }
   }
 

@@ -109,7 +109,7 @@ import Testing
       case .passwordCommand(let command): command
       case .tokenCommand(let command): "token \(command)"
       case .refreshToken(let refresh): refresh.url
-      case .prompt: account.trust == .insecure ? "prompt, insecure" : "prompt"
+      case .prompt: account.tls.trust == .insecure ? "prompt, insecure" : "prompt"
       case .passwordFile, .standardInput: "other"
       }
     }
@@ -178,7 +178,7 @@ import Testing
       password = hunter3
       password_command = echo
       username =
-      ssl_check_hostname = no
+      ssl_check_hostname = maybe
       [a]
       [b]
       ssl = yes
@@ -192,7 +192,8 @@ import Testing
     let expected = [
       "1: host stands before the first section", "3: port = 99999", "4: ssl = maybe", "5: unknown key hosts",
       "6: this is neither", "7: [work: a section", "10: timeout = -1", "12: [a] has both password and password_command",
-      "13: username has no value", "14: ssl_check_hostname = no", "15: [a] comes twice", "18: [b] has ssl and starttls",
+      "13: username has no value", "14: ssl_check_hostname = maybe", "15: [a] comes twice",
+      "18: [b] has ssl and starttls",
       "20: port stands in line 19",
     ]
     for text in expected {

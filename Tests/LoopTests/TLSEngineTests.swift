@@ -18,8 +18,8 @@ final class TLSPair {
   /// Bytes in one piece.
   var chunk = Int.max
 
-  init(client context: TLSContext, server: TLSContext, host: String) throws {
-    client = try TLSEngine(context, host: host, port: clientPort)
+  init(client context: TLSContext, server: TLSContext, host: String, peerPort: UInt16 = 0) throws {
+    client = try TLSEngine(context, host: host, peerPort: peerPort, port: clientPort)
     self.server = try TLSEngine(server, host: nil, port: serverPort)
   }
 

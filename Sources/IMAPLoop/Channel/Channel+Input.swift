@@ -35,7 +35,7 @@ extension Channel: StreamOwner {
     switch phase {
     case .securing:
       do throws(ConnectionError) { try tls?.endOfInput() } catch { return fail(error) }
-      fail(.transport(.init(.tls, message: "connection closed during the handshake")))
+      fail(.transport(.init(.tls, message: "connection closed during the handshake", tls: .closed)))
     case .open: changed()
     case .finishing: loop.markDirty(self)
     case .lingering: closeStream()
@@ -163,7 +163,9 @@ extension Channel: StreamOwner {
     var reads = !flags.contains(.sawEnd)
     switch phase {
     case .connecting, .closed: reads = false
-    case .securing, .lingering: break
+    // Nobody could decrypt what comes before it is this handshake's turn.
+    case .securing: reads = reads && tls != nil
+    case .lingering: break
     // Reading on shows whether the peer goes away; the bytes are of no use.
     case .finishing: reads = false
     case .open:

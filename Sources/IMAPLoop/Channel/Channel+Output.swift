@@ -133,6 +133,7 @@ extension Channel {
   final func deliverEnd(_ end: Ending) {
     phase = .closed
     loop.disarm(self)
+    endTurn()
     self.end = end
     tail = .none
     let setup = self.setup

@@ -49,6 +49,10 @@ public class Channel: LoopMember {
     /// When the connection must be set up, implicit TLS included; nil where only the handshake counts.
     var deadline: MonotonicInstant?
     var connector: Connector?
+    /// The port at ``host``.
+    var port: UInt16 = 0
+    /// Where in the queue of handshakes a client is.
+    var turn = HandshakeQueue.Turn.none
 
     init(tls: TLSContext?, isImplicit: Bool, host: String?, handshakeTimeout: Duration) {
       self.tls = tls
@@ -171,6 +175,8 @@ public class Channel: LoopMember {
   var isMachineRunning: Bool { false }
   /// Whether the socket is kept for a moment so that the peer can read what was sent last.
   var lingers: Bool { false }
+  /// Whether TLS handshakes wait until the loop has few enough of them.
+  var queuesHandshakes: Bool { false }
   /// Whether the peer must read what was sent before more is read from it.
   var stopsReadingWhenCongested: Bool { false }
   /// When ``machineTimedOut()`` is due.
@@ -227,6 +233,7 @@ public class Channel: LoopMember {
   // MARK: The tick
 
   override func tick() {
+    if phase == .securing, tls == nil, setup?.turn == .granted { startHandshake() }
     if phase == .open {
       if flags.contains(.needsDrive) { pump() }
       flush()
@@ -282,6 +289,7 @@ extension Channel {
     end = Ending(reason)
     setup?.connector?.cancel()
     setup?.connector = nil
+    endTurn()
     flags.insert(.broken)
     if stream == nil { loop.markDirty(self) } else { closeStream() }
   }
@@ -299,14 +307,24 @@ extension Channel {
   final func secure() {
     phase = .securing
     tail = .none
-    beginsSecuring()
-    guard let setup, let context = setup.tls else {
-      return fail(.transport(.init(.tls, message: "no TLS configuration for this connection")))
+    guard let setup, setup.tls != nil else {
+      return fail(.transport(.init(.tls, message: "no TLS configuration for this connection", tls: .configuration)))
     }
+    if queuesHandshakes, !loop.handshakes.enter(self, setup) {
+      // What counts until then is the time for all of connecting.
+      if !isMachineRunning, let deadline = setup.deadline { transportDeadline = deadline }
+      return
+    }
+    startHandshake()
+  }
+
+  private func startHandshake() {
+    guard let setup, let context = setup.tls else { return }
+    beginsSecuring()
     let own = loop.now.advanced(by: setup.handshakeTimeout)
     transportDeadline = isMachineRunning ? own : setup.deadline ?? own
     do throws(ConnectionError) {
-      let engine = try TLSEngine(context, host: setup.host, port: loop.tlsPort)
+      let engine = try TLSEngine(context, host: setup.host, peerPort: setup.port, port: loop.tlsPort)
       loop.counters.open(.tls)
       tls = engine
       // A client speaks first.
@@ -318,6 +336,7 @@ extension Channel {
   }
 
   final func secured() {
+    endTurn()
     transportDeadline = MonotonicInstant(nanoseconds: .max)
     if isMachineRunning {
       phase = .open
@@ -333,9 +352,15 @@ extension Channel {
 
   /// STARTTLS was given up in the middle: the machine has the last word, but nothing can be sent.
   final func stopSecuring() {
+    endTurn()
     flags.formUnion([.broken, .ending])
     transportDeadline = MonotonicInstant(nanoseconds: .max)
     phase = .open
+  }
+
+  /// The handshake is over, or will not be: the next one may begin.
+  final func endTurn() {
+    if let setup, setup.turn != .none { loop.handshakes.leave(setup) }
   }
 
   final func releaseSetup() {

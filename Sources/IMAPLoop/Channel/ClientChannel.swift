@@ -51,7 +51,7 @@ public final class ClientChannel: Channel {
   private var isReady = false
 
   /// Starts to connect to `host`, a name or an address. Looking it up, the TCP connection and TLS must each be complete
-  /// `timeout` from now. `delegate` is kept until it was told that the channel is closed, which also happens where no
+  /// `timeout` from now, also where TLS has to wait for other handshakes; see ``EventLoop/handshakeLimit``. `delegate` is kept until it was told that the channel is closed, which also happens where no
   /// connection comes about. Nothing is called before this returns.
   public init(
     loop: EventLoop, host: String, port: UInt16, security: TransportSecurity,
@@ -64,6 +64,7 @@ public final class ClientChannel: Channel {
     super.init(loop: loop, setup: setup)
     let deadline = loop.now.advanced(by: timeout)
     setup.deadline = deadline
+    setup.port = port
     setup.connector = Connector(loop: loop, host: host, port: port, deadline: deadline) { [self] result in
       setup.connector = nil
       switch result {
@@ -145,6 +146,7 @@ public final class ClientChannel: Channel {
   }
 
   override var isMachineRunning: Bool { isReady }
+  override var queuesHandshakes: Bool { true }
   /// A server is not late while nobody reads what it sends. It still must hear of an IDLE that goes on.
   override var machineDeadline: MonotonicInstant? {
     guard let machine else { return resting?.nextDeadline }

@@ -41,8 +41,11 @@ public actor IMAPClient {
     public var port: UInt16?
     /// What protects the connection.
     public var security: Security
-    /// Whose certificates are accepted.
+    /// Whose certificates are accepted. What is read for that, a file of certificates for example, is kept until this is set
+    /// to something else. Connections of this configuration and of its copies resume each other's TLS sessions.
     public var trust: TLSContext.Trust
+    /// How TLS works in all other ways: pins, client certificates, versions. It is used instead of ``trust``.
+    public var tls: TLSContext?
     /// How long looking up the name, connecting, and the TLS handshake may take, each.
     public var connectTimeout = Duration.seconds(30)
     /// How ``IMAPClient/signIn(user:password:)`` and ``IMAPClient/authenticate(_:)`` may log in. The default sends no password
@@ -70,6 +73,16 @@ public actor IMAPClient {
       self.trust = trust
     }
 
+    private let contexts = TLSContextKeeper()
+
+    /// What protects the connection, with what that needs.
+    func transportSecurity() throws(ConnectionError) -> TransportSecurity {
+      if security == .plain { return .plain }
+      let context: TLSContext
+      if let tls { context = tls } else { context = try contexts.context(trust) }
+      return security == .startTLS ? .startTLS(context) : .tls(context)
+    }
+
     /// The port that is connected to.
     var effectivePort: UInt16 { port ?? (security == .implicitTLS ? 993 : 143) }
   }
@@ -79,12 +92,7 @@ public actor IMAPClient {
   public static func connect(_ configuration: Configuration, on loop: EventLoop) async throws(IMAPError) -> IMAPClient {
     let security: TransportSecurity
     do throws(ConnectionError) {
-      security =
-        switch configuration.security {
-        case .plain: .plain
-        case .implicitTLS: .tls(try TLSContext.client(trust: configuration.trust))
-        case .startTLS: .startTLS(try TLSContext.client(trust: configuration.trust))
-        }
+      security = try configuration.transportSecurity()
     } catch {
       throw .connection(error)
     }
@@ -175,6 +183,18 @@ public actor IMAPClient {
 
   /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread.
   func deliver(to handler: @escaping @Sendable (MailboxEvent) -> Void) { session.setHandler(handler) }
+
+  /// Whether TLS protects the connection.
+  public var isSecure: Bool { channel.isSecure }
+
+  /// The TLS version, like `TLSv1.3`; nil without TLS.
+  public var tlsVersion: String? { channel.tlsVersion }
+
+  /// Whether the TLS session of an earlier connection was resumed.
+  public var isResumed: Bool { channel.isResumed }
+
+  /// The application protocol that was agreed upon (RFC 7301); nil where none was offered.
+  public var applicationProtocol: String? { channel.applicationProtocol }
 
   // MARK: Any state
 

@@ -98,8 +98,12 @@ extension IMAPError {
     case connectionLost(outcomeUnknown: Bool)
     /// The server did not do in time what it had to. Where it had the command its outcome is not known.
     case timedOut(TimeoutKind, outcomeUnknown: Bool)
-    /// The network, TLS or the server's certificate.
+    /// The network.
     case transport(ConnectionError.TransportFailure.Operation)
+    /// The server's certificate was not accepted.
+    case certificate(ConnectionError.CertificateRefusal)
+    /// TLS, for another reason than the server's certificate.
+    case tls(ConnectionError.TLSFailure)
     /// The peer broke the protocol or passed a limit of this client.
     case protocolViolation
     /// The caller's task was cancelled.
@@ -142,7 +146,9 @@ extension IMAPError {
     case .transport(let failure):
       switch failure.operation {
       case .read, .write: .connectionLost(outcomeUnknown: outcomeUnknown)
-      case .resolve, .connect, .tls, .certificate, .listen: .transport(failure.operation)
+      case .resolve, .connect, .listen: .transport(failure.operation)
+      case .tls, .certificate:
+        if case .certificate(let refusal)? = failure.tls { .certificate(refusal) } else { .tls(failure.tls ?? .other) }
       }
     case .closedByPeer, .closedLocally: .connectionLost(outcomeUnknown: outcomeUnknown)
     }

@@ -39,7 +39,7 @@ public struct SelfSignedCertificate: Sendable, Hashable, CustomStringConvertible
     unsafe X509_set_issuer_name(certificate, name)
     try unsafe add(NID_basic_constraints, "critical,CA:TRUE", to: certificate)
     try unsafe add(NID_key_usage, "critical,digitalSignature,keyCertSign", to: certificate)
-    try unsafe add(NID_ext_key_usage, "serverAuth", to: certificate)
+    try unsafe add(NID_ext_key_usage, "serverAuth,clientAuth", to: certificate)
     try unsafe add(NID_subject_alt_name, alternativeNames(hosts), to: certificate)
     if unsafe X509_sign(certificate, key, EVP_sha256()) == 0 { throw failure("cannot sign") }
     let certificatePEM = try unsafe pem { unsafe PEM_write_bio_X509($0, certificate) }
@@ -55,7 +55,8 @@ public struct SelfSignedCertificate: Sendable, Hashable, CustomStringConvertible
       } else if !host.isEmpty, host.utf8.allSatisfy(isHostByte) {
         names.append("DNS:\(host)")
       } else {
-        throw .transport(.init(.certificate, message: "\(host) is neither a host name nor an address"))
+        let message = "\(host) is neither a host name nor an address"
+        throw .transport(.init(.certificate, message: message, tls: .configuration))
       }
     }
     return names.joined(separator: ",")
@@ -88,8 +89,8 @@ public struct SelfSignedCertificate: Sendable, Hashable, CustomStringConvertible
 
   private static func failure(_ what: String) -> ConnectionError {
     guard case .transport(let failure) = TLSError.take(what) else {
-      return .transport(.init(.certificate, message: what))
+      return .transport(.init(.certificate, message: what, tls: .configuration))
     }
-    return .transport(.init(.certificate, code: failure.code, message: failure.message))
+    return .transport(.init(.certificate, code: failure.code, message: failure.message, tls: .configuration))
   }
 }

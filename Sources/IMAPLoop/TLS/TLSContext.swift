@@ -2,158 +2,213 @@ internal import CSSL
 import IMAPStateMachine
 
 /// What TLS sessions share: who is trusted and who this side is. Make one per configuration and use it for every connection;
-/// it may be used on several threads at once.
+/// it may be used on several threads at once. Connections resume the sessions of earlier ones that were made from the same
+/// context.
 ///
-/// TLS 1.2 is the floor (RFC 8314), renegotiation is off, and buffers are given back while a session is idle.
+/// By default TLS 1.2 is the floor (RFC 8314) and certificates are checked with the host name. Renegotiation is off, and
+/// buffers are given back while a session is idle.
 @safe
 public final class TLSContext: @unchecked Sendable {
   // Sendable: OpenSSL locks what it changes in a context after it was set up, which only the initialisers do.
   let pointer: OpaquePointer
   let isServer: Bool
+  /// Whether a peer's certificate can be refused.
+  let verifiesPeer: Bool
+  /// Whether it has to be for the host that is connected to.
   let verifiesHost: Bool
+  /// Whose certificate is expected and asked for, instead of the host's.
+  let serverName: String?
+  /// Sessions to resume; nil where none are kept.
+  let sessions: TLSSessionCache?
 
-  /// Whom a client trusts.
-  public enum Trust: Sendable, Hashable {
-    /// The roots that the system's OpenSSL is configured with.
-    case system
-    /// The certificates in a PEM file, and nobody else.
-    case file(String)
-    /// The certificates in this PEM text, and nobody else.
-    case pem(String)
-    /// Everybody: no certificate and no host name is checked. For tests only; anybody on the way can read and change
-    /// everything.
-    case insecure
-  }
-
-  /// A certificate chain with its key.
-  public enum Identity: Sendable, Hashable {
-    /// PEM files: the certificate followed by its intermediates, and the private key.
-    case files(certificate: String, key: String)
-    /// The same as text.
-    case pem(certificate: String, key: String)
-  }
+  fileprivate let verifier: TLSVerifier?
+  fileprivate let keyLog: TLSKeyLog?
+  /// As RFC 7301 has them on the wire.
+  fileprivate let protocols: [UInt8]
 
   /// A context for clients. Throws a `.tls` or `.certificate` transport failure if something cannot be loaded.
   public static func client(trust: Trust = .system, identity: Identity? = nil) throws(ConnectionError) -> TLSContext {
-    let context = try TLSContext(isServer: false, verifiesHost: trust != .insecure)
-    try context.setTrust(trust)
-    if let identity { try context.setIdentity(identity) }
+    var options = ClientOptions(trust: trust)
+    options.identity = identity
+    return try client(options)
+  }
+
+  /// A context for clients. Throws a `.tls` or `.certificate` transport failure if something cannot be loaded or is no option
+  /// that OpenSSL knows.
+  public static func client(_ options: ClientOptions) throws(ConnectionError) -> TLSContext {
+    if options.trust == .pinsOnly, options.pins.isEmpty { throw failure("there are no pins to trust") }
+    let context = try TLSContext(options)
+    try context.setLimits(
+      options.minimumVersion, options.maximumVersion, options.ciphers, options.cipherSuites, options.groups)
+    try context.setTrust(options.trust)
+    if let path = options.revocationListFile { try context.setRevocationLists(path) }
+    if let identity = options.identity { try context.setIdentity(identity) }
     return context
   }
 
   /// A context for servers. Throws a `.tls` or `.certificate` transport failure if the identity cannot be loaded.
   public static func server(identity: Identity) throws(ConnectionError) -> TLSContext {
-    let context = try TLSContext(isServer: true, verifiesHost: false)
-    try context.setIdentity(identity)
+    try server(ServerOptions(identity: identity))
+  }
+
+  /// A context for servers. Throws as ``client(_:)``.
+  public static func server(_ options: ServerOptions) throws(ConnectionError) -> TLSContext {
+    let context = try TLSContext(options)
+    try context.setLimits(
+      options.minimumVersion, options.maximumVersion, options.ciphers, options.cipherSuites, options.groups)
+    try context.setIdentity(options.identity)
+    switch options.clientCertificates {
+    case .none: break
+    case .optional(let trust): try context.setTrust(trust)
+    case .required(let trust):
+      try context.setTrust(trust)
+      unsafe SSL_CTX_set_verify(context.pointer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+    }
     return context
   }
 
-  private init(isServer: Bool, verifiesHost: Bool) throws(ConnectionError) {
-    ERR_clear_error()
-    guard let pointer = unsafe SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method()) else {
-      throw TLSError.take("OpenSSL has no memory for a context")
+  private init(_ options: ClientOptions) throws(ConnectionError) {
+    unsafe pointer = try Self.makePointer(isServer: false)
+    isServer = false
+    let isChecked = options.trust != .insecure
+    verifiesPeer = isChecked || !options.pins.isEmpty || options.verify != nil
+    verifiesHost = isChecked && options.trust != .pinsOnly && options.checksHost
+    serverName = options.serverName
+    sessions = options.resumesSessions ? TLSSessionCache() : nil
+    verifier =
+      options.pins.isEmpty && options.verify == nil
+      ? nil
+      : TLSVerifier(
+        pins: options.pins, checksChain: isChecked && options.trust != .pinsOnly, inspect: options.verify)
+    protocols = try Self.wire(options.applicationProtocols)
+    keyLog = try options.keyLogFile.map { path throws(ConnectionError) in try TLSKeyLog(path) }
+    try setUp()
+    // Kept here rather than by OpenSSL, whose cache is for servers.
+    let mode = sessions == nil ? SSL_SESS_CACHE_OFF : SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
+    unsafe _ = cssl_set_session_cache_mode(pointer, Int(mode))
+    if sessions != nil {
+      unsafe SSL_CTX_sess_set_new_cb(pointer) { ssl, session in
+        guard let ssl = unsafe ssl, let session = unsafe session, let context = unsafe TLSContext.of(ssl),
+          let sessions = context.sessions, let ring = unsafe TLSPort.of(ssl)?.sessions
+        else { return 0 }
+        unsafe sessions.add(TLSSession(session), to: ring)
+        return 1
+      }
     }
-    unsafe self.pointer = pointer
-    self.isServer = isServer
-    self.verifiesHost = verifiesHost
-    if unsafe cssl_set_min_tls12(pointer) != 1 { throw TLSError.take("TLS 1.2 is not available") }
-    unsafe SSL_CTX_set_options(pointer, UInt64(cssl_no_renegotiation()))
-    // The output of a session goes into a shared buffer that may move between two attempts.
-    let mode = SSL_MODE_RELEASE_BUFFERS | UInt32(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE)
-    unsafe _ = cssl_set_mode(pointer, Int(mode))
+    if unsafe !protocols.isEmpty && SSL_CTX_set_alpn_protos(pointer, protocols, UInt32(protocols.count)) != 0 {
+      throw TLSError.take("application protocols cannot be offered")
+    }
+  }
+
+  private init(_ options: ServerOptions) throws(ConnectionError) {
+    unsafe pointer = try Self.makePointer(isServer: true)
+    isServer = true
+    switch options.clientCertificates {
+    case .none, .optional(.insecure), .required(.insecure): verifiesPeer = false
+    case .optional, .required: verifiesPeer = true
+    }
+    verifiesHost = false
+    serverName = nil
+    sessions = nil
+    verifier =
+      options.clientCertificates == .optional(.insecure) || options.clientCertificates == .required(.insecure)
+      ? TLSVerifier(pins: [], checksChain: false, inspect: nil) : nil
+    protocols = try Self.wire(options.applicationProtocols)
+    keyLog = try options.keyLogFile.map { path throws(ConnectionError) in try TLSKeyLog(path) }
+    try setUp()
+    // Tickets need no memory here; a cache of sessions would.
+    unsafe _ = cssl_set_session_cache_mode(pointer, Int(SSL_SESS_CACHE_OFF))
+    let name = Array("imap".utf8)
+    unsafe SSL_CTX_set_session_id_context(pointer, name, UInt32(name.count))
+    if !options.resumesSessions {
+      unsafe SSL_CTX_set_options(pointer, UInt64(cssl_no_ticket()))
+      unsafe SSL_CTX_set_num_tickets(pointer, 0)
+    }
+    if !protocols.isEmpty { unsafe SSL_CTX_set_alpn_select_cb(pointer, Self.chooseProtocol, nil) }
   }
 
   deinit { unsafe SSL_CTX_free(pointer) }
 
-  private func setTrust(_ trust: Trust) throws(ConnectionError) {
+  /// The context that a session of OpenSSL was made from.
+  static func of(_ ssl: OpaquePointer) -> TLSContext? {
+    // Safe: a context outlives its sessions, whose engines hold it.
+    unsafe SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), 0).map {
+      unsafe Unmanaged<TLSContext>.fromOpaque($0).takeUnretainedValue()
+    }
+  }
+
+  private static func makePointer(isServer: Bool) throws(ConnectionError) -> OpaquePointer {
     ERR_clear_error()
-    unsafe SSL_CTX_set_verify(pointer, trust == .insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nil)
-    switch trust {
-    case .insecure: break
-    case .system:
-      if unsafe SSL_CTX_set_default_verify_paths(pointer) != 1 { throw TLSError.take("no system roots") }
-    case .file(let path):
-      if unsafe SSL_CTX_load_verify_file(pointer, path) != 1 {
-        throw Self.certificateFailure("cannot load the trusted certificates in \(path)")
+    guard let pointer = unsafe SSL_CTX_new(isServer ? TLS_server_method() : TLS_client_method()) else {
+      throw TLSError.take("OpenSSL has no memory for a context")
+    }
+    return unsafe pointer
+  }
+
+  private func setUp() throws(ConnectionError) {
+    unsafe SSL_CTX_set_ex_data(pointer, 0, Unmanaged.passUnretained(self).toOpaque())
+    unsafe SSL_CTX_set_options(pointer, UInt64(cssl_no_renegotiation()))
+    // The output of a session goes into a shared buffer that may move between two attempts.
+    let mode = SSL_MODE_RELEASE_BUFFERS | UInt32(SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE)
+    unsafe _ = cssl_set_mode(pointer, Int(mode))
+    if verifier != nil {
+      unsafe SSL_CTX_set_cert_verify_callback(
+        pointer,
+        { check, _ in
+          guard let check = unsafe check, let ssl = unsafe TLSVerifier.session(of: check),
+            let verifier = unsafe TLSContext.of(ssl)?.verifier
+          else { return 0 }
+          return unsafe verifier.verify(check, of: ssl) ? 1 : 0
+        }, nil)
+    }
+    if keyLog != nil {
+      unsafe SSL_CTX_set_keylog_callback(pointer) { ssl, line in
+        guard let ssl = unsafe ssl, let line = unsafe line else { return }
+        unsafe TLSContext.of(ssl)?.keyLog?.write(String(cString: line))
       }
-    case .pem(let text):
-      let store = unsafe SSL_CTX_get_cert_store(pointer)
-      var count = 0
-      try unsafe Self.withCertificates(in: text) { certificate throws(ConnectionError) in
-        if unsafe X509_STORE_add_cert(store, certificate) != 1 { throw Self.certificateFailure("cannot trust it") }
-        count += 1
-      }
-      if count == 0 { throw Self.certificateFailure("no certificate in the trusted PEM text") }
     }
   }
 
-  private func setIdentity(_ identity: Identity) throws(ConnectionError) {
-    ERR_clear_error()
-    switch identity {
-    case .files(let certificate, let key):
-      if unsafe SSL_CTX_use_certificate_chain_file(pointer, certificate) != 1 {
-        throw Self.certificateFailure("cannot load the certificate in \(certificate)")
+  /// RFC 7301, section 3.1: each name behind its length.
+  private static func wire(_ protocols: [String]) throws(ConnectionError) -> [UInt8] {
+    var output: [UInt8] = []
+    for name in protocols {
+      let bytes = Array(name.utf8)
+      guard let count = UInt8(exactly: bytes.count), count > 0, output.count < 4096 else {
+        throw failure("\(name) cannot be the name of an application protocol")
       }
-      if unsafe SSL_CTX_use_PrivateKey_file(pointer, key, SSL_FILETYPE_PEM) != 1 {
-        throw Self.certificateFailure("cannot load the private key in \(key)")
+      output.append(count)
+      output += bytes
+    }
+    return output
+  }
+
+  private static let chooseProtocol: SSL_CTX_alpn_select_cb_func = { ssl, chosen, chosenCount, offered, count, _ in
+    guard let ssl = unsafe ssl, let context = unsafe TLSContext.of(ssl), let chosen = unsafe chosen,
+      let chosenCount = unsafe chosenCount
+    else { return SSL_TLSEXT_ERR_NOACK }
+    // The choice is a pointer into what the client has offered.
+    let offers = unsafe UnsafeBufferPointer(start: offered, count: Int(count))
+    var own = context.protocols[...]
+    while let length = own.popFirst() {
+      let name = own.prefix(Int(length))
+      own = own.dropFirst(Int(length))
+      var start = 0
+      while start < offers.count {
+        let (from, to) = unsafe (start + 1, start + 1 + Int(offers[start]))
+        if to > offers.count { break }
+        if unsafe offers[from..<to].elementsEqual(name) {
+          unsafe chosen.pointee = offers.baseAddress.map { unsafe $0 + from }
+          unsafe chosenCount.pointee = length
+          return SSL_TLSEXT_ERR_OK
+        }
+        start = to
       }
-    case .pem(let certificate, let key):
-      var count = 0
-      try unsafe Self.withCertificates(in: certificate) { certificate throws(ConnectionError) in
-        let status =
-          count == 0
-          ? unsafe SSL_CTX_use_certificate(pointer, certificate)
-          : unsafe cssl_add1_chain_certificate(pointer, certificate)
-        if status != 1 { throw Self.certificateFailure("cannot use the certificate") }
-        count += 1
-      }
-      if count == 0 { throw Self.certificateFailure("no certificate in the PEM text") }
-      try usePrivateKey(key)
     }
-    if unsafe SSL_CTX_check_private_key(pointer) != 1 {
-      throw Self.certificateFailure("the private key does not belong to the certificate")
-    }
+    return SSL_TLSEXT_ERR_ALERT_FATAL
   }
 
-  private func usePrivateKey(_ text: String) throws(ConnectionError) {
-    let bio = unsafe Self.memory(text)
-    defer { unsafe BIO_free(bio) }
-    // An encrypted key must fail rather than ask for its pass phrase on the terminal.
-    guard let key = unsafe PEM_read_bio_PrivateKey(bio, nil, { _, _, _, _ in -1 }, nil) else {
-      throw Self.certificateFailure("no private key in the PEM text")
-    }
-    defer { unsafe EVP_PKEY_free(key) }
-    if unsafe SSL_CTX_use_PrivateKey(pointer, key) != 1 {
-      throw Self.certificateFailure("the private key does not belong to the certificate")
-    }
-  }
-
-  private static func withCertificates(
-    in text: String, _ body: (OpaquePointer) throws(ConnectionError) -> Void
-  ) throws(ConnectionError) {
-    let bio = unsafe memory(text)
-    defer { unsafe BIO_free(bio) }
-    while let certificate = unsafe PEM_read_bio_X509(bio, nil, nil, nil) {
-      defer { unsafe X509_free(certificate) }
-      try unsafe body(certificate)
-    }
-    // The end of the text is an error to OpenSSL.
-    ERR_clear_error()
-  }
-
-  /// A memory BIO is fine here: nothing of a connection goes through it.
-  private static func memory(_ text: String) -> OpaquePointer? {
-    let bio = unsafe BIO_new(BIO_s_mem())
-    var text = text
-    text.withUTF8 { bytes in unsafe _ = BIO_write(bio, bytes.baseAddress, Int32(clamping: bytes.count)) }
-    return unsafe bio
-  }
-
-  private static func certificateFailure(_ what: String) -> ConnectionError {
-    guard case .transport(let failure) = TLSError.take("") else {
-      return .transport(.init(.certificate, message: what))
-    }
-    let message = failure.message.isEmpty ? what : "\(what): \(failure.message)"
-    return .transport(.init(.certificate, code: failure.code, message: message))
+  private static func failure(_ what: String) -> ConnectionError {
+    .transport(.init(.tls, message: what, tls: .configuration))
   }
 }

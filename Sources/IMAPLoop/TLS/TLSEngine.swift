@@ -16,16 +16,23 @@ final class TLSEngine {
   /// Whether the handshake is complete.
   private(set) var isEstablished = false
 
+  // The flags together, and no more than this: an idle connection has all of it, in an allocation of 64 bytes.
+  private var isBroken = false
+  private var hasSentClose = false
   private let ssl: OpaquePointer
   private let context: TLSContext
   private let port: TLSPort
-  private var isBroken = false
-  private var hasSentClose = false
+  /// Where the sessions with this host are kept; nil where none are.
+  private let ring: TLSSessionRing?
 
   /// A session on `port`. A client must name the `host` that it wants to reach: the peer's certificate has to be valid for
-  /// it unless the context is insecure. A server passes nil.
-  init(_ context: TLSContext, host: String?, port: TLSPort) throws(ConnectionError) {
+  /// it unless the context says otherwise. With the number of the host's port it says whose sessions may be resumed. A
+  /// server passes nil.
+  init(
+    _ context: TLSContext, host: String?, peerPort: UInt16 = 0, port: TLSPort
+  ) throws(ConnectionError) {
     ERR_clear_error()
+    ring = host.flatMap { context.sessions?.ring(host: $0, name: context.serverName, port: peerPort) }
     guard let ssl = unsafe SSL_new(context.pointer) else { throw TLSError.take("OpenSSL has no memory for a session") }
     unsafe self.ssl = ssl
     self.context = context
@@ -36,6 +43,8 @@ final class TLSEngine {
     } else {
       unsafe SSL_set_connect_state(ssl)
       try setHost(host ?? "")
+      // OpenSSL takes a reference of its own, and asks for a new session where it cannot use this one.
+      if let ring, let session = context.sessions?.take(from: ring) { unsafe SSL_set_session(ssl, session.pointer) }
     }
   }
 
@@ -51,6 +60,7 @@ final class TLSEngine {
     if isEstablished { return true }
     try checkUsable()
     ERR_clear_error()
+    port.sessions = ring
     let status = unsafe SSL_do_handshake(ssl)
     if status == 1 {
       isEstablished = true
@@ -58,7 +68,8 @@ final class TLSEngine {
     }
     switch unsafe SSL_get_error(ssl, status) {
     case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return false
-    case SSL_ERROR_ZERO_RETURN: throw broken(.transport(.init(.tls, message: "closed during the handshake")))
+    case SSL_ERROR_ZERO_RETURN:
+      throw broken(.transport(.init(.tls, message: "closed during the handshake", tls: .closed)))
     default: throw broken(handshakeError())
     }
   }
@@ -66,6 +77,7 @@ final class TLSEngine {
   /// Decrypts everything that the port has into `buffer`. Output may be due (tickets, key updates).
   func read(into buffer: inout ReceiveBuffer) throws(ConnectionError) -> ReadResult {
     try checkUsable()
+    port.sessions = ring
     while true {
       ERR_clear_error()
       var count = 0
@@ -118,11 +130,49 @@ final class TLSEngine {
     if isBroken { return }
     if unsafe SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN != 0 { return }
     let place = isEstablished ? "without close_notify" : "during the handshake"
-    throw broken(.transport(.init(.tls, message: "connection closed \(place)")))
+    throw broken(.transport(.init(.tls, message: "connection closed \(place)", tls: .closed)))
   }
 
   /// The protocol version once the handshake is complete: `TLSv1.3`.
   var version: String { unsafe String(cString: SSL_get_version(ssl)) }
+
+  /// Whether the session of an earlier connection was resumed.
+  var isResumed: Bool { unsafe isEstablished && SSL_session_reused(ssl) == 1 }
+
+  /// The application protocol that was agreed upon (RFC 7301).
+  var applicationProtocol: String? {
+    var name: UnsafePointer<UInt8>?
+    var count: UInt32 = 0
+    unsafe SSL_get0_alpn_selected(ssl, &name, &count)
+    // Safe: the bytes are the session's, which lives on.
+    return unsafe name.map {
+      unsafe String(decoding: UnsafeBufferPointer(start: $0, count: Int(count)), as: UTF8.self)
+    }
+  }
+
+  /// The peer's certificate as DER.
+  var peerCertificate: [UInt8]? {
+    guard isEstablished, let certificate = unsafe SSL_get1_peer_certificate(ssl) else { return nil }
+    defer { unsafe X509_free(certificate) }
+    return unsafe TLSVerifier.der(certificate)
+  }
+
+  /// The common name of the peer's certificate, where it has exactly one.
+  var peerCommonName: String? {
+    guard isEstablished, let certificate = unsafe SSL_get1_peer_certificate(ssl) else { return nil }
+    defer { unsafe X509_free(certificate) }
+    let subject = unsafe X509_get_subject_name(certificate)
+    let first = unsafe X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
+    if unsafe first < 0 || X509_NAME_get_index_by_NID(subject, NID_commonName, first) >= 0 { return nil }
+    var text: UnsafeMutablePointer<UInt8>?
+    let data = unsafe X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, first))
+    let count = unsafe ASN1_STRING_to_UTF8(&text, data)
+    defer { unsafe cssl_free(text) }
+    guard count >= 0, let text = unsafe text else { return nil }
+    // Safe: OpenSSL has allocated `count` bytes. NUL could make it look like another name.
+    let name = unsafe String(validating: UnsafeBufferPointer(start: text, count: Int(count)), as: UTF8.self)
+    return name.flatMap { $0.utf8.contains(0) ? nil : $0 }
+  }
 
   /// What names this connection to both ends; nil before the handshake is complete, and where this kind is not defined.
   func channelBinding(_ kind: ChannelBinding.Kind) -> ChannelBinding? {
@@ -165,7 +215,7 @@ final class TLSEngine {
   private static var recordSize: Int { 16 * 1024 }
 
   private func checkUsable() throws(ConnectionError) {
-    if isBroken { throw .transport(.init(.tls, message: "the session has failed before")) }
+    if isBroken { throw .transport(.init(.tls, message: "the session has failed before", tls: .other)) }
   }
 
   private func broken(_ error: ConnectionError) -> ConnectionError {
@@ -174,31 +224,45 @@ final class TLSEngine {
   }
 
   private func handshakeError() -> ConnectionError {
+    let refusal = port.refusal
+    port.refusal = nil
     let reason = unsafe SSL_get_verify_result(ssl)
-    if context.verifiesHost, reason != Int(X509_V_OK) {
+    if context.verifiesPeer, reason != Int(X509_V_OK) {
       ERR_clear_error()
-      let host = unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { unsafe String(cString: $0) }
-      return TLSError.certificate(reason, host: host)
+      if reason == TLSVerifier.refused, let refusal {
+        return .transport(.init(.certificate, code: reason, message: refusal, tls: .certificate(.refused)))
+      }
+      return TLSError.certificate(reason, host: unsafe TLSError.checkedName(ssl))
     }
-    return TLSError.take("handshake failed")
+    let error = TLSError.take("handshake failed")
+    // Before TLS 1.3 the same alert says that there is no common cipher, and that a certificate is missing.
+    if case .transport(var failure) = error, failure.tls == .parameters, !context.isServer,
+      unsafe SSL_get0_peer_CA_list(ssl) != nil
+    {
+      failure.tls = unsafe SSL_get_certificate(ssl) == nil ? .certificateRequired : .certificateRejected
+      return .transport(failure)
+    }
+    return error
   }
 
   private func setHost(_ host: String) throws(ConnectionError) {
     // A name from DNS may end in a dot; certificates never do.
-    let name = host.hasSuffix(".") ? String(host.dropLast()) : host
+    let wanted = context.serverName ?? host
+    let name = wanted.hasSuffix(".") ? String(wanted.dropLast()) : wanted
     if name.isEmpty || name.utf8.contains(0) {
-      if !context.verifiesHost && host.isEmpty { return }
-      throw .transport(.init(.tls, message: "no host name to check the certificate against"))
+      if !context.verifiesHost && wanted.isEmpty { return }
+      throw .transport(.init(.tls, message: "no host name to check the certificate against", tls: .configuration))
     }
-    let parameters = unsafe SSL_get0_param(ssl)
-    unsafe X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
-    var status: Int32
-    if SocketAddress(numeric: name, port: 0) != nil {
-      // RFC 6066: literal addresses are not permitted as a server name.
-      unsafe status = X509_VERIFY_PARAM_set1_ip_asc(parameters, name)
-    } else {
-      unsafe status = X509_VERIFY_PARAM_set1_host(parameters, name, 0)
-      if status == 1 { unsafe status = cssl_set_server_name(ssl, name) }
+    let isAddress = SocketAddress(numeric: name, port: 0) != nil
+    var status: Int32 = 1
+    // RFC 6066: literal addresses are not permitted as a server name.
+    if !isAddress { unsafe status = cssl_set_server_name(ssl, name) }
+    if status == 1, context.verifiesHost {
+      let parameters = unsafe SSL_get0_param(ssl)
+      unsafe X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+      unsafe status =
+        isAddress
+        ? X509_VERIFY_PARAM_set1_ip_asc(parameters, name) : X509_VERIFY_PARAM_set1_host(parameters, name, 0)
     }
     if status != 1 { throw TLSError.take("host name cannot be used") }
   }

@@ -9,6 +9,10 @@ internal import CSSL
 final class TLSPort {
   /// Ciphertext that the peer must get. Take it after each operation.
   private(set) var output: [UInt8] = []
+  /// Where sessions go that OpenSSL makes while it works. Each engine sets it before it lets OpenSSL do anything.
+  var sessions: TLSSessionRing?
+  /// Why the user's function refused a certificate just now.
+  var refusal: String?
 
   fileprivate let bio: OpaquePointer?
   private var input = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
@@ -67,6 +71,9 @@ final class TLSPort {
     swap(&bytes, &output)
     return bytes
   }
+
+  /// The port that a session of OpenSSL works on.
+  static func of(_ ssl: OpaquePointer) -> TLSPort? { unsafe of(SSL_get_rbio(ssl)) }
 
   /// Gives a session its own reference to the BIO, as both ends.
   func attach(to ssl: OpaquePointer) {

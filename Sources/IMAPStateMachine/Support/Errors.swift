@@ -171,14 +171,17 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
 
     /// What was being done.
     public var operation: Operation
+    /// Why TLS failed; nil where it did not.
+    public var tls: TLSFailure?
     /// The number that the operating system, libuv or OpenSSL gave; 0 where there is none.
     public var code: Int
     /// What went wrong, as one line.
     public var message: String
 
     /// A failure of `operation`.
-    public init(_ operation: Operation, code: Int = 0, message: String) {
+    public init(_ operation: Operation, code: Int = 0, message: String, tls: TLSFailure? = nil) {
       self.operation = operation
+      self.tls = tls
       self.code = code
       self.message = message
     }

@@ -16,7 +16,7 @@ struct ServerExchange {
   /// The mechanisms that the server has.
   static let mechanisms: Set<String> = [
     "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS",
-    "OAUTHBEARER", "XOAUTH2",
+    "OAUTHBEARER", "XOAUTH2", "EXTERNAL",
   ]
 
   private enum State {
@@ -25,6 +25,7 @@ struct ServerExchange {
     case cramMD5(challenge: [UInt8])
     case scram(SCRAMServer)
     case bearer(isXOAUTH2: Bool)
+    case external(user: String?)
     /// Whatever the client answers, this is the end.
     case ending(Status)
   }
@@ -34,10 +35,10 @@ struct ServerExchange {
   private var state: State
 
   /// Nil where there is no such mechanism. `offersBinding` says whether the client may bind the exchange to the connection,
-  /// whose data `binding` returns.
+  /// whose data `binding` returns. `external` is whom the client's certificate says he is.
   init?(
     _ mechanism: String, offersBinding: Bool, binding: @escaping (ChannelBinding.Kind) -> ChannelBinding?,
-    password: @escaping (String) -> Secret?
+    external: String? = nil, password: @escaping (String) -> Secret?
   ) {
     self.password = password
     switch mechanism {
@@ -51,6 +52,7 @@ struct ServerExchange {
           mechanism.hasPrefix("SCRAM-SHA-256") ? .sha256 : .sha1, isPlus: mechanism.hasSuffix("-PLUS"),
           offersBinding: offersBinding, binding: binding))
     case "OAUTHBEARER", "XOAUTH2": state = .bearer(isXOAUTH2: mechanism == "XOAUTH2")
+    case "EXTERNAL": state = .external(user: external)
     default: return nil
     }
   }
@@ -60,7 +62,7 @@ struct ServerExchange {
     switch state {
     case .login: Array("Username:".utf8)
     case .cramMD5(let challenge): challenge
-    case .plain, .scram, .bearer, .ending: nil
+    case .plain, .scram, .bearer, .external, .ending: nil
     }
   }
 
@@ -79,6 +81,7 @@ struct ServerExchange {
       state = .scram(scram)
       return step
     case .bearer(let isXOAUTH2): return bearer(response, isXOAUTH2)
+    case .external(let user): return external(response, user)
     case .ending(let status): return .refused(status)
     }
   }
@@ -117,6 +120,18 @@ struct ServerExchange {
       bytes.indices.map { (bytes[$0] < 16 ? "0" : "") + String(bytes[$0], radix: 16) }.joined()
     }
     return text[text.index(after: space)...] == expected ? .success(user: user) : .refused(Self.wrong)
+  }
+
+  /// RFC 4422, appendix A: the client may say whom to act as.
+  private func external(_ response: Span<UInt8>, _ user: String?) -> Step {
+    guard let wanted = text(response) else { return malformed }
+    guard let user, password(user) != nil else {
+      return .refused(Status(.no, code: .authenticationFailed, "No certificate says who you are"))
+    }
+    if !wanted.isEmpty, wanted != user {
+      return .refused(Status(.no, code: .authorizationFailed, "Users act for themselves only"))
+    }
+    return .success(user: user)
   }
 
   /// RFC 7628, section 3.1, and XOAUTH2. A user's token is his password.

@@ -7,6 +7,8 @@ protocol SessionPeer: AnyObject {
   var isSecure: Bool { get }
   /// What names the TLS connection to both ends.
   func channelBinding(_ kind: ChannelBinding.Kind) -> ChannelBinding?
+  /// Whom a certificate that was checked says that the client is.
+  var peerCommonName: String? { get }
   /// Lets `body` use the machine in place. What it writes is sent soon. `body` must not come back here.
   func withConnection<Result, Failure: Error>(
     _ body: (inout ServerConnection) throws(Failure) -> Result
@@ -18,6 +20,8 @@ protocol SessionPeer: AnyObject {
 extension SessionPeer {
   /// None.
   func channelBinding(_ kind: ChannelBinding.Kind) -> ChannelBinding? { nil }
+  /// Nobody.
+  var peerCommonName: String? { nil }
 }
 
 extension ServerChannel: SessionPeer {}

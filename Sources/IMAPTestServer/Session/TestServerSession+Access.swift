@@ -53,11 +53,12 @@ extension TestServerSession {
     }
   }
 
-  /// Without TLS there is nothing to bind to.
+  /// Without TLS there is nothing to bind to, and nobody shows a certificate.
   private var offeredMechanisms: [String] {
     let isSecure = peer?.isSecure ?? false
     return core.mechanisms.filter {
-      ServerExchange.mechanisms.contains($0) && (isSecure || !$0.hasSuffix("-PLUS")) && core.offers(.auth($0))
+      ServerExchange.mechanisms.contains($0) && (isSecure || !$0.hasSuffix("-PLUS"))
+        && ($0 != "EXTERNAL" || peer?.peerCommonName != nil) && core.offers(.auth($0))
     }
   }
 
@@ -88,7 +89,9 @@ extension TestServerSession {
     let (peer, store) = (peer, core.store)
     self.exchange = ServerExchange(
       exchange.mechanism, offersBinding: offeredMechanisms.contains { $0.hasSuffix("-PLUS") },
-      binding: { [weak peer] in peer?.channelBinding($0) }, password: { store.account($0)?.password })
+      binding: { [weak peer] in peer?.channelBinding($0) },
+      external: exchange.mechanism == "EXTERNAL" ? peer?.peerCommonName : nil,
+      password: { store.account($0)?.password })
     let challenge = self.exchange?.firstChallenge
     if let response = exchange.initialResponse {
       if !core.offers(.saslIR) { return refuse(id, "SASL-IR") }

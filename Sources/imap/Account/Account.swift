@@ -8,7 +8,10 @@ struct Account {
   var port: UInt16?
   var user: String
   var security: IMAPClient.Configuration.Security
-  var trust: TLSContext.Trust
+  /// How TLS works, and whom it trusts.
+  var tls: TLSContext.ClientOptions
+  /// Files that ``tls`` names, and which option did.
+  var files: [(path: String, option: String)] = []
   /// Seconds.
   var timeout: Double
   var credentials: CredentialSource
@@ -49,11 +52,12 @@ struct Account {
     var usable = layers
     for index in usable.indices.suffix(file) where isOtherHost || isOtherUser {
       usable[index].values = usable[index].values.filter { !$0.key.isCredential }
-      // Whom the file trusts blindly is its own host.
-      if isOtherHost { usable[index].values[.sslVerifyCert] = nil }
+      // Whom the file trusts blindly, or knows, is its own host.
+      if isOtherHost { usable[index].values = usable[index].values.filter { !$0.key.isTrust } }
     }
-    trust = Self.trust(usable)
+    tls = TLSContext.ClientOptions(trust: Self.trust(usable))
     credentials = try CredentialSource(usable, host: host, user: user, hint: hint)
+    setTLS(usable)
   }
 
   /// Whoever names the certificates to trust wants them checked, whatever is said behind that.
@@ -65,10 +69,41 @@ struct Account {
       case true?: mustVerify = true
       default: break
       }
-      if let path = layer.values[.sslCAFile] { return .file((path as NSString).expandingTildeInPath) }
+      if let path = layer.values[.sslCAFile] { return .file(expanded(path)) }
+      if let path = layer.values[.sslCAPath] { return .folder(expanded(path)) }
     }
     return .system
   }
+
+  private mutating func setTLS(_ layers: [Layer]) {
+    func value(_ key: AccountKey) -> String? { layers.lazy.compactMap { $0.values[key] }.first }
+    func file(_ key: AccountKey, _ option: String) -> String? {
+      guard let path = value(key).map({ Self.expanded($0) }) else { return nil }
+      files.append((path, "\(option) or \(key.rawValue)"))
+      return path
+    }
+    switch tls.trust {
+    case .file(let path): files.append((path, "--ca-file or ssl_ca_file"))
+    case .folder(let path): files.append((path, "--ca-path or ssl_ca_path"))
+    default: break
+    }
+    tls.checksHost = layers.lazy.compactMap { $0.boolean(.sslCheckHostname) }.first ?? true
+    tls.pins = AccountKey.words(value(.sslPin) ?? "").compactMap { TLSPin($0) }
+    // Whoever checks nothing else still means the pins that he has named.
+    if tls.trust == .insecure, !tls.pins.isEmpty { tls.trust = .pinsOnly }
+    if let version = value(.sslMinVersion).flatMap({ AccountKey.version($0) }) { tls.minimumVersion = version }
+    tls.revocationListFile = file(.sslCRLFile, "--crl")
+    tls.keyLogFile = value(.sslKeyLog).map { Self.expanded($0) }
+    if let certificate = file(.sslClientCert, "--client-cert") {
+      // Both are often in one file.
+      let key = file(.sslClientKey, "--client-key") ?? certificate
+      tls.identity = .files(
+        certificate: certificate, key: key,
+        passphrase: .callback { (try? PasswordPrompt.read("Passphrase of \(key): ")).map { Secret($0) } })
+    }
+  }
+
+  private static func expanded(_ path: String) -> String { (path as NSString).expandingTildeInPath }
 
   /// What the environment says. Throws all that is wrong with it at once.
   static func environment(_ variables: [String: String]) throws(Failure) -> Layer {

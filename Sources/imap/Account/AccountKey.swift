@@ -1,3 +1,5 @@
+import IMAPLoop
+
 /// What a configuration file, or the environment, can say of an account. The names are those of IMAPClient's files, and a
 /// few more.
 enum AccountKey: String, CaseIterable {
@@ -6,6 +8,13 @@ enum AccountKey: String, CaseIterable {
   case sslCheckHostname = "ssl_check_hostname"
   case sslVerifyCert = "ssl_verify_cert"
   case sslCAFile = "ssl_ca_file"
+  case sslCAPath = "ssl_ca_path"
+  case sslPin = "ssl_pin"
+  case sslClientCert = "ssl_client_cert"
+  case sslClientKey = "ssl_client_key"
+  case sslMinVersion = "ssl_min_version"
+  case sslCRLFile = "ssl_crl_file"
+  case sslKeyLog = "ssl_key_log"
   case oauth2ClientID = "oauth2_client_id"
   case oauth2ClientSecret = "oauth2_client_secret"
   case oauth2RefreshToken = "oauth2_refresh_token"
@@ -26,25 +35,27 @@ enum AccountKey: String, CaseIterable {
   /// Whether it belongs to one user of one server.
   var isCredential: Bool {
     switch self {
-    case .password, .passwordCommand, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken, .oauth2Command: true
+    case .password, .passwordCommand, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken, .oauth2Command,
+      .sslClientCert, .sslClientKey:
+      true
     default: false
     }
   }
+
+  /// Whether it says how far the certificate of one server is trusted.
+  var isTrust: Bool { self == .sslVerifyCert || self == .sslCheckHostname || self == .sslPin }
 
   /// Why `value` is none of this key's; nil where it is one. Never names the value of a secret.
   func complaint(_ value: String) -> String? {
     if value.isEmpty { return "\(rawValue) has no value; give one or remove the line" }
     switch self {
-    case .ssl, .starttls, .sslVerifyCert, .oauth2:
+    case .ssl, .starttls, .sslVerifyCert, .sslCheckHostname, .oauth2:
       return Self.boolean(value) == nil ? "\(rawValue) = \(value): write 1, yes, true, on, 0, no, false or off" : nil
-    case .sslCheckHostname:
-      switch Self.boolean(value) {
-      case true?: return nil
-      case false?:
-        return "\(rawValue) = \(value): the host name is always checked with the certificate; name the host that the "
-          + "certificate is for, or switch both checks off with ssl_verify_cert = false"
-      case nil: return "\(rawValue) = \(value): write 1, yes, true or on"
-      }
+    case .sslPin:
+      guard let wrong = Self.words(value).first(where: { TLSPin($0) == nil }) else { return nil }
+      return "\(rawValue) = \(wrong): write sha256/BASE64 of the public key, or the SHA-256 of the certificate in hex"
+    case .sslMinVersion:
+      return Self.version(value) == nil ? "\(rawValue) = \(value): write 1.2 or 1.3" : nil
     case .port:
       return UInt16(value).map { $0 > 0 } == true ? nil : "port = \(value): write a number from 1 to 65535"
     case .timeout:
@@ -52,8 +63,8 @@ enum AccountKey: String, CaseIterable {
     case .oauth2TokenURL:
       return value.hasPrefix("https://") || value.hasPrefix("http://127.0.0.1:")
         ? nil : "\(rawValue) = \(value): write a URL that starts with https://"
-    case .host, .username, .password, .passwordCommand, .sslCAFile, .oauth2ClientID, .oauth2ClientSecret,
-      .oauth2RefreshToken, .oauth2Command:
+    case .host, .username, .password, .passwordCommand, .sslCAFile, .sslCAPath, .sslClientCert, .sslClientKey,
+      .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken, .oauth2Command:
       return nil
     }
   }
@@ -65,6 +76,20 @@ enum AccountKey: String, CaseIterable {
     case "0", "no", "false", "off": false
     default: nil
     }
+  }
+
+  /// Nil where `text` is no version of TLS that may be asked for.
+  static func version(_ text: String) -> TLSContext.Version? {
+    switch text {
+    case "1.2": .tls12
+    case "1.3": .tls13
+    default: nil
+    }
+  }
+
+  /// What stands between spaces and commas.
+  static func words(_ text: String) -> [String] {
+    text.split(whereSeparator: { $0 == " " || $0 == "," }).map { String($0) }
   }
 
   /// Nil where `text` is no time that can be waited for.
