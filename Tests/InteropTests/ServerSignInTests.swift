@@ -1,0 +1,68 @@
+import IMAPLoop
+import IMAPStateMachine
+import Testing
+
+/// Logging in to each real server, by each way that it has.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct ServerSignInTests {
+  typealias Security = IMAPClient.Configuration.Security
+
+  /// The mechanisms that a server has, by what protects the connection. Dovecot 2.3 has no channel binding; Cyrus has it, and
+  /// only where there is TLS from the start: over STARTTLS it announces none.
+  private static func methods(_ kind: ServerKind, _ security: Security) -> [SignInMethod] {
+    switch kind {
+    case .dovecot: [.scramSHA256, .scramSHA1, .cramMD5, .plain, .login, .loginCommand]
+    case .cyrus where security == .plain: [.scramSHA256, .scramSHA1, .cramMD5, .plain, .login, .loginCommand]
+    case .cyrus:
+      [.scramSHA256Plus, .scramSHA1Plus, .scramSHA256, .scramSHA1, .cramMD5, .plain, .login, .loginCommand]
+    case .courier: [.cramMD5, .plain, .login, .loginCommand]
+    }
+  }
+
+  @Test(arguments: ServerKind.all) func byEachMechanism(_ kind: ServerKind) async throws {
+    let server = try kind.start()
+    let loop = try EventLoop.start()
+    // All at once: Courier takes five seconds to say that a password is wrong.
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for security in [Security.implicitTLS, .startTLS, .plain] {
+        let configuration = server.configuration(security)
+        let password = server.password
+        let methods = Self.methods(kind, security)
+        for method in methods {
+          group.addTask { try await Self.signIn(configuration, method, password, on: loop) }
+        }
+        group.addTask {
+          let client = try await IMAPClient.connect(configuration, on: loop)
+          let announced = try await client.capability().filter { $0.description.hasPrefix("AUTH=") }
+          let ours = Set(SignInMethod.allCases.map { Capability("AUTH=\($0.rawValue)") })
+          let expected = Set(methods.filter { $0 != .loginCommand }.map { Capability("AUTH=\($0.rawValue)") })
+          #expect(ours.intersection(announced) == expected, "\(kind) \(security)")
+          await client.logout()
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(await loop.shutdown().isClean)
+  }
+
+  /// First with a wrong password, then with the right one on the same connection.
+  private static func signIn(
+    _ configuration: IMAPClient.Configuration, _ method: SignInMethod, _ password: String, on loop: EventLoop
+  ) async throws {
+    let client = try await IMAPClient.connect(configuration, on: loop)
+    var policy = SignInPolicy()
+    policy.allowsPlaintext = configuration.security == .plain
+    policy.excluded = Set(SignInMethod.allCases).subtracting([method])
+    do throws(IMAPError) {
+      try await client.signIn(.password(user: "joe", password: Secret("wrong")), policy: policy)
+      Issue.record("\(method) accepted a wrong password")
+    } catch {
+      #expect(error.reason == .notAuthenticated, "\(method): \(error)")
+      #expect(error.status.map { $0.condition != .ok } == true, "\(method): \(error)")
+    }
+    #expect(await client.phase == .notAuthenticated)
+    let used = try await client.signIn(.password(user: "joe", password: Secret(password)), policy: policy)
+    #expect(used == method)
+    #expect(await client.phase == .authenticated)
+    await client.logout()
+  }
+}
