@@ -64,7 +64,9 @@ import Testing
       #expect(try await client.search(.all) == [1, 2, 3])
       #expect(try await client.searchSequence(.flag(.flagged)) == [3])
       #expect(try await client.search(.text("a \u{e4}"), charset: "UTF-8") == [3])
-      #expect(try await client.sort([SortCriterion(.subject)]) == [3, 1, 2])
+      let sorted = try await client.sort([SortCriterion(.subject)])
+      // Courier does not keep messages of one subject in their order (RFC 5256, section 3).
+      #expect(kind == .courier ? sorted.first == 3 && Set(sorted) == [1, 2, 3] : sorted == [3, 1, 2], "\(sorted)")
       #expect(try await client.sort([SortCriterion(.size, reversed: true)], .not(.flag(.flagged))) == [2, 1])
       let threads = try await client.thread(.references)
       #expect(threads.count == 2)
@@ -82,8 +84,7 @@ import Testing
   @Test(arguments: ServerKind.all) func rightsQuotasAndMetadata(_ kind: ServerKind) async throws {
     try await withServer(kind) { _, client, _ in
       let shared = kind.mailbox("shared")
-      // Courier's names of users in lists start so.
-      let ann = kind == .courier ? "user=ann" : "ann"
+      let ann = "ann"
       try await client.create(shared)
       try await client.setAccess(shared, for: ann, .replace("lr"))
       let list = try await client.accessControlList(of: shared)
@@ -101,12 +102,12 @@ import Testing
       case .courier: #expect(roots.roots == [Array("ROOT".utf8)])
       }
       let root = String(decoding: roots.roots.first ?? [], as: UTF8.self)
-      let quota = try await client.quota(root: root)
-      if kind == .courier {
-        #expect(quota?.resources.isEmpty != false)
-      } else {
-        #expect(quotas.first?.resources.first?.limit == 100 * 1024)
-        #expect(quota?.resources.first?.name == "STORAGE")
+      if kind != .courier { #expect(quotas.first?.resources.first?.limit == 100 * 1024) }
+      switch kind {
+      case .dovecot: #expect(try await client.quota(root: root)?.resources.first?.name == "STORAGE")
+      // Only administrators may ask by the root.
+      case .cyrus: await #expect(throws: IMAPError.self) { try await client.quota(root: root) }
+      case .courier: #expect(try await client.quota(root: root)?.resources.isEmpty != false)
       }
 
       let comment = Metadata.Entry(name: Array("/private/comment".utf8), value: Array("mine".utf8))
@@ -159,8 +160,8 @@ import Testing
       }
       try await client.examine(.inbox)
       await #expect { try await client.run(GenericCommand("NOSUCH")) } throws: {
-        guard case .rejected("NOSUCH", let status)? = $0 as? IMAPError else { return false }
-        return status.condition == .bad
+        // Courier answers NO to what it does not understand.
+        (($0 as? IMAPError)?.status?.condition == .bad) == (kind != .courier)
       }
     }
   }
@@ -193,7 +194,9 @@ import Testing
       try await client.append(pieces, byteCount: UInt64(message.count), to: sent, flags: [.seen])
       try await client.select(sent)
       let stored = try await client.fetch(.uids(.all), [.section(.full)])
-      #expect(stored.first?.attributes.contains(.section(.body(.full), origin: nil, data: message)) == true)
+      // Courier ends the last line where it is not.
+      let expected = kind == .courier ? message + [0x0d, 0x0a] : message
+      #expect(stored.first?.attributes.contains(.section(.body(.full), origin: nil, data: expected)) == true)
     }
   }
 

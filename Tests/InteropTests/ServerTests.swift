@@ -11,7 +11,7 @@ import Testing
   /// What tests leave out on a server is what it does not have.
   @Test(arguments: ServerKind.all) func announcesWhatIsExpected(_ kind: ServerKind) async throws {
     let probed: [Capability] = [
-      .idle, .namespace, .uidPlus, .id, .enable, .unselect, .move, .condStore, .qResync, .specialUse, .saslIR,
+      .idle, .namespace, .uidPlus, .id, .enable, .unselect, .move, .condStore, .qResync, .specialUse,
       .literalPlus, "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "METADATA", "MULTIAPPEND", "COMPRESS=DEFLATE", "QUOTA",
       "ACL", "SORT", "THREAD=REFERENCES",
     ]
@@ -109,14 +109,15 @@ import Testing
   /// The names that a server takes nobody by: it says NO.
   private static func refused(_ kind: ServerKind) -> [[String]] {
     switch kind {
-    case .dovecot: []
+    case .dovecot: [["~tilde"]]
     case .cyrus: [["100%"], ["quote\"d"], ["back\\slash"], ["+#$[]{}(),;=?@!'`^|<>"]]
-    case .courier: []
+    // It takes surrogates for a mistake, unless UTF-8 is enabled.
+    case .courier: [["😀 mail"]]
     }
   }
 
   @Test(arguments: ServerKind.all) func namesOfMailboxes(_ kind: ServerKind) async throws {
-    try await withServer(kind) { _, client, _ in
+    try await withServer(kind) { server, client, loop in
       var refused: [[String]] = []
       for parts in Self.names {
         let name = kind.mailbox(parts)
@@ -133,17 +134,36 @@ import Testing
         #expect(await client.selected?.name == name)
         try await client.unselect()
         #expect(try await client.status(name, [.messages])?.messages == 1, "\(parts)")
-        let renamed = kind.mailbox(parts.dropLast() + ["\(parts.last ?? "") ü2"])
-        try await client.rename(name, to: renamed)
-        #expect(try await client.mailboxExists(renamed), "\(parts)")
-        #expect(try await client.mailboxExists(name) == false, "\(parts)")
         try await client.unsubscribe(name)
         #expect(try await client.listSubscribed().contains { $0.name == name } == false, "\(parts)")
-        try await client.delete(renamed)
-        #expect(try await client.mailboxExists(renamed) == false, "\(parts)")
       }
       #expect(refused == Self.refused(kind))
+
+      // Each by a client of its own: Courier takes two seconds for each RENAME and DELETE.
+      let configuration = server.configuration()
+      let password = server.password
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for parts in Self.names where !refused.contains(parts) {
+          group.addTask {
+            let client = try await IMAPClient.connect(configuration, on: loop)
+            try await client.signIn(user: "joe", password: Secret(password))
+            try await Self.renameAndDelete(parts, kind, client)
+            await client.logout()
+          }
+        }
+        try await group.waitForAll()
+      }
     }
+  }
+
+  private static func renameAndDelete(_ parts: [String], _ kind: ServerKind, _ client: IMAPClient) async throws {
+    let name = kind.mailbox(parts)
+    let renamed = kind.mailbox(parts.dropLast() + ["\(parts.last ?? "") ü2"])
+    try await client.rename(name, to: renamed)
+    #expect(try await client.mailboxExists(renamed), "\(parts)")
+    #expect(try await client.mailboxExists(name) == false, "\(parts)")
+    try await client.delete(renamed)
+    #expect(try await client.mailboxExists(renamed) == false, "\(parts)")
   }
 
   /// Ten thousand messages: what the client keeps of them, what it streams, and what a second client finds.
@@ -155,8 +175,11 @@ import Testing
       }
       try await client.select(.inbox)
       // Doubled four times: much faster than appending.
-      for _ in 0..<4 { try await client.copy(.uids(.all), to: .inbox) }
-      try await client.noop()
+      for _ in 0..<4 {
+        try await client.copy(.uids(.all), to: .inbox)
+        // Courier tells of the copies only then.
+        try await client.noop()
+      }
       #expect(await client.selected?.exists == 10_000)
       let everything = (1...10_000).map { UID(rawValue: $0) }
       let all = try await client.fetch(.uids(.all), [.uid, .flags])
@@ -179,7 +202,8 @@ import Testing
       #expect(uids == everything)
 
       let stored = try await client.store(.uids(.all), StoreOperation(.add, [.seen], silent: true))
-      #expect(stored.isEmpty)
+      // Cyrus tells the flags all the same, where a message is recent.
+      if kind != .cyrus { #expect(stored.isEmpty) }
       #expect(try await client.search(.flag(.seen)).count == 10_000)
       // Every second one: a set that does not shrink to ranges.
       let gone = UIDSet(everything.filter { $0.rawValue % 2 == 0 })
