@@ -38,17 +38,6 @@ final class CourierServer: RealServer {
       secrets += "|hmac-md5pw=cd3ba7deaad6e5ca23448ba42e379747a9e0f7f1fbc00c8a81bbaac395731b56\n"
       folders += " mail/\(user)/Maildir/cur mail/\(user)/Maildir/new mail/\(user)/Maildir/tmp"
     }
-    // The login program wants this to give up its rights for those of a user that only the package would make.
-    try write(
-      """
-      #!/bin/sh
-      for argument; do
-        shift
-        case $argument in -user=*) ;; *) set -- "$@" "$argument" ;; esac
-      done
-      exec \(root)/usr/bin/couriertls "$@"
-
-      """, to: "starttls")
     try write(users + ".\n", to: "users")
     try write(secrets + ".\n", to: "secrets")
     let makeDatabase = "\(root)/usr/lib/courier/courier-authlib/makedatprog -"
@@ -57,7 +46,6 @@ final class CourierServer: RealServer {
       \(makeDatabase) config/new userdb.dat <users
       \(makeDatabase) config/new userdbshadow.dat <secrets
       mv userdb.dat userdbshadow.dat config
-      chmod 755 starttls
       touch config/userdb
       chmod 600 config/userdb config/userdbshadow.dat
       mkdir -p\(folders)
@@ -74,7 +62,7 @@ final class CourierServer: RealServer {
       "IMAP_KEYWORDS": "1", "IMAP_ACL": "1", "IMAP_MAILBOX_SANITY_CHECK": "1", "IMAP_USELOCKS": "1",
       // In IDLE it looks for news so often: seconds. To be told by the system needs another daemon.
       "IMAP_IDLE_TIMEOUT": "1", "IMAP_ENHANCEDIDLE": "0", "IMAP_EMPTYTRASH": "", "IMAP_TLS_REQUIRED": "0",
-      "COURIERTLS": "\(folder)/starttls", "TLS_CERTFILE": "\(folder)/both.pem", "TLS_VERIFYPEER": "NONE",
+      "COURIERTLS": "\(root)/usr/bin/couriertls", "TLS_CERTFILE": "\(folder)/both.pem", "TLS_VERIFYPEER": "NONE",
       "TLS_PROTOCOL": "TLSv1.2+",
     ]
     let socket = "\(folder)/rundir/authdaemon/socket"
