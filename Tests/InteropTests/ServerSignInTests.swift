@@ -43,6 +43,26 @@ import Testing
     #expect(await loop.shutdown().isClean)
   }
 
+  #if os(Linux)
+    /// Cyrus 3.6 announces channel binding and refuses the kind that TLS 1.3 has. No weaker way is taken then by itself.
+    @Test func cyrusKnowsNoBindingOfTLS13() async throws {
+      let server = try ServerKind.cyrus.start()
+      let loop = try EventLoop.start()
+      var configuration = server.configuration()
+      configuration.signIn.excluded = []
+      let client = try await IMAPClient.connect(configuration, on: loop)
+      do throws(IMAPError) {
+        try await client.signIn(user: "joe", password: Secret(server.password))
+        Issue.record("it knows one: let the client use it")
+      } catch {
+        #expect(error.status?.text == "bad protocol / cancel", "\(error)")
+      }
+      #expect(await client.phase == .notAuthenticated)
+      await client.logout()
+      #expect(await loop.shutdown().isClean)
+    }
+  #endif
+
   /// First with a wrong password, then with the right one on the same connection.
   private static func signIn(
     _ configuration: IMAPClient.Configuration, _ method: SignInMethod, _ password: String, on loop: EventLoop
