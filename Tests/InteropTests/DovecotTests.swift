@@ -100,39 +100,6 @@ import Testing
     #expect(await loop.shutdown().isClean)
   }
 
-  /// The mechanisms that this Dovecot has: version 2.3 has no channel binding.
-  private static let mechanisms: [SignInMethod] = [.scramSHA256, .scramSHA1, .cramMD5, .plain, .login, .loginCommand]
-
-  @Test func byEachMechanism() async throws {
-    let server = try DovecotServer()
-    let loop = try EventLoop.start()
-    let securities: [IMAPClient.Configuration.Security] = [.implicitTLS, .startTLS, .plain]
-    for security in securities {
-      for method in Self.mechanisms {
-        let client = try await IMAPClient.connect(
-          .init(
-            host: "localhost", port: security == .implicitTLS ? server.tlsPort : server.plainPort, security: security,
-            trust: .file(server.certificateFile)), on: loop)
-        if method != .loginCommand { #expect(try await client.supports(.auth(method.rawValue))) }
-        var policy = SignInPolicy()
-        policy.allowsPlaintext = security == .plain
-        policy.excluded = Set(SignInMethod.allCases).subtracting([method])
-        do throws(IMAPError) {
-          try await client.signIn(.password(user: "joe", password: Secret("wrong")), policy: policy)
-          Issue.record("\(method) accepted a wrong password")
-        } catch {
-          #expect(error.status.map { $0.condition != .ok } == true, "\(method): \(error)")
-        }
-        #expect(await client.phase == .notAuthenticated)
-        let used = try await client.signIn(.password(user: "joe", password: Secret(server.password)), policy: policy)
-        #expect(used == method)
-        #expect(await client.phase == .authenticated)
-        await client.logout()
-      }
-    }
-    #expect(await loop.shutdown().isClean)
-  }
-
   @Test func theStrongestMechanismIsUsed() async throws {
     let server = try DovecotServer()
     let loop = try EventLoop.start()

@@ -1,19 +1,8 @@
 import Foundation
-import IMAPLoop
 
-/// A Dovecot that a test starts for itself: on free ports of the loopback interface, with its own configuration,
-/// certificate and mail in a temporary folder, and ended with the object.
-final class DovecotServer {
-  struct Unavailable: Error, CustomStringConvertible {
-    var description: String
-  }
-
-  let plainPort: UInt16
-  let tlsPort: UInt16
-  let certificateFile: String
-  let password = "secret"
-  private let folder: URL
-  private let process: ServerProcess
+/// A Dovecot.
+final class DovecotServer: RealServer {
+  private let executable: String
 
   init() throws {
     guard
@@ -22,34 +11,17 @@ final class DovecotServer {
     else {
       throw Unavailable(description: "Dovecot is not installed: run Scripts/setup (Debian package dovecot-imapd)")
     }
-    folder = FileManager.default.temporaryDirectory.appendingPathComponent("imap-dovecot-\(UUID().uuidString)")
-    for name in ["run/state", "mail", "log"] {
-      try FileManager.default.createDirectory(
-        at: folder.appendingPathComponent(name), withIntermediateDirectories: true,
-        attributes: [.posixPermissions: 0o755])
-    }
-    try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: folder.path + "/mail")
-    let certificate = try SelfSignedCertificate.generate(hosts: ["localhost", "127.0.0.1"])
-    certificateFile = folder.path + "/certificate.pem"
-    try certificate.certificatePEM.write(toFile: certificateFile, atomically: true, encoding: .utf8)
-    try certificate.privateKeyPEM.write(toFile: folder.path + "/key.pem", atomically: true, encoding: .utf8)
-    (plainPort, tlsPort) = try FreePort.pair()
-    try Self.configuration(folder.path, password, plainPort, tlsPort).write(
-      toFile: folder.path + "/dovecot.conf", atomically: true, encoding: .utf8)
-    process = try ServerProcess([executable, "-F", "-c", folder.path + "/dovecot.conf"])
-    // It answers once a connection is accepted and greeted; until then connecting is refused.
-    let deadline = Date().addingTimeInterval(20)
-    while !FreePort.greets(plainPort) {
-      if !process.isRunning || Date() > deadline {
-        let log = (try? String(contentsOfFile: folder.path + "/log/dovecot.log", encoding: .utf8)) ?? ""
-        throw Unavailable(description: "Dovecot did not start: \(log)")
-      }
-    }
+    self.executable = executable
+    try super.init("dovecot", folders: ["run/state", "mail"])
   }
 
-  deinit {
-    process.end()
-    try? FileManager.default.removeItem(at: folder)
+  override func prepare() throws {
+    try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: "\(folder)/mail")
+    try write(Self.configuration(folder, password, plainPort, tlsPort), to: "dovecot.conf")
+  }
+
+  override func launch() throws -> [ServerProcess] {
+    [try ServerProcess([executable, "-F", "-c", "\(folder)/dovecot.conf"])]
   }
 
   private static func configuration(
@@ -73,7 +45,7 @@ final class DovecotServer {
     return """
       base_dir = \(folder)/run
       state_dir = \(folder)/run/state
-      log_path = \(folder)/log/dovecot.log
+      log_path = \(folder)/log/server.log
       protocols = imap
       listen = 127.0.0.1
       ssl = yes
@@ -111,10 +83,10 @@ final class DovecotServer {
           special_use = \\Sent
         }
       }
-      mail_plugins = acl quota
+      mail_plugins = acl quota zlib
       mail_attribute_dict = file:%h/attributes
       protocol imap {
-        mail_plugins = acl quota imap_acl imap_quota
+        mail_plugins = acl quota zlib imap_acl imap_quota imap_zlib
         imap_metadata = yes
       }
       plugin {

@@ -51,6 +51,13 @@ enum FreePort {
     return nil
   }
 
+  /// Whether somebody listens on `port`.
+  static func listens(_ port: UInt16) -> Bool {
+    guard let descriptor = connection(to: port) else { return false }
+    close(descriptor)
+    return true
+  }
+
   /// Whether whoever listens on `port` says something by himself.
   static func greets(_ port: UInt16) -> Bool {
     guard let descriptor = connection(to: port) else { return false }

@@ -1,0 +1,83 @@
+import Foundation
+
+/// A Cyrus IMAP server. It refuses to run with root's rights, and gives them up for those of `cyrus_user`.
+final class CyrusServer: RealServer {
+  private let root: String
+
+  init() throws {
+    root = try Self.unpacked("cyrus", "usr/lib/cyrus/bin/master")
+    try super.init(
+      "cyrus", folders: ["conf/db", "conf/lock", "conf/proc", "conf/socket", "mail"])
+  }
+
+  private var environment: [String: String] { ["LD_LIBRARY_PATH": Self.libraries(root)] }
+
+  override func launch() throws -> [ServerProcess] {
+    let files = ["-C", "\(folder)/imapd.conf", "-M", "\(folder)/cyrus.conf", "-p", "\(folder)/conf/master.pid"]
+    return [
+      try ServerProcess(
+        ["\(root)/usr/lib/cyrus/bin/master"] + files, environment: environment, folder: folder, log: logFile)
+    ]
+  }
+
+  override func prepare() throws {
+    try write(Self.configuration(folder), to: "imapd.conf")
+    let programs = "\(root)/usr/lib/cyrus/bin"
+    let file = "-C \(folder)/imapd.conf"
+    // What SIGKILL leaves behind is put right by `recover`.
+    try write(
+      """
+      START {
+        recover cmd="\(programs)/ctl_cyrusdb \(file) -r"
+        idled cmd="\(programs)/idled \(file)"
+      }
+      SERVICES {
+        imap cmd="\(programs)/imapd \(file)" listen="127.0.0.1:\(plainPort)" proto=tcp4 prefork=0 maxchild=100
+        imaps cmd="\(programs)/imapd \(file) -s" listen="127.0.0.1:\(tlsPort)" proto=tcp4 prefork=0 maxchild=100
+      }
+      EVENTS {
+      }
+
+      """, to: "cyrus.conf")
+    let users = ["joe", "ann"].map { user in
+      "printf \(password) | \(root)/usr/sbin/saslpasswd2 -p -c -f \(folder)/sasldb2 -u localhost \(user)\n"
+    }
+    let owner = getuid() == 0 ? "chown -R \(Self.mailUser) conf mail sasldb2 key.pem" : ""
+    try run(users.joined() + owner, environment: environment)
+  }
+
+  private static func configuration(_ folder: String) -> String {
+    """
+    configdirectory: \(folder)/conf
+    proc_path: \(folder)/conf/proc
+    mboxname_lockpath: \(folder)/conf/lock
+    idlesocket: \(folder)/conf/socket/idle
+    defaultpartition: default
+    partition-default: \(folder)/mail
+    cyrus_user: \(mailUser)
+    servername: localhost
+    virtdomains: off
+    unixhierarchysep: yes
+    altnamespace: yes
+    imapidlepoll: 1
+    duplicatesuppression: no
+    skiplist_unsafe: yes
+    # The mailboxes of a user are made at the first login.
+    autocreate_quota: 102400
+    autocreate_inbox_folders: Sent
+    xlist-sent: Sent
+    specialusealways: yes
+    annotation_allow_undefined: yes
+    allowplaintext: yes
+    # Tests give wrong passwords on purpose, and need not wait for it.
+    failedloginpause: 0
+    sasl_pwcheck_method: auxprop
+    sasl_auxprop_plugin: sasldb
+    sasl_sasldb_path: \(folder)/sasldb2
+    sasl_mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256
+    tls_server_cert: \(folder)/certificate.pem
+    tls_server_key: \(folder)/key.pem
+
+    """
+  }
+}
