@@ -31,6 +31,8 @@ let package = Package(
       name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
     .systemLibrary(
       name: "CSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .systemLibrary(
+      name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"]), .brew(["libedit"])]),
     .target(
       name: "IMAPStateMachine",
       dependencies: [.product(name: "DequeModule", package: "swift-collections")],
@@ -49,7 +51,7 @@ let package = Package(
     .executableTarget(
       name: "imap",
       dependencies: [
-        "IMAPStateMachine", "IMAPLoop", "IMAPTestServer",
+        "IMAPStateMachine", "IMAPLoop", "IMAPTestServer", "CEdit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: withLifetimes),
