@@ -46,7 +46,7 @@ import Testing
       #expect(result.error.isEmpty, "\(result.error)")
       let lines = result.output.split(separator: "\n").map { String($0) }
       #expect(lines.contains("mailbox\tINBOX"))
-      #expect(lines.contains("1\t\\Flagged \\Seen") || lines.contains("1\t\\Seen \\Flagged"), "\(lines)")
+      #expect(lines.contains { $0.hasPrefix("1\t\\Seen \\Flagged") }, "\(lines)")
       #expect(lines.contains("INBOX UID 1\tMy Box UID 1"), "\(lines)")
       #expect(
         lines.contains { $0.hasPrefix("INBOX\t2\t") } && lines.contains { $0.hasPrefix("My Box\t1\t") }, "\(lines)")
@@ -171,8 +171,10 @@ import Testing
       terminal.send("s\t\t")
       try await terminal.wait(for: "subscribe")
       try await terminal.wait(for: "work:Entwürfe> s")
-      terminal.send("\u{15}fetch --str\t\u{3}")
-      try await terminal.wait(for: "--structure ")
+      terminal.send("\u{15}fetch --str\t")
+      try await terminal.wait(for: "ucture ")
+      // Ctrl-C takes with it what the program has not read yet.
+      terminal.send("\u{3}")
       try await terminal.wait(for: "^C")
       terminal.send("quit\r")
       #expect(await terminal.end().status == 0)
@@ -223,17 +225,17 @@ import Testing
       try await terminal.wait(for: "search al")
       while await server.idleCount == 0 { await Task.yield() }
       for subject in ["one", "two"] { _ = try await server.append(user: "user", message: Self.message(subject)) }
-      try await terminal.wait(for: "in INBOX\r\n")
+      try await terminal.wait(for: "in INBOX\r")
       // What was typed stands below.
       try await terminal.wait(for: "work:INBOX> search al")
       try await server.store(user: "user", uids: .init(.init(rawValue: 1)), .init(.add, [.flagged]))
-      try await terminal.wait(for: "\\Flagged in INBOX")
+      try await terminal.wait(for: "is \\Flagged")
       try await terminal.wait(for: "work:INBOX> search al")
       try await server.remove(user: "user", uids: .init(.init(rawValue: 1)))
       try await terminal.wait(for: "* 1 message expunged from INBOX")
       try await terminal.wait(for: "work:INBOX> search al")
       terminal.send("l\r")
-      try await terminal.wait(for: "\r\n2\r\n")
+      try await terminal.wait(for: "\n2\r\n")
       // A connection that was lost is said once, and the line stays.
       try await terminal.wait(for: "work:INBOX> ")
       while await server.idleCount == 0 { await Task.yield() }
@@ -243,7 +245,7 @@ import Testing
       try await terminal.wait(for: "the next command connects again")
       try await terminal.wait(for: "work:INBOX> search all")
       terminal.send("\r")
-      let output = try await terminal.wait(for: "\r\n2\r\n")
+      let output = try await terminal.wait(for: "\n2\r\n")
       #expect(!output.contains("connects again"))
       terminal.send("\u{4}")
       #expect(await terminal.end().status == 0)

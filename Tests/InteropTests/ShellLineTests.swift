@@ -52,7 +52,7 @@ import Testing
       ("fetch --str", "fetch --structure "), ("store 1 --add se", "store 1 --add seen "),
       ("store 1 --add seen,fl", "store 1 --add seen,flagged "),
       ("fetch --json --item PREV", "fetch --json --item PREVIEW "),
-      ("status --item uidn", "status --item uidnext "), ("sort --by sub", "sort --by subject "),
+      ("status --item uidn", "status --item UIDNEXT "), ("sort --by sub", "sort --by subject "),
       ("search unseen fro", "search unseen from:"), ("raw uid fetch 1 ENV", "raw uid fetch 1 ENVELOPE "),
       ("raw NOO", "raw NOOP "), ("create --special-use dra", "create --special-use drafts "),
       ("headers 1 --field in-", "headers 1 --field in-reply-to "),

@@ -134,8 +134,12 @@ extension ServerCheck {
     Operation(name: "fetch of a header") { check in
       let section = Section(.headerFields(["subject"]))
       let uid = try await check.uid("\(mark(check)) plain")
-      let bytes = try await check.client.fetchOne(uid, [.section(section)])?.bytes(of: section) ?? []
-      let fields = HeaderField.fields(bytes)
+      var fields: [HeaderField] = []
+      // Servers may name the field as they like.
+      for case .section(_, _, let bytes) in try await check.client.fetchOne(uid, [.section(section)])?.attributes ?? []
+      {
+        fields += HeaderField.fields(bytes ?? [])
+      }
       try check.expect(fields.count == 1, "\(fields.count) fields instead of one")
     },
     Operation(name: "fetch of a megabyte") { check in
@@ -198,13 +202,15 @@ extension ServerCheck {
     },
     Operation(name: "commands at once") { check in
       let client = check.client
-      let counts = try await withThrowingTaskGroup(of: Int.self) { group in
-        for _ in 0..<20 { group.addTask { try await client.search(.all).count } }
-        var counts: Set<Int> = []
-        for try await count in group { counts.insert(count) }
-        return counts
+      let boxes = try [check.box(), check.name("-copies"), check.name("-moved")]
+      let right = try await withThrowingTaskGroup(of: Bool.self) { group in
+        for box in boxes + boxes + boxes {
+          group.addTask { try await client.status(box, [.messages])?.mailbox == box }
+          group.addTask { try await client.list(pattern: box).map(\.name) == [box] }
+        }
+        return try await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
       }
-      try check.expect(counts.count == 1, "the answers differ")
+      try check.expect(right == 18, "\(right) of 18 answers are those to the question")
     },
   ]
 

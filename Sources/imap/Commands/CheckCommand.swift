@@ -21,6 +21,17 @@ struct CheckCommand: MailCommand {
   func work(_ server: any MailServer) async throws {
     try await server.withClient { client in
       let interruption = Interruption()
+      // A server that answers nothing is not waited for.
+      let watch = Task {
+        await interruption.wait()
+        try await Task.sleep(for: .seconds(2))
+        await client.close()
+      }
+      defer {
+        watch.cancel()
+        // Nobody waits for ever.
+        interruption.come()
+      }
       let check = ServerCheck(client)
       var counts = (pass: 0, skip: 0, fail: 0)
       var output: Result<Void, any Error> = .success(())
@@ -40,11 +51,10 @@ struct CheckCommand: MailCommand {
       }
       let left = await check.cleanUp()
       try output.get()
-      if !left.isEmpty {
-        let names = left.map { "\($0)" }.joined(separator: ", ")
-        throw Failure(.failure, "these mailboxes are still there: \(names); remove them by `imap remove-mailbox`")
-      }
-      if interruption.hasCome { throw Failure(.interrupted, "interrupted; what was made is removed") }
+      let names = left.map { "\($0)" }.joined(separator: ", ")
+      let rest = left.isEmpty ? "nothing is left" : "left are \(names); remove them by `imap remove-mailbox`"
+      if interruption.hasCome { throw Failure(.interrupted, "interrupted; \(rest)") }
+      if !left.isEmpty { throw Failure(.failure, rest) }
       if !json, Console.hasReader {
         try Console.line("\(counts.pass) passed, \(counts.skip) skipped, \(counts.fail) failed")
       }

@@ -43,9 +43,10 @@ struct Completer: Sendable {
 
   /// What the word behind `words` may be, and what of it is there before that.
   private func choices(_ words: [String], _ last: String) -> (head: String, values: [String]) {
-    guard let name = words.first else { return ("", vocabulary.commands.map(\.commandName)) }
+    let names = vocabulary.commands.map(\.commandName).sorted()
+    guard let name = words.first else { return ("", names) }
     if name == "help" {
-      if words.count == 1 { return ("", vocabulary.commands.map(\.commandName)) }
+      if words.count == 1 { return ("", names) }
       return ("", vocabulary.command(Array(words.dropFirst()))?.command.subcommands?.map(\.commandName) ?? [])
     }
     guard let (command, count) = vocabulary.command(words) else { return ("", []) }
@@ -80,7 +81,7 @@ struct Completer: Sendable {
     switch argument.valueName ?? "" {
     case "mailbox", "mailboxes", "target", "name", "pattern", "patterns", "reference": return ("", mailboxes().sorted())
     case "flag", "flags": return (head, Self.flags)
-    case "item": return ("", command.commandName == "status" ? Self.statusItems : Self.fetchItems)
+    case "item": return ("", Self.fetchItems)
     case "special-use": return ("", Self.uses)
     case "field": return ("", Self.fields)
     case "criteria": return ("", Self.criteria)
@@ -95,10 +96,6 @@ struct Completer: Sendable {
   private static let fields = [
     "bcc", "cc", "date", "from", "in-reply-to", "list-id", "message-id", "received", "references", "reply-to",
     "subject", "to",
-  ]
-  private static let statusItems = [
-    "appendlimit", "deleted", "deleted-storage", "highestmodseq", "mailboxid", "messages", "recent", "size", "uidnext",
-    "uidvalidity", "unseen",
   ]
   private static let fetchItems = [
     "BODY[]", "BODY.PEEK[]", "BODY.PEEK[HEADER]", "BODY.PEEK[TEXT]", "BODYSTRUCTURE", "EMAILID", "ENVELOPE", "FLAGS",

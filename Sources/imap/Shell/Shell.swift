@@ -115,6 +115,9 @@ final class Shell: Sendable {
 
   private func remember(_ line: String) {
     guard let editor = input.editor, ShellHistory.keeps(line) else { return }
+    var line = line
+    // Tab leaves one.
+    while line.last == " " { line.removeLast() }
     editor.remember(line)
     history.append(line)
   }

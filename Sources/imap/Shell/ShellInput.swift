@@ -52,11 +52,21 @@ final class PipeInput: ShellInput {
   let isInteractive = false
   let editor: LineEditor? = nil
   private let queue = DispatchQueue(label: "imap.shell.input")
-  private let waiting = Mutex<CheckedContinuation<InputLine, Never>?>(nil)
+  private let state = Mutex(State())
+
+  private struct State {
+    var waiting: CheckedContinuation<InputLine, Never>?
+    /// How it ended before it was over.
+    var end: InputLine?
+  }
 
   func next(prompt: String) async -> InputLine {
     await withCheckedContinuation { continuation in
-      waiting.withLock { $0 = continuation }
+      let end = state.withLock { state in
+        if state.end == nil { state.waiting = continuation }
+        return state.end
+      }
+      if let end { return continuation.resume(returning: end) }
       // As the password is read: both may come on standard input.
       queue.async { self.resume(readLine().map { .text($0) } ?? .end) }
     }
@@ -64,16 +74,22 @@ final class PipeInput: ShellInput {
 
   func announce(_ lines: [String]) {}
 
-  func interrupt() -> Bool { resume(.interrupted) }
+  func interrupt() -> Bool { finish(.interrupted) }
 
-  func end() { resume(.end) }
+  func end() { _ = finish(.end) }
+
+  /// No line comes any more, also where nobody waits for one at the moment.
+  private func finish(_ line: InputLine) -> Bool {
+    state.withLock { $0.end = line }
+    return resume(line)
+  }
 
   /// Whoever comes first ends the wait.
   @discardableResult
   private func resume(_ line: InputLine) -> Bool {
-    let continuation = waiting.withLock { waiting in
-      defer { waiting = nil }
-      return waiting
+    let continuation = state.withLock { state in
+      defer { state.waiting = nil }
+      return state.waiting
     }
     continuation?.resume(returning: line)
     return continuation != nil

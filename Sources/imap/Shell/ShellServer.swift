@@ -209,7 +209,9 @@ final class ShellServer: MailServer {
         }
       }
     } catch {
-      guard let error = error as? IMAPError else { return }
+      guard var error = error as? IMAPError else { return }
+      // Whether IDLE was done is nobody's concern.
+      if case .outcomeUnknown(_, let cause) = error { error = .connection(cause) }
       let message = Failure(error, host: connector.account.host).message
       announce([await forget(client) ? "* \(message); the next command connects again" : "* \(message)"])
     }

@@ -104,10 +104,10 @@ extension Vocabulary.Command {
   func help(_ path: String) -> [String] {
     var lines = [abstract ?? "", "", "  " + usage(path)]
     var entries = (subcommands ?? []).map { ($0.commandName, $0.abstract ?? "") }
-    entries += positionals.map { (JSON.upper($0.valueName ?? ""), $0.abstract ?? "") }
+    entries += positionals.map { (JSON.upper($0.valueName ?? ""), Self.said($0)) }
     entries += options.map { option in
       let value = option.takesValue ? " " + JSON.upper(option.valueName ?? "value") : ""
-      return (option.spellings.sorted { $0.count < $1.count }.joined(separator: ", ") + value, option.abstract ?? "")
+      return (option.spellings.sorted { $0.count < $1.count }.joined(separator: ", ") + value, Self.said(option))
     }
     if !entries.isEmpty { lines += [""] + Self.aligned(entries) }
     if let discussion, !discussion.isEmpty {
@@ -116,6 +116,15 @@ extension Vocabulary.Command {
       lines += [""] + text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0) }
     }
     return lines
+  }
+
+  /// What is said of `argument`, where that differs from the program.
+  private static func said(_ argument: Vocabulary.Argument) -> String {
+    var text = argument.abstract ?? ""
+    if argument.spellings.contains("--mailbox") {
+      text = text.replacing("(default: INBOX)", with: "(default: the one that is open)")
+    }
+    return text.replacing("- reads them from standard input", with: "- is what the last search has found")
   }
 
   /// Two columns.

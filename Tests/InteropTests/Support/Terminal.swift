@@ -6,6 +6,8 @@ import Foundation
   import Darwin
 #endif
 
+private let systemRead: @Sendable (Int32, UnsafeMutableRawPointer?, Int) -> Int = { unsafe read($0, $1, $2) }
+
 /// A program on a terminal of its own: what is sent are keys, and what is read is what a user would see.
 final class Terminal: @unchecked Sendable {
   struct TimedOut: Error, CustomStringConvertible {
@@ -20,11 +22,8 @@ final class Terminal: @unchecked Sendable {
 
   /// Starts the tool with `environment` and what every program has, on a terminal of 24 lines.
   init(_ arguments: [String], environment: [String: String], columns: UInt16 = 100) throws {
-    master = posix_openpt(O_RDWR | O_NOCTTY)
-    guard master >= 0, grantpt(master) == 0, unlockpt(master) == 0, let name = unsafe ptsname(master) else {
-      throw FreePort.SystemError()
-    }
-    _ = fcntl(master, F_SETFD, FD_CLOEXEC)
+    let name: String
+    (master, name) = try Self.open()
     var size = winsize(ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
     _ = unsafe ioctl(master, UInt(TIOCSWINSZ), &size)
 
@@ -35,7 +34,7 @@ final class Terminal: @unchecked Sendable {
     unsafe sigemptyset(&none)
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
     // A session of its own: the terminal that it opens first is the one whose Ctrl-C it hears.
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSID))
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK) | Self.newSession)
     #if canImport(Glibc)
       var actions = unsafe posix_spawn_file_actions_t()
     #else
@@ -55,8 +54,8 @@ final class Terminal: @unchecked Sendable {
     var words = unsafe ([Tool.executable.path] + arguments).map { unsafe strdup($0) } + [nil]
     var settings = unsafe variables.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
     defer {
-      for pointer in unsafe words { unsafe free(pointer) }
-      for pointer in unsafe settings { unsafe free(pointer) }
+      for index in unsafe words.indices { unsafe free(words[index]) }
+      for index in unsafe settings.indices { unsafe free(settings[index]) }
     }
     var identifier: pid_t = 0
     let status = unsafe posix_spawn(&identifier, Tool.executable.path, &actions, &attributes, &words, &settings)
@@ -65,6 +64,31 @@ final class Terminal: @unchecked Sendable {
   }
 
   deinit { close(master) }
+
+  // glibc's header keeps the functions for this, and the flag, to programs that ask for them by a macro.
+  #if canImport(Glibc)
+    private static let newSession: Int16 = 0x80
+
+    private static func open() throws -> (Int32, String) {
+      let master = unsafe Glibc.open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+      var (isLocked, number): (Int32, UInt32) = (0, 0)
+      guard master >= 0, unsafe ioctl(master, 0x4004_5431, &isLocked) == 0,
+        unsafe ioctl(master, 0x8004_5430, &number) == 0
+      else { throw FreePort.SystemError() }
+      return (master, "/dev/pts/\(number)")
+    }
+  #else
+    private static let newSession = Int16(POSIX_SPAWN_SETSID)
+
+    private static func open() throws -> (Int32, String) {
+      let master = posix_openpt(O_RDWR | O_NOCTTY)
+      guard master >= 0, grantpt(master) == 0, unlockpt(master) == 0, let name = unsafe ptsname(master) else {
+        throw FreePort.SystemError()
+      }
+      _ = fcntl(master, F_SETFD, FD_CLOEXEC)
+      return (master, unsafe String(cString: name))
+    }
+  #endif
 
   /// Presses keys.
   func send(_ keys: String) {
@@ -109,7 +133,7 @@ final class Terminal: @unchecked Sendable {
       // Not a time that anything is measured by: it turns a hang into a failure that shows what there is.
       guard unsafe poll(&waiting, 1, 30_000) > 0 else { return [] }
       var bytes = [UInt8](repeating: 0, count: 4096)
-      let count = unsafe Glibc.read(master, &bytes, bytes.count)
+      let count = unsafe systemRead(master, &bytes, bytes.count)
       return Array(bytes.prefix(max(0, count)))
     }.value
     if bytes.isEmpty { return nil }
