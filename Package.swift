@@ -33,6 +33,8 @@ let package = Package(
       name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
     .systemLibrary(
       name: "CSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .systemLibrary(
+      name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"]), .brew(["libedit"])]),
     .target(
       name: "IMAPStateMachine",
       dependencies: [.product(name: "DequeModule", package: "swift-collections")],
@@ -53,7 +55,7 @@ let package = Package(
     .executableTarget(
       name: "imap",
       dependencies: [
-        "IMAPStateMachine", "IMAPLoop", "IMAPTestServer",
+        "IMAPStateMachine", "IMAPLoop", "IMAPTestServer", "CEdit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],

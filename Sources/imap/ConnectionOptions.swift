@@ -106,8 +106,14 @@ struct ConnectionOptions: ParsableArguments {
     if let timeout, !(timeout > 0 && timeout < 1e6) { throw ValidationError("--timeout must be above 0.") }
   }
 
-  /// Connects, logs in, runs `body`, logs out. Errors become a ``Failure``.
-  func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
+  /// Whether one of these was given.
+  var isSaid: Bool {
+    account != nil || config != nil || !options.values.isEmpty || passwordFile != nil || passwordStdin
+      || verbose > 0 || wire
+  }
+
+  /// What all sources say together, checked as far as that can be done here.
+  func connector() throws(Failure) -> Connector {
     let account = try resolve()
     for (path, option) in account.files where !FileManager.default.isReadableFile(atPath: path) {
       throw Failure(.file, "cannot read \(path), which \(option) names")
@@ -116,59 +122,17 @@ struct ConnectionOptions: ParsableArguments {
     do throws(ConnectionError) { tls = account.security == .plain ? nil : try TLSContext.client(account.tls) } catch {
       throw Failure(.connection(error), host: account.host)
     }
-    let credentials = try account.credentials.credentials(of: account)
-    var configuration = IMAPClient.Configuration(
-      host: account.host, port: account.port, security: account.security)
-    configuration.tls = tls
-    // Whoever asks for no TLS has said that nothing shall protect the password.
-    configuration.signIn.allowsPlaintext = account.security == .plain
-    let timeout = account.timeout
-    configuration.connectTimeout = .seconds(timeout)
-    configuration.connection.greetingTimeout = .seconds(timeout)
-    configuration.connection.commandTimeout = .seconds(timeout)
-    configuration.connection.logoutTimeout = .seconds(min(timeout, 5))
-    configuration.logger = logger
+    var connector = Connector(account, tls: tls)
+    connector.logger = logger
     // The lines are shown as they come where somebody watches them.
-    if verbose == 1, !wire { configuration.recentLines = 20 }
-    let loop = try EventLoop.start()
-    do {
-      let client = try await IMAPClient.connect(configuration, on: loop)
-      do {
-        try await client.signIn(credentials)
-        try await body(client)
-      } catch {
-        await client.logout()
-        throw error
-      }
-      await client.logout()
-    } catch let error as IMAPError {
-      await loop.shutdown()
-      throw Failure(error, host: account.host)
-    } catch {
-      await loop.shutdown()
-      throw error
-    }
-    await loop.shutdown()
+    if verbose == 1, !wire { connector.recentLines = 20 }
+    return connector
   }
 
   private var logger: Logger? {
     if verbose == 0, !wire { return nil }
     let level: Logger.Level = wire || verbose > 1 ? .trace : .debug
     return Logger(label: "imap", factory: { _ in ConsoleLogHandler(logLevel: level) })
-  }
-
-  /// As ``withClient(_:)``, with `mailbox` open for reading, or for changing it.
-  func withMailbox(
-    _ mailbox: String, changing: Bool = false, _ body: (IMAPClient, SelectedMailbox) async throws -> Void
-  ) async throws {
-    try await withClient { client in
-      let name = MailboxName(mailbox)
-      let selected = changing ? try await client.select(name) : try await client.examine(name)
-      if changing, selected.isReadOnly {
-        throw Failure(.refused, "\(mailbox) can only be read; `imap acl my \(mailbox)` shows what you may do with it")
-      }
-      try await body(client, selected)
-    }
   }
 
   /// What all sources say together.
@@ -227,4 +191,44 @@ struct ConnectionOptions: ParsableArguments {
     }
     return Account.Layer(values: values)
   }
+}
+
+extension ConnectionOptions: MailServer {
+  /// Connects, logs in, runs `body`, logs out.
+  func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
+    let connector = try connector()
+    let credentials = try connector.credentials()
+    let loop = try EventLoop.start()
+    do {
+      let client = try await connector.connect(credentials, on: loop)
+      do {
+        try await body(client)
+      } catch {
+        await client.logout()
+        throw error
+      }
+      await client.logout()
+    } catch let error as IMAPError {
+      await loop.shutdown()
+      throw Failure(error, host: connector.account.host)
+    } catch {
+      await loop.shutdown()
+      throw error
+    }
+    await loop.shutdown()
+  }
+
+  func withMailbox(
+    _ mailbox: String?, changing: Bool, _ body: (IMAPClient, SelectedMailbox) async throws -> Void
+  ) async throws {
+    try await withClient { client in
+      try await body(client, try await open(MailboxName(mailbox ?? "INBOX"), changing: changing, client))
+    }
+  }
+
+  func listedUIDs() throws(Failure) -> UIDSet { try MessageArguments.inputUIDs() }
+
+  func found(_ uids: [UID], in mailbox: SelectedMailbox) {}
+
+  var ownsInput: Bool { passwordStdin }
 }

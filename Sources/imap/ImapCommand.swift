@@ -19,32 +19,36 @@ struct ImapCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     groupedSubcommands: [
-      CommandGroup(
-        name: "Mailboxes",
-        subcommands: [
-          ListCommand.self, TreeCommand.self, StatusCommand.self, SelectCommand.self, CreateCommand.self,
-          RenameCommand.self, RemoveMailboxCommand.self, SubscribeCommand.self, UnsubscribeCommand.self,
-        ]),
-      CommandGroup(
-        name: "Messages",
-        subcommands: [
-          SearchCommand.self, SortCommand.self, ThreadCommand.self, FetchCommand.self, HeadersCommand.self,
-          GetCommand.self, AppendCommand.self, StoreCommand.self, CopyCommand.self, MoveCommand.self,
-          DeleteCommand.self, ExpungeCommand.self, WatchCommand.self, SyncCommand.self,
-        ]),
-      CommandGroup(
-        name: "Server",
-        subcommands: [
-          CapabilityCommand.self, IDCommand.self, NamespaceCommand.self, QuotaCommand.self, ACLCommand.self,
-          MetadataCommand.self, RawCommand.self,
-        ]),
+      CommandGroup(name: "Mailboxes", subcommands: CommandGroups.mailboxes),
+      CommandGroup(name: "Messages", subcommands: CommandGroups.messages + [WatchCommand.self]),
+      CommandGroup(name: "Server", subcommands: CommandGroups.server),
       CommandGroup(
         name: "Tools",
-        subcommands: [DecodeCommand.self, ServeCommand.self, DemoCommand.self, CompletionCommand.self]),
+        subcommands: [
+          ShellCommand.self, CheckCommand.self, DecodeCommand.self, ServeCommand.self, DemoCommand.self,
+          CompletionCommand.self,
+        ]),
     ])
 
   static func main() async {
     StandardStreams.prepare()
     await main(nil)
   }
+}
+
+/// The commands that the program and its shell have in common.
+enum CommandGroups {
+  static let mailboxes: [any ParsableCommand.Type] = [
+    ListCommand.self, TreeCommand.self, StatusCommand.self, SelectCommand.self, CreateCommand.self,
+    RenameCommand.self, RemoveMailboxCommand.self, SubscribeCommand.self, UnsubscribeCommand.self,
+  ]
+  static let messages: [any ParsableCommand.Type] = [
+    SearchCommand.self, SortCommand.self, ThreadCommand.self, FetchCommand.self, HeadersCommand.self,
+    GetCommand.self, AppendCommand.self, StoreCommand.self, CopyCommand.self, MoveCommand.self, DeleteCommand.self,
+    ExpungeCommand.self, SyncCommand.self,
+  ]
+  static let server: [any ParsableCommand.Type] = [
+    CapabilityCommand.self, IDCommand.self, NamespaceCommand.self, QuotaCommand.self, ACLCommand.self,
+    MetadataCommand.self, RawCommand.self,
+  ]
 }

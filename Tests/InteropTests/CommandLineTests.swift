@@ -9,7 +9,8 @@ import Testing
     "list", "tree", "status", "select", "create", "rename", "remove-mailbox", "subscribe", "unsubscribe", "search",
     "sort", "thread", "fetch", "headers", "get", "append", "store", "copy", "move", "delete", "expunge", "watch",
     "sync",
-    "capability", "id", "namespace", "quota", "acl", "metadata", "raw", "decode", "serve", "demo", "completion",
+    "capability", "id", "namespace", "quota", "acl", "metadata", "raw", "shell", "check", "decode",
+    "serve", "demo", "completion",
   ]
 
   @Test(arguments: commands) func helpShowsAnExample(_ command: String) async throws {

@@ -72,6 +72,14 @@ enum CredentialSource {
       OAuth2Refresh(url: url, clientID: id, clientSecret: Secret(secret), refreshToken: Secret(token)))
   }
 
+  /// Whether it can be asked again without anybody typing something.
+  var isRepeatable: Bool {
+    switch self {
+    case .password, .passwordFile, .passwordCommand, .tokenCommand, .refreshToken: true
+    case .standardInput, .prompt: false
+    }
+  }
+
   /// What to log in with.
   func credentials(of account: Account) throws(Failure) -> SignInCredentials {
     let user = account.user

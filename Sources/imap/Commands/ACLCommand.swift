@@ -20,7 +20,7 @@ struct ACLCommand: AsyncParsableCommand {
     subcommands: [ACLGet.self, ACLSet.self, ACLRemove.self, ACLMy.self, ACLGrantable.self])
 }
 
-struct ACLGet: AsyncParsableCommand {
+struct ACLGet: MailCommand {
   static let configuration = CommandConfiguration(commandName: "get", abstract: "Show who may do what.")
 
   @OptionGroup var connection: ConnectionOptions
@@ -31,20 +31,18 @@ struct ACLGet: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, entries, an array of identifier and rights.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withACL { client in
-        let list = try await client.accessControlList(of: MailboxName(mailbox))
-        if json { return try Console.line(JSON.object(JSON.extensionData(.acl(list)).members)) }
-        var table = Table([Table.Column("WHO"), Table.Column("RIGHTS")])
-        for entry in list.entries { try table.add([MessageLine.printable(entry.identifier), entry.rights.rawValue]) }
-        try table.flush()
-      }
+  func work(_ server: any MailServer) async throws {
+    try await server.withACL { client in
+      let list = try await client.accessControlList(of: MailboxName(mailbox))
+      if json { return try Console.line(JSON.object(JSON.extensionData(.acl(list)).members)) }
+      var table = Table([Table.Column("WHO"), Table.Column("RIGHTS")])
+      for entry in list.entries { try table.add([MessageLine.printable(entry.identifier), entry.rights.rawValue]) }
+      try table.flush()
     }
   }
 }
 
-struct ACLSet: AsyncParsableCommand {
+struct ACLSet: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "set", abstract: "Give somebody rights, in the place of those that he has.")
 
@@ -72,22 +70,20 @@ struct ACLSet: AsyncParsableCommand {
     if add, revoke { throw ValidationError("Give --add or --revoke, not both.") }
   }
 
-  func run() async throws {
-    try await reporting {
-      if !rights.utf8.allSatisfy({ (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) }) {
-        throw Failure(.usage, "\(rights) are no rights; write lower-case letters, as lrs")
-      }
-      let letters = AccessRights(rights)
-      let change: AccessRightsChange = add ? .add(letters) : revoke ? .remove(letters) : .replace(letters)
-      try await connection.withACL { client in
-        try await client.setAccess(MailboxName(mailbox), for: who, change)
-        try Done.show(mailbox, "rights set", json, [("identifier", .string(who))])
-      }
+  func work(_ server: any MailServer) async throws {
+    if !rights.utf8.allSatisfy({ (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) }) {
+      throw Failure(.usage, "\(rights) are no rights; write lower-case letters, as lrs")
+    }
+    let letters = AccessRights(rights)
+    let change: AccessRightsChange = add ? .add(letters) : revoke ? .remove(letters) : .replace(letters)
+    try await server.withACL { client in
+      try await client.setAccess(MailboxName(mailbox), for: who, change)
+      try Done.show(mailbox, "rights set", json, [("identifier", .string(who))])
     }
   }
 }
 
-struct ACLRemove: AsyncParsableCommand {
+struct ACLRemove: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Remove what the list says of somebody.")
 
@@ -102,17 +98,15 @@ struct ACLRemove: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, done, identifier.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withACL { client in
-        try await client.removeAccess(MailboxName(mailbox), for: who)
-        try Done.show(mailbox, "rights removed", json, [("identifier", .string(who))])
-      }
+  func work(_ server: any MailServer) async throws {
+    try await server.withACL { client in
+      try await client.removeAccess(MailboxName(mailbox), for: who)
+      try Done.show(mailbox, "rights removed", json, [("identifier", .string(who))])
     }
   }
 }
 
-struct ACLMy: AsyncParsableCommand {
+struct ACLMy: MailCommand {
   static let configuration = CommandConfiguration(commandName: "my", abstract: "Show what you may do.")
 
   @OptionGroup var connection: ConnectionOptions
@@ -123,21 +117,19 @@ struct ACLMy: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, rights.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withACL { client in
-        let rights = try await client.myRights(MailboxName(mailbox))
-        if json {
-          try Console.line(JSON.object([("mailbox", .string(mailbox)), ("rights", .string(rights.rawValue))]))
-        } else {
-          try Console.line(rights.rawValue)
-        }
+  func work(_ server: any MailServer) async throws {
+    try await server.withACL { client in
+      let rights = try await client.myRights(MailboxName(mailbox))
+      if json {
+        try Console.line(JSON.object([("mailbox", .string(mailbox)), ("rights", .string(rights.rawValue))]))
+      } else {
+        try Console.line(rights.rawValue)
       }
     }
   }
 }
 
-struct ACLGrantable: AsyncParsableCommand {
+struct ACLGrantable: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "grantable", abstract: "Show which rights somebody can be given.")
 
@@ -152,22 +144,20 @@ struct ACLGrantable: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, identifier, required, optional.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withACL { client in
-        guard let rights = try await client.grantableRights(MailboxName(mailbox), for: who) else {
-          throw Failure(.protocolError, "the server gave no rights of \(who)")
-        }
-        if json { return try Console.line(JSON.object(JSON.extensionData(.listRights(rights)).members)) }
-        var table = Table([Table.Column("ALWAYS"), Table.Column("TOGETHER")])
-        try table.add([rights.required.rawValue, rights.optional.map(\.rawValue).joined(separator: " ")])
-        try table.flush()
+  func work(_ server: any MailServer) async throws {
+    try await server.withACL { client in
+      guard let rights = try await client.grantableRights(MailboxName(mailbox), for: who) else {
+        throw Failure(.protocolError, "the server gave no rights of \(who)")
       }
+      if json { return try Console.line(JSON.object(JSON.extensionData(.listRights(rights)).members)) }
+      var table = Table([Table.Column("ALWAYS"), Table.Column("TOGETHER")])
+      try table.add([rights.required.rawValue, rights.optional.map(\.rawValue).joined(separator: " ")])
+      try table.flush()
     }
   }
 }
 
-extension ConnectionOptions {
+extension MailServer {
   /// As ``withClient(_:)``, on a server that has access control.
   fileprivate func withACL(_ body: (IMAPClient) async throws -> Void) async throws {
     try await withClient { client in

@@ -3,7 +3,7 @@ import Foundation
 import IMAPLoop
 import IMAPStateMachine
 
-struct AppendCommand: AsyncParsableCommand {
+struct AppendCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "append", abstract: "Add messages from files to a mailbox.",
     discussion: """
@@ -42,23 +42,24 @@ struct AppendCommand: AsyncParsableCommand {
     }
   }
 
-  func run() async throws {
-    try await reporting {
-      let flags = try FlagNames.flags(self.flags)
-      let date = try self.date.map { try Self.parse($0) }
-      // Looked at before connecting: a missing file must not leave half of the messages behind.
-      let messages = try files.map { try MessageSource($0, isCanonical: !asIs) }
-      try await connection.withClient { client in
-        for message in messages {
-          let sent = Counter()
-          var result: CopyResult?
-          try await TransferProgress(message.name, total: message.byteCount) { UInt64(sent.count) }.during {
-            result = try await client.append(
-              message.pieces(counting: sent), byteCount: message.byteCount, to: MailboxName(mailbox),
-              flags: flags, date: date)
-          }
-          try show(message.name, result)
+  func work(_ server: any MailServer) async throws {
+    let flags = try FlagNames.flags(self.flags)
+    let date = try self.date.map { try Self.parse($0) }
+    if files.contains("-"), server.ownsInput {
+      throw Failure(.usage, "standard input is where commands come from; name a file")
+    }
+    // Looked at before connecting: a missing file must not leave half of the messages behind.
+    let messages = try files.map { try MessageSource($0, isCanonical: !asIs) }
+    try await server.withClient { client in
+      for message in messages {
+        let sent = Counter()
+        var result: CopyResult?
+        try await TransferProgress(message.name, total: message.byteCount) { UInt64(sent.count) }.during {
+          result = try await client.append(
+            message.pieces(counting: sent), byteCount: message.byteCount, to: MailboxName(mailbox),
+            flags: flags, date: date)
         }
+        try show(message.name, result)
       }
     }
   }

@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct CopyCommand: AsyncParsableCommand {
+struct CopyCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "copy", abstract: "Copy messages to another mailbox.",
     discussion: """
@@ -14,12 +14,15 @@ struct CopyCommand: AsyncParsableCommand {
 
   @OptionGroup var transfer: TransferOptions
 
-  func run() async throws {
-    try await reporting { try await transfer.run(connection, isMove: false) }
+  var json: Bool {
+    get { transfer.json }
+    set { transfer.json = newValue }
   }
+
+  func work(_ server: any MailServer) async throws { try await transfer.run(server, isMove: false) }
 }
 
-struct MoveCommand: AsyncParsableCommand {
+struct MoveCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "move", abstract: "Move messages to another mailbox.",
     discussion: """
@@ -33,15 +36,18 @@ struct MoveCommand: AsyncParsableCommand {
 
   @OptionGroup var transfer: TransferOptions
 
-  func run() async throws {
-    try await reporting { try await transfer.run(connection, isMove: true) }
+  var json: Bool {
+    get { transfer.json }
+    set { transfer.json = newValue }
   }
+
+  func work(_ server: any MailServer) async throws { try await transfer.run(server, isMove: true) }
 }
 
 /// Which messages go where.
 struct TransferOptions: ParsableArguments {
-  @Option(name: .shortAndLong, help: "Mailbox of the messages.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox of the messages. (default: INBOX)")
+  var mailbox: String?
 
   @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input.")
   var uids: String
@@ -55,22 +61,22 @@ struct TransferOptions: ParsableArguments {
   @Flag(help: "A JSON object: mailbox, target, uidValidity, source, destination.")
   var json = false
 
-  func run(_ connection: ConnectionOptions, isMove: Bool) async throws {
-    let set = try MessageArguments.uids(uids)
-    try await connection.withMailbox(mailbox, changing: isMove) { client, _ in
+  func run(_ server: any MailServer, isMove: Bool) async throws {
+    let set = try MessageArguments.uids(uids, server)
+    try await server.withMailbox(mailbox, changing: isMove) { client, selected in
       // Servers say OK where there was nothing to do.
       let found = UIDSet(try await client.search(.uid(set)))
-      if found.isEmpty { return try MessageArguments.failIfExplicit(set, in: mailbox) }
+      if found.isEmpty { return try MessageArguments.failIfExplicit(set, in: selected) }
       let name = MailboxName(target)
       if create, try await !client.mailboxExists(name) { try await client.create(name) }
       let result =
         isMove
         ? try await client.move(.uids(found), to: name) : try await client.copy(.uids(found), to: name)
-      try show(result, found)
+      try show(result, found, selected.name.description)
     }
   }
 
-  private func show(_ result: CopyResult?, _ found: UIDSet) throws {
+  private func show(_ result: CopyResult?, _ found: UIDSet, _ mailbox: String) throws {
     if json {
       return try Console.line(
         JSON.object([

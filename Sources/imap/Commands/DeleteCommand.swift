@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct DeleteCommand: AsyncParsableCommand {
+struct DeleteCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "delete", abstract: "Delete messages for good: these, and no others.",
     discussion: """
@@ -14,8 +14,8 @@ struct DeleteCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(name: .shortAndLong, help: "Mailbox of the messages.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox of the messages. (default: INBOX)")
+  var mailbox: String?
 
   @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input.")
   var uids: String
@@ -23,20 +23,18 @@ struct DeleteCommand: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, uidValidity, uids.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      let set = try MessageArguments.uids(uids)
-      try await connection.withMailbox(mailbox, changing: true) { client, selected in
-        let found = try await client.search(.uid(set))
-        if found.isEmpty { return try MessageArguments.failIfExplicit(set, in: mailbox) }
-        try await client.delete(UIDSet(found))
-        try Removed.show(found, selected, json)
-      }
+  func work(_ server: any MailServer) async throws {
+    let set = try MessageArguments.uids(uids, server)
+    try await server.withMailbox(mailbox, changing: true) { client, selected in
+      let found = try await client.search(.uid(set))
+      if found.isEmpty { return try MessageArguments.failIfExplicit(set, in: selected) }
+      try await client.delete(UIDSet(found))
+      try Removed.show(found, selected, json)
     }
   }
 }
 
-struct ExpungeCommand: AsyncParsableCommand {
+struct ExpungeCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "expunge", abstract: "Remove messages that are marked deleted.",
     discussion: """
@@ -49,8 +47,8 @@ struct ExpungeCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(name: .shortAndLong, help: "Mailbox of the messages.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox of the messages. (default: INBOX)")
+  var mailbox: String?
 
   @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input. (default: all)")
   var uids: String?
@@ -58,17 +56,15 @@ struct ExpungeCommand: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, uidValidity, uids.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      let set = try uids.map { try MessageArguments.uids($0) }
-      try await connection.withMailbox(mailbox, changing: true) { client, selected in
-        let marked = SearchKey.flag(.deleted)
-        let found = try await client.search(set.map { .and([.uid($0), marked]) } ?? marked)
-        if !found.isEmpty {
-          if set == nil { try await client.expunge() } else { try await client.expunge(UIDSet(found)) }
-        }
-        try Removed.show(found, selected, json)
+  func work(_ server: any MailServer) async throws {
+    let set = try uids.map { try MessageArguments.uids($0, server) }
+    try await server.withMailbox(mailbox, changing: true) { client, selected in
+      let marked = SearchKey.flag(.deleted)
+      let found = try await client.search(set.map { .and([.uid($0), marked]) } ?? marked)
+      if !found.isEmpty {
+        if set == nil { try await client.expunge() } else { try await client.expunge(UIDSet(found)) }
       }
+      try Removed.show(found, selected, json)
     }
   }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct FetchCommand: AsyncParsableCommand {
+struct FetchCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "fetch", abstract: "Show messages, or their bytes.",
     discussion: """
@@ -17,8 +17,8 @@ struct FetchCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(name: .shortAndLong, help: "Mailbox to read.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox to read. (default: INBOX)")
+  var mailbox: String?
 
   @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input.")
   var uids = "1:*"
@@ -40,28 +40,26 @@ struct FetchCommand: AsyncParsableCommand {
     if !json, structure || !item.isEmpty { throw ValidationError("--structure and --item need --json.") }
   }
 
-  func run() async throws {
-    try await reporting {
-      let set = try MessageArguments.uids(uids)
-      try await connection.withMailbox(mailbox) { client, _ in
-        if raw { return try await fetchRaw(set, client) }
-        var isEmpty = true
-        var table = Table(MessageLine.columns)
-        for try await message in client.messages(.uids(set), items) {
-          isEmpty = false
-          if json {
-            try Console.line(
-              JSON.object([
-                ("sequence", .unsigned(UInt64(message.sequence.rawValue))),
-                ("items", JSON.fetchItems(message.attributes)),
-              ]))
-          } else {
-            try table.add(MessageLine.row(message))
-          }
+  func work(_ server: any MailServer) async throws {
+    let set = try MessageArguments.uids(uids, server)
+    try await server.withMailbox(mailbox) { client, selected in
+      if raw { return try await fetchRaw(set, client, selected) }
+      var isEmpty = true
+      var table = Table(MessageLine.columns)
+      for try await message in client.messages(.uids(set), items) {
+        isEmpty = false
+        if json {
+          try Console.line(
+            JSON.object([
+              ("sequence", .unsigned(UInt64(message.sequence.rawValue))),
+              ("items", JSON.fetchItems(message.attributes)),
+            ]))
+        } else {
+          try table.add(MessageLine.row(message))
         }
-        try table.flush()
-        if isEmpty { try MessageArguments.failIfExplicit(set, in: mailbox) }
       }
+      try table.flush()
+      if isEmpty { try MessageArguments.failIfExplicit(set, in: selected) }
     }
   }
 
@@ -70,9 +68,9 @@ struct FetchCommand: AsyncParsableCommand {
     return [.uid, .flags, .internalDate, .rfc822Size, .envelope] + (structure ? [.bodyStructure] : [])
   }
 
-  private func fetchRaw(_ set: UIDSet, _ client: IMAPClient) async throws {
+  private func fetchRaw(_ set: UIDSet, _ client: IMAPClient, _ selected: SelectedMailbox) async throws {
     let sink = ByteSink()
     try await sink.fetch(set, .full, from: client)
-    if sink.isUnused { try MessageArguments.failIfExplicit(set, in: mailbox) }
+    if sink.isUnused { try MessageArguments.failIfExplicit(set, in: selected) }
   }
 }

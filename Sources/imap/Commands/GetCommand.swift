@@ -3,7 +3,7 @@ import Foundation
 import IMAPLoop
 import IMAPStateMachine
 
-struct GetCommand: AsyncParsableCommand {
+struct GetCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "get", abstract: "Save messages, or a part of them, to files.",
     discussion: """
@@ -18,8 +18,8 @@ struct GetCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(name: .shortAndLong, help: "Mailbox to read.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox to read. (default: INBOX)")
+  var mailbox: String?
 
   @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input.")
   var uids: String
@@ -50,21 +50,19 @@ struct GetCommand: AsyncParsableCommand {
     if asIs, part == nil { throw ValidationError("--as-is needs --part.") }
   }
 
-  func run() async throws {
-    try await reporting {
-      let set = try MessageArguments.uids(uids)
-      let part = try self.part.map { try Self.numbers($0) }
-      if let directory { try Self.check(directory) }
-      try await connection.withMailbox(mailbox) { client, _ in
-        try await Interruption.ends(client, "what was not complete is not there") {
-          let items: [FetchItem] = [.uid, .rfc822Size] + (part == nil ? [] : [.bodyStructure])
-          let found = try await client.fetch(.uids(set), items).compactMap { Found($0) }
-          if found.isEmpty { try MessageArguments.failIfExplicit(set, in: mailbox) }
-          if let output, found.count > 1 {
-            throw Failure(.usage, "\(uids) are \(found.count) messages and \(output) one file; use --directory")
-          }
-          for message in found { try await save(message, part, client) }
+  func work(_ server: any MailServer) async throws {
+    let set = try MessageArguments.uids(uids, server)
+    let part = try self.part.map { try Self.numbers($0) }
+    if let directory { try Self.check(directory) }
+    try await server.withMailbox(mailbox) { client, selected in
+      try await Interruption.ends(client, "what was not complete is not there") {
+        let items: [FetchItem] = [.uid, .rfc822Size] + (part == nil ? [] : [.bodyStructure])
+        let found = try await client.fetch(.uids(set), items).compactMap { Found($0) }
+        if found.isEmpty { try MessageArguments.failIfExplicit(set, in: selected) }
+        if let output, found.count > 1 {
+          throw Failure(.usage, "\(uids) are \(found.count) messages and \(output) one file; use --directory")
         }
+        for message in found { try await save(message, part, client, selected) }
       }
     }
   }
@@ -90,7 +88,9 @@ struct GetCommand: AsyncParsableCommand {
     }
   }
 
-  private func save(_ message: Found, _ number: [UInt32]?, _ client: IMAPClient) async throws {
+  private func save(
+    _ message: Found, _ number: [UInt32]?, _ client: IMAPClient, _ selected: SelectedMailbox
+  ) async throws {
     var (size, encoding, name) = (message.size, TransferDecoder.identity, "\(message.uid).eml")
     if let number {
       guard let part = message.structure?.part(number) else {
@@ -114,7 +114,7 @@ struct GetCommand: AsyncParsableCommand {
     } catch OutputError.failed(let code) where path != nil {
       throw Failure(.file, "cannot write \(path ?? ""): \(unsafe String(cString: strerror(code)))")
     }
-    if sink.isUnused { throw Failure(.missing, "message \(message.uid) has gone from \(mailbox) meanwhile") }
+    if sink.isUnused { throw Failure(.missing, "message \(message.uid) has gone from \(selected.name) meanwhile") }
     guard let file, let path else { return }
     try file.commit()
     if json {

@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct HeadersCommand: AsyncParsableCommand {
+struct HeadersCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "headers", abstract: "Show the headers of messages.",
     discussion: """
@@ -15,8 +15,8 @@ struct HeadersCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(name: .shortAndLong, help: "Mailbox to read.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox to read. (default: INBOX)")
+  var mailbox: String?
 
   @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input.")
   var uids: String
@@ -27,27 +27,25 @@ struct HeadersCommand: AsyncParsableCommand {
   @Flag(help: "One JSON object a line: uid, headers, an array of name and value.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      let set = try MessageArguments.uids(uids)
-      let section = field.isEmpty ? Section.header : Section(.headerFields(field))
-      try await connection.withMailbox(mailbox) { client, _ in
-        var isFirst = true
-        for try await message in client.messages(.uids(set), [.uid, .section(section)]) {
-          var uid: UID?
-          var fields: [HeaderField] = []
-          for attribute in message.attributes {
-            switch attribute {
-            case .uid(let value): uid = value
-            case .section(_, _, let data): fields = HeaderField.fields(data ?? [])
-            default: break
-            }
+  func work(_ server: any MailServer) async throws {
+    let set = try MessageArguments.uids(uids, server)
+    let section = field.isEmpty ? Section.header : Section(.headerFields(field))
+    try await server.withMailbox(mailbox) { client, selected in
+      var isFirst = true
+      for try await message in client.messages(.uids(set), [.uid, .section(section)]) {
+        var uid: UID?
+        var fields: [HeaderField] = []
+        for attribute in message.attributes {
+          switch attribute {
+          case .uid(let value): uid = value
+          case .section(_, _, let data): fields = HeaderField.fields(data ?? [])
+          default: break
           }
-          try show(uid, fields, isFirst)
-          isFirst = false
         }
-        if isFirst { try MessageArguments.failIfExplicit(set, in: mailbox) }
+        try show(uid, fields, isFirst)
+        isFirst = false
       }
+      if isFirst { try MessageArguments.failIfExplicit(set, in: selected) }
     }
   }
 

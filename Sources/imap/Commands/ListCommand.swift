@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct ListCommand: AsyncParsableCommand {
+struct ListCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List mailboxes.",
     discussion: """
@@ -24,30 +24,28 @@ struct ListCommand: AsyncParsableCommand {
   @Flag(help: "One JSON object a line: attributes, delimiter, mailbox, mailboxRaw; with --status also status.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        let answer = try await selection.list(pattern, client, status: status)
-        if answer.listings.isEmpty, !pattern.contains(where: { $0 == "*" || $0 == "%" }) {
-          throw Failure(.missing, "no such mailbox: \(pattern); `imap list` shows those there are")
-        }
-        var columns = [Table.Column("MAILBOX"), Table.Column("ATTRIBUTES")]
-        if status { columns += [Table.Column("MESSAGES", right: true), Table.Column("UNSEEN", right: true)] }
-        var table = Table(columns)
-        for listing in answer.listings {
-          let status = answer.statuses.first { $0.mailbox == listing.name }
-          if json {
-            var members = JSON.listing(listing)
-            if self.status { members.append(("status", status.map { .object(JSON.mailboxStatus($0)) } ?? .null)) }
-            try Console.line(JSON.object(members))
-          } else {
-            let attributes = listing.attributes.map(\.rawValue).joined(separator: " ")
-            let counts = [status?.messages, status?.unseen].map { $0.map { String($0) } ?? "-" }
-            try table.add([listing.name.description, attributes] + (self.status ? counts : []))
-          }
-        }
-        try table.flush()
+  func work(_ server: any MailServer) async throws {
+    try await server.withClient { client in
+      let answer = try await selection.list(pattern, client, status: status)
+      if answer.listings.isEmpty, !pattern.contains(where: { $0 == "*" || $0 == "%" }) {
+        throw Failure(.missing, "no such mailbox: \(pattern); `imap list` shows those there are")
       }
+      var columns = [Table.Column("MAILBOX"), Table.Column("ATTRIBUTES")]
+      if status { columns += [Table.Column("MESSAGES", right: true), Table.Column("UNSEEN", right: true)] }
+      var table = Table(columns)
+      for listing in answer.listings {
+        let status = answer.statuses.first { $0.mailbox == listing.name }
+        if json {
+          var members = JSON.listing(listing)
+          if self.status { members.append(("status", status.map { .object(JSON.mailboxStatus($0)) } ?? .null)) }
+          try Console.line(JSON.object(members))
+        } else {
+          let attributes = listing.attributes.map(\.rawValue).joined(separator: " ")
+          let counts = [status?.messages, status?.unseen].map { $0.map { String($0) } ?? "-" }
+          try table.add([listing.name.description, attributes] + (self.status ? counts : []))
+        }
+      }
+      try table.flush()
     }
   }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct CreateCommand: AsyncParsableCommand {
+struct CreateCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "create", abstract: "Make mailboxes.",
     discussion: """
@@ -25,24 +25,22 @@ struct CreateCommand: AsyncParsableCommand {
   @Flag(help: "One JSON object a line: mailbox, done.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      let uses = specialUse.map { MessageFlag($0.hasPrefix("\\") ? $0 : "\\" + $0) }
-      try await connection.withClient { client in
-        if !uses.isEmpty, try await !client.supports("CREATE-SPECIAL-USE") {
-          throw IMAPError.capabilityMissing("CREATE-SPECIAL-USE", command: "CREATE")
-        }
-        for name in mailboxes {
-          try await client.create(MailboxName(name), specialUse: uses)
-          if subscribe { try await client.subscribe(MailboxName(name)) }
-          try Done.show(name, "created", json)
-        }
+  func work(_ server: any MailServer) async throws {
+    let uses = specialUse.map { MessageFlag($0.hasPrefix("\\") ? $0 : "\\" + $0) }
+    try await server.withClient { client in
+      if !uses.isEmpty, try await !client.supports("CREATE-SPECIAL-USE") {
+        throw IMAPError.capabilityMissing("CREATE-SPECIAL-USE", command: "CREATE")
+      }
+      for name in mailboxes {
+        try await client.create(MailboxName(name), specialUse: uses)
+        if subscribe { try await client.subscribe(MailboxName(name)) }
+        try Done.show(name, "created", json)
       }
     }
   }
 }
 
-struct RenameCommand: AsyncParsableCommand {
+struct RenameCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "rename", abstract: "Give a mailbox another name.",
     discussion: """
@@ -63,17 +61,15 @@ struct RenameCommand: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, done, name.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        try await client.rename(MailboxName(mailbox), to: MailboxName(name))
-        try Done.show(mailbox, "renamed", json, [("name", .string(name))])
-      }
+  func work(_ server: any MailServer) async throws {
+    try await server.withClient { client in
+      try await client.rename(MailboxName(mailbox), to: MailboxName(name))
+      try Done.show(mailbox, "renamed", json, [("name", .string(name))])
     }
   }
 }
 
-struct RemoveMailboxCommand: AsyncParsableCommand {
+struct RemoveMailboxCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove-mailbox", abstract: "Remove mailboxes with all messages in them.",
     discussion: """
@@ -87,12 +83,17 @@ struct RemoveMailboxCommand: AsyncParsableCommand {
 
   @OptionGroup var selection: MailboxesOptions
 
-  func run() async throws {
-    try await selection.forEach(connection, "removed") { client, name in try await client.delete(name) }
+  var json: Bool {
+    get { selection.json }
+    set { selection.json = newValue }
+  }
+
+  func work(_ server: any MailServer) async throws {
+    try await selection.forEach(server, "removed") { client, name in try await client.delete(name) }
   }
 }
 
-struct SubscribeCommand: AsyncParsableCommand {
+struct SubscribeCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "subscribe", abstract: "Subscribe to mailboxes: mail programs show these.",
     discussion: """
@@ -104,12 +105,17 @@ struct SubscribeCommand: AsyncParsableCommand {
 
   @OptionGroup var selection: MailboxesOptions
 
-  func run() async throws {
-    try await selection.forEach(connection, "subscribed") { client, name in try await client.subscribe(name) }
+  var json: Bool {
+    get { selection.json }
+    set { selection.json = newValue }
+  }
+
+  func work(_ server: any MailServer) async throws {
+    try await selection.forEach(server, "subscribed") { client, name in try await client.subscribe(name) }
   }
 }
 
-struct UnsubscribeCommand: AsyncParsableCommand {
+struct UnsubscribeCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "unsubscribe", abstract: "End the subscription of mailboxes. They stay.",
     discussion: """
@@ -121,8 +127,13 @@ struct UnsubscribeCommand: AsyncParsableCommand {
 
   @OptionGroup var selection: MailboxesOptions
 
-  func run() async throws {
-    try await selection.forEach(connection, "unsubscribed") { client, name in try await client.unsubscribe(name) }
+  var json: Bool {
+    get { selection.json }
+    set { selection.json = newValue }
+  }
+
+  func work(_ server: any MailServer) async throws {
+    try await selection.forEach(server, "unsubscribed") { client, name in try await client.unsubscribe(name) }
   }
 }
 
@@ -136,14 +147,12 @@ struct MailboxesOptions: ParsableArguments {
 
   /// Runs `change` for each, and tells that it is `done`.
   func forEach(
-    _ connection: ConnectionOptions, _ done: String, _ change: (IMAPClient, MailboxName) async throws -> Void
+    _ server: any MailServer, _ done: String, _ change: (IMAPClient, MailboxName) async throws -> Void
   ) async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        for name in mailboxes {
-          try await change(client, MailboxName(name))
-          try Done.show(name, done, json)
-        }
+    try await server.withClient { client in
+      for name in mailboxes {
+        try await change(client, MailboxName(name))
+        try Done.show(name, done, json)
       }
     }
   }

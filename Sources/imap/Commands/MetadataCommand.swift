@@ -15,7 +15,7 @@ struct MetadataCommand: AsyncParsableCommand {
     subcommands: [MetadataGet.self, MetadataSet.self, MetadataRemove.self])
 }
 
-struct MetadataGet: AsyncParsableCommand {
+struct MetadataGet: MailCommand {
   /// RFC 5464, section 4.2.2.
   enum Depth: String, ExpressibleByArgument, CaseIterable {
     case zero = "0"
@@ -39,26 +39,24 @@ struct MetadataGet: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, entries, an array of name and value.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withMetadata(mailbox) { client in
-        let options = MetadataOptions(depth: depth.flatMap { MetadataOptions.Depth(rawValue: $0.rawValue) })
-        let found = try await client.metadata(of: MailboxName(mailbox), entries, options)
-        if json {
-          let metadata = Metadata(mailbox: MailboxName(mailbox), .values(found))
-          return try Console.line(JSON.object(JSON.extensionData(.metadata(metadata)).members))
-        }
-        var table = Table([Table.Column("ENTRY"), Table.Column("VALUE")])
-        for entry in found {
-          try table.add([MessageLine.printable(entry.name), entry.value.map { MessageLine.printable($0) } ?? "-"])
-        }
-        try table.flush()
+  func work(_ server: any MailServer) async throws {
+    try await server.withMetadata(mailbox) { client in
+      let options = MetadataOptions(depth: depth.flatMap { MetadataOptions.Depth(rawValue: $0.rawValue) })
+      let found = try await client.metadata(of: MailboxName(mailbox), entries, options)
+      if json {
+        let metadata = Metadata(mailbox: MailboxName(mailbox), .values(found))
+        return try Console.line(JSON.object(JSON.extensionData(.metadata(metadata)).members))
       }
+      var table = Table([Table.Column("ENTRY"), Table.Column("VALUE")])
+      for entry in found {
+        try table.add([MessageLine.printable(entry.name), entry.value.map { MessageLine.printable($0) } ?? "-"])
+      }
+      try table.flush()
     }
   }
 }
 
-struct MetadataSet: AsyncParsableCommand {
+struct MetadataSet: MailCommand {
   static let configuration = CommandConfiguration(commandName: "set", abstract: "Give an annotation a value.")
 
   @OptionGroup var connection: ConnectionOptions
@@ -75,18 +73,16 @@ struct MetadataSet: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, done, entry.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withMetadata(mailbox) { client in
-        let change = Metadata.Entry(name: Array(entry.utf8), value: Array(value.utf8))
-        try await client.setMetadata(of: MailboxName(mailbox), [change])
-        try Done.show(mailbox, "\(entry) set", json, [("entry", .string(entry))])
-      }
+  func work(_ server: any MailServer) async throws {
+    try await server.withMetadata(mailbox) { client in
+      let change = Metadata.Entry(name: Array(entry.utf8), value: Array(value.utf8))
+      try await client.setMetadata(of: MailboxName(mailbox), [change])
+      try Done.show(mailbox, "\(entry) set", json, [("entry", .string(entry))])
     }
   }
 }
 
-struct MetadataRemove: AsyncParsableCommand {
+struct MetadataRemove: MailCommand {
   static let configuration = CommandConfiguration(commandName: "remove", abstract: "Remove annotations.")
 
   @OptionGroup var connection: ConnectionOptions
@@ -100,18 +96,16 @@ struct MetadataRemove: AsyncParsableCommand {
   @Flag(help: "One JSON object a line: mailbox, done, entry.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withMetadata(mailbox) { client in
-        try await client.setMetadata(
-          of: MailboxName(mailbox), entries.map { Metadata.Entry(name: Array($0.utf8), value: nil) })
-        for entry in entries { try Done.show(mailbox, "\(entry) removed", json, [("entry", .string(entry))]) }
-      }
+  func work(_ server: any MailServer) async throws {
+    try await server.withMetadata(mailbox) { client in
+      try await client.setMetadata(
+        of: MailboxName(mailbox), entries.map { Metadata.Entry(name: Array($0.utf8), value: nil) })
+      for entry in entries { try Done.show(mailbox, "\(entry) removed", json, [("entry", .string(entry))]) }
     }
   }
 }
 
-extension ConnectionOptions {
+extension MailServer {
   /// As ``withClient(_:)``, on a server that has annotations of `mailbox`, or of itself where that is empty.
   fileprivate func withMetadata(_ mailbox: String, _ body: (IMAPClient) async throws -> Void) async throws {
     try await withClient { client in

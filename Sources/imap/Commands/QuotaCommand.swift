@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct QuotaCommand: AsyncParsableCommand {
+struct QuotaCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "quota", abstract: "Show how much room there is and how much is used.",
     discussion: """
@@ -31,20 +31,18 @@ struct QuotaCommand: AsyncParsableCommand {
     if !set.isEmpty, root == nil { throw ValidationError("--set needs --root.") }
   }
 
-  func run() async throws {
-    try await reporting {
-      let limits = try set.map { try Self.limit($0) }
-      try await connection.withClient { client in
-        if try await !client.supports("QUOTA") { throw IMAPError.capabilityMissing("QUOTA", command: "GETQUOTAROOT") }
-        var quotas: [Quota] = []
-        if let root {
-          if !limits.isEmpty { try await client.setQuota(root: root, limits) }
-          quotas = try await client.quota(root: root).map { [$0] } ?? []
-        } else {
-          quotas = try await client.quotas(of: MailboxName(mailbox)).quotas
-        }
-        try show(quotas)
+  func work(_ server: any MailServer) async throws {
+    let limits = try set.map { try Self.limit($0) }
+    try await server.withClient { client in
+      if try await !client.supports("QUOTA") { throw IMAPError.capabilityMissing("QUOTA", command: "GETQUOTAROOT") }
+      var quotas: [Quota] = []
+      if let root {
+        if !limits.isEmpty { try await client.setQuota(root: root, limits) }
+        quotas = try await client.quota(root: root).map { [$0] } ?? []
+      } else {
+        quotas = try await client.quotas(of: MailboxName(mailbox)).quotas
       }
+      try show(quotas)
     }
   }
 

@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct RawCommand: AsyncParsableCommand {
+struct RawCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "raw", abstract: "Send a command as it is, and print what the server answers.",
     discussion: """
@@ -28,21 +28,19 @@ struct RawCommand: AsyncParsableCommand {
   @Argument(help: "The command and its arguments.")
   var words: [String]
 
-  func run() async throws {
-    try await reporting {
-      let command = try self.command()
-      try await connection.withClient { client in
-        if let mailbox {
-          let name = MailboxName(mailbox)
-          if readWrite { try await client.select(name) } else { try await client.examine(name) }
-        }
-        let (status, responses) = try await answer(command, client)
-        for response in responses { try show(response) }
-        if json {
-          try Console.line(JSON.object(JSON.response(.tagged(tag: "", status))))
-        } else {
-          try Console.line(status.description)
-        }
+  func work(_ server: any MailServer) async throws {
+    let command = try self.command()
+    try await server.withClient { client in
+      if let mailbox {
+        let name = MailboxName(mailbox)
+        if readWrite { try await client.select(name) } else { try await client.examine(name) }
+      }
+      let (status, responses) = try await answer(command, client)
+      for response in responses { try show(response) }
+      if json {
+        try Console.line(JSON.object(JSON.response(.tagged(tag: "", status))))
+      } else {
+        try Console.line(status.description)
       }
     }
   }

@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct SearchCommand: AsyncParsableCommand {
+struct SearchCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "search", abstract: "Find messages; print their UIDs.",
     discussion: """
@@ -24,21 +24,20 @@ struct SearchCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(name: .shortAndLong, help: "Mailbox to search.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox to search. (default: INBOX)")
+  var mailbox: String?
 
   @OptionGroup var search: SearchOptions
 
   @Flag(help: "A JSON object: mailbox, uidValidity, uids.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      let key = try search.key()
-      try await connection.withMailbox(mailbox) { client, selected in
-        let uids = try await client.search(key)
-        try MessageArguments.show(uids, of: selected, json: json)
-      }
+  func work(_ server: any MailServer) async throws {
+    let key = try search.key()
+    try await server.withMailbox(mailbox) { client, selected in
+      let uids = try await client.search(key)
+      server.found(uids, in: selected)
+      try MessageArguments.show(uids, of: selected, json: json)
     }
   }
 }

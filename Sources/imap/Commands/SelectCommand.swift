@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct SelectCommand: AsyncParsableCommand {
+struct SelectCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "select", abstract: "Open a mailbox and show its state.",
     discussion: """
@@ -25,16 +25,14 @@ struct SelectCommand: AsyncParsableCommand {
       "A JSON object: mailbox, readOnly, exists, recent, uidValidity, uidNext, flags, permanentFlags, highestModSeq.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        let name = MailboxName(mailbox)
-        let state = readWrite ? try await client.select(name) : try await client.examine(name)
-        if json { return try Console.line(JSON.object(Self.json(state))) }
-        var table = Table([Table.Column("WHAT"), Table.Column("VALUE")])
-        for (name, value) in Self.json(state) where value.isSaid { try table.add([name, value.plainText]) }
-        try table.flush()
-      }
+  func work(_ server: any MailServer) async throws {
+    try await server.withClient { client in
+      let name = MailboxName(mailbox)
+      let state = readWrite ? try await client.select(name) : try await client.examine(name)
+      if json { return try Console.line(JSON.object(Self.json(state))) }
+      var table = Table([Table.Column("WHAT"), Table.Column("VALUE")])
+      for (name, value) in Self.json(state) where value.isSaid { try table.add([name, value.plainText]) }
+      try table.flush()
     }
   }
 

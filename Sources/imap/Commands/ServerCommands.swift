@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct NamespaceCommand: AsyncParsableCommand {
+struct NamespaceCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "namespace", abstract: "Show where the user's own, other users' and shared mailboxes are.",
     discussion: """
@@ -15,29 +15,27 @@ struct NamespaceCommand: AsyncParsableCommand {
   @Flag(help: "A JSON object: personal, otherUsers, shared, arrays of prefix and delimiter.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        if try await !client.supports(.namespace), try await !client.supports(.imap4rev2) {
-          throw IMAPError.capabilityMissing(.namespace, command: "NAMESPACE")
-        }
-        let spaces = try await client.namespace()
-        if json { return try Console.line(JSON.object(JSON.namespaces(spaces))) }
-        var table = Table([Table.Column("WHOSE"), Table.Column("PREFIX"), Table.Column("DELIMITER")])
-        for (whose, list) in [
-          ("personal", spaces.personal), ("other users", spaces.otherUsers), ("shared", spaces.shared),
-        ] {
-          for space in list {
-            try table.add([whose, "\"\(space.prefix)\"", space.delimiter.map { "\"\($0)\"" } ?? "none"])
-          }
-        }
-        try table.flush()
+  func work(_ server: any MailServer) async throws {
+    try await server.withClient { client in
+      if try await !client.supports(.namespace), try await !client.supports(.imap4rev2) {
+        throw IMAPError.capabilityMissing(.namespace, command: "NAMESPACE")
       }
+      let spaces = try await client.namespace()
+      if json { return try Console.line(JSON.object(JSON.namespaces(spaces))) }
+      var table = Table([Table.Column("WHOSE"), Table.Column("PREFIX"), Table.Column("DELIMITER")])
+      for (whose, list) in [
+        ("personal", spaces.personal), ("other users", spaces.otherUsers), ("shared", spaces.shared),
+      ] {
+        for space in list {
+          try table.add([whose, "\"\(space.prefix)\"", space.delimiter.map { "\"\($0)\"" } ?? "none"])
+        }
+      }
+      try table.flush()
     }
   }
 }
 
-struct IDCommand: AsyncParsableCommand {
+struct IDCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "id", abstract: "Ask which server it is, and say which client this is.",
     discussion: """
@@ -54,27 +52,25 @@ struct IDCommand: AsyncParsableCommand {
   @Flag(help: "A JSON object: fields.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      let fields = try field.map { text throws(Failure) in
-        guard let equals = text.firstIndex(of: "=") else {
-          throw Failure(.usage, "\(text) is no field; write a name and a value, as name=imap")
-        }
-        return IDField(String(text[..<equals]), String(text[text.index(after: equals)...]))
+  func work(_ server: any MailServer) async throws {
+    let fields = try field.map { text throws(Failure) in
+      guard let equals = text.firstIndex(of: "=") else {
+        throw Failure(.usage, "\(text) is no field; write a name and a value, as name=imap")
       }
-      try await connection.withClient { client in
-        if try await !client.supports(.id) { throw IMAPError.capabilityMissing(.id, command: "ID") }
-        let answer = try await client.id(fields.isEmpty ? nil : fields)
-        if json { return try Console.line(JSON.object([("fields", answer.map { JSON.id($0) } ?? .null)])) }
-        var table = Table([Table.Column("FIELD"), Table.Column("VALUE")])
-        for field in answer ?? [] { try table.add([field.name, field.value ?? "-"]) }
-        try table.flush()
-      }
+      return IDField(String(text[..<equals]), String(text[text.index(after: equals)...]))
+    }
+    try await server.withClient { client in
+      if try await !client.supports(.id) { throw IMAPError.capabilityMissing(.id, command: "ID") }
+      let answer = try await client.id(fields.isEmpty ? nil : fields)
+      if json { return try Console.line(JSON.object([("fields", answer.map { JSON.id($0) } ?? .null)])) }
+      var table = Table([Table.Column("FIELD"), Table.Column("VALUE")])
+      for field in answer ?? [] { try table.add([field.name, field.value ?? "-"]) }
+      try table.flush()
     }
   }
 }
 
-struct CapabilityCommand: AsyncParsableCommand {
+struct CapabilityCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "capability", abstract: "Show what the server can do.",
     discussion: """
@@ -87,13 +83,11 @@ struct CapabilityCommand: AsyncParsableCommand {
   @Flag(help: "A JSON object: capabilities.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        let list = try await client.capability()
-        if json { return try Console.line(JSON.object([("capabilities", JSON.capabilities(list))])) }
-        for capability in list { try Console.line(capability.rawValue) }
-      }
+  func work(_ server: any MailServer) async throws {
+    try await server.withClient { client in
+      let list = try await client.capability()
+      if json { return try Console.line(JSON.object([("capabilities", JSON.capabilities(list))])) }
+      for capability in list { try Console.line(capability.rawValue) }
     }
   }
 }

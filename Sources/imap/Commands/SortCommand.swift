@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct SortCommand: AsyncParsableCommand {
+struct SortCommand: MailCommand {
   /// What to go by.
   enum Order: String, ExpressibleByArgument, CaseIterable {
     case arrival, cc, date, from, size, subject, to
@@ -33,8 +33,8 @@ struct SortCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(name: .shortAndLong, help: "Mailbox to search.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox to search. (default: INBOX)")
+  var mailbox: String?
 
   @Option(help: "What to go by; may be repeated, the first counts most.")
   var by: [Order] = []
@@ -47,14 +47,13 @@ struct SortCommand: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, uidValidity, uids.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      let key = try search.key()
-      let order = (by.isEmpty ? [.arrival] : by).map { SortCriterion($0.key, reversed: reverse) }
-      try await connection.withMailbox(mailbox) { client, selected in
-        let uids = try await client.sort(order, key)
-        try MessageArguments.show(uids, of: selected, json: json)
-      }
+  func work(_ server: any MailServer) async throws {
+    let key = try search.key()
+    let order = (by.isEmpty ? [.arrival] : by).map { SortCriterion($0.key, reversed: reverse) }
+    try await server.withMailbox(mailbox) { client, selected in
+      let uids = try await client.sort(order, key)
+      server.found(uids, in: selected)
+      try MessageArguments.show(uids, of: selected, json: json)
     }
   }
 }

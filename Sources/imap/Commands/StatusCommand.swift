@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct StatusCommand: AsyncParsableCommand {
+struct StatusCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "status", abstract: "Show how many messages mailboxes have.",
     discussion: """
@@ -22,24 +22,22 @@ struct StatusCommand: AsyncParsableCommand {
   @Flag(help: "One JSON object a line: mailbox, items.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        let items = item.isEmpty ? [.messages, .unseen, .uidNext, .uidValidity] : item
-        var table = Table(
-          [Table.Column("MAILBOX")] + items.map { Table.Column($0.rawValue, right: $0 != .mailboxID) })
-        for name in mailboxes {
-          guard let status = try await client.status(MailboxName(name), items) else {
-            throw Failure(.protocolError, "the server gave no status of \(name)")
-          }
-          if json {
-            try Console.line(JSON.object(JSON.mailboxStatus(status)))
-          } else {
-            try table.add([status.mailbox.description] + items.map { Self.text(status, $0) })
-          }
+  func work(_ server: any MailServer) async throws {
+    try await server.withClient { client in
+      let items = item.isEmpty ? [.messages, .unseen, .uidNext, .uidValidity] : item
+      var table = Table(
+        [Table.Column("MAILBOX")] + items.map { Table.Column($0.rawValue, right: $0 != .mailboxID) })
+      for name in mailboxes {
+        guard let status = try await client.status(MailboxName(name), items) else {
+          throw Failure(.protocolError, "the server gave no status of \(name)")
         }
-        try table.flush()
+        if json {
+          try Console.line(JSON.object(JSON.mailboxStatus(status)))
+        } else {
+          try table.add([status.mailbox.description] + items.map { Self.text(status, $0) })
+        }
       }
+      try table.flush()
     }
   }
 

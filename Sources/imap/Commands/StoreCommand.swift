@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct StoreCommand: AsyncParsableCommand {
+struct StoreCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "store", abstract: "Change the flags or labels of messages.",
     discussion: """
@@ -18,8 +18,8 @@ struct StoreCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(name: .shortAndLong, help: "Mailbox of the messages.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox of the messages. (default: INBOX)")
+  var mailbox: String?
 
   @Argument(help: "UIDs, like 1:10,42 or 1:*; - reads them from standard input.")
   var uids: String
@@ -51,31 +51,30 @@ struct StoreCommand: AsyncParsableCommand {
     }
   }
 
-  func run() async throws {
-    try await reporting {
-      var operations: [StoreOperation] = []
-      for (action, names) in [(StoreOperation.Action.replace, set), (.add, add), (.remove, remove)] where !names.isEmpty
-      {
-        operations.append(StoreOperation(action, try FlagNames.flags(names), silent: true))
+  func work(_ server: any MailServer) async throws {
+    var operations: [StoreOperation] = []
+    for (action, names) in [(StoreOperation.Action.replace, set), (.add, add), (.remove, remove)] where !names.isEmpty {
+      operations.append(StoreOperation(action, try FlagNames.flags(names), silent: true))
+    }
+    let messages = MessageReference.uids(try MessageArguments.uids(uids, server))
+    try await server.withMailbox(mailbox, changing: true) { client, selected in
+      for operation in operations { try await client.store(messages, operation) }
+      let labels: [(StoreOperation.Action, [String])] = [(.add, addLabel), (.remove, removeLabel)]
+      for (action, names) in labels where !names.isEmpty {
+        let list = names.flatMap { $0.split(separator: ",") }.map { GmailLabel(String($0)) }
+        try await client.store(messages, LabelOperation(action, list, silent: true))
       }
-      let messages = MessageReference.uids(try MessageArguments.uids(uids))
-      try await connection.withMailbox(mailbox, changing: true) { client, _ in
-        for operation in operations { try await client.store(messages, operation) }
-        let labels: [(StoreOperation.Action, [String])] = [(.add, addLabel), (.remove, removeLabel)]
-        for (action, names) in labels where !names.isEmpty {
-          let list = names.flatMap { $0.split(separator: ",") }.map { GmailLabel(String($0)) }
-          try await client.store(messages, LabelOperation(action, list, silent: true))
-        }
-        try await show(messages, client)
-      }
+      try await show(messages, client, selected)
     }
   }
 
   /// What they have now: servers need not say so of flags that did not change.
-  private func show(_ messages: MessageReference, _ client: IMAPClient) async throws {
+  private func show(
+    _ messages: MessageReference, _ client: IMAPClient, _ selected: SelectedMailbox
+  ) async throws {
     let hasLabels = !addLabel.isEmpty || !removeLabel.isEmpty
     let responses = try await client.fetch(messages, [.uid, .flags] + (hasLabels ? [.gmailLabels] : []))
-    if responses.isEmpty, case .uids(let set) = messages { try MessageArguments.failIfExplicit(set, in: mailbox) }
+    if responses.isEmpty, case .uids(let set) = messages { try MessageArguments.failIfExplicit(set, in: selected) }
     var table = Table([Table.Column("UID", right: true), Table.Column("FLAGS")])
     for response in responses {
       if json {

@@ -3,7 +3,7 @@ import Foundation
 import IMAPLoop
 import IMAPStateMachine
 
-struct SyncCommand: AsyncParsableCommand {
+struct SyncCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "sync", abstract: "Keep a copy of mailboxes in Maildir folders.",
     discussion: """
@@ -30,16 +30,14 @@ struct SyncCommand: AsyncParsableCommand {
   @Flag(help: "One JSON object a line: mailbox, folder, uidValidity, fetched, changed, removed, there.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      try await connection.withClient { client in
-        try await Interruption.ends(client, "run it again to go on") {
-          var table = Table(
-            [Table.Column("MAILBOX")]
-              + ["FETCHED", "CHANGED", "REMOVED", "THERE"].map { Table.Column($0, right: true) })
-          for listing in try await mailboxes(client) { try await sync(listing, client, &table) }
-          try table.flush()
-        }
+  func work(_ server: any MailServer) async throws {
+    try await server.withClient { client in
+      try await Interruption.ends(client, "run it again to go on") {
+        var table = Table(
+          [Table.Column("MAILBOX")]
+            + ["FETCHED", "CHANGED", "REMOVED", "THERE"].map { Table.Column($0, right: true) })
+        for listing in try await mailboxes(client) { try await sync(listing, client, &table) }
+        try table.flush()
       }
     }
   }

@@ -2,7 +2,7 @@ import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
 
-struct ThreadCommand: AsyncParsableCommand {
+struct ThreadCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "thread", abstract: "Find messages; print their UIDs as conversations.",
     discussion: """
@@ -14,8 +14,8 @@ struct ThreadCommand: AsyncParsableCommand {
 
   @OptionGroup var connection: ConnectionOptions
 
-  @Option(name: .shortAndLong, help: "Mailbox to search.")
-  var mailbox = "INBOX"
+  @Option(name: .shortAndLong, help: "Mailbox to search. (default: INBOX)")
+  var mailbox: String?
 
   @Option(help: "How threads are found: references, orderedsubject or refs.")
   var by = "references"
@@ -25,17 +25,15 @@ struct ThreadCommand: AsyncParsableCommand {
   @Flag(help: "A JSON object: mailbox, uidValidity, threads.")
   var json = false
 
-  func run() async throws {
-    try await reporting {
-      let key = try search.key()
-      try await connection.withMailbox(mailbox) { client, selected in
-        let threads = try await client.thread(ThreadAlgorithm(by), key)
-        if json {
-          let list = threads.map { JSON.thread($0) }
-          try Console.line(JSON.object(JSON.position(selected) + [("threads", .array(list))]))
-        } else {
-          for thread in threads { try Self.show(thread) }
-        }
+  func work(_ server: any MailServer) async throws {
+    let key = try search.key()
+    try await server.withMailbox(mailbox) { client, selected in
+      let threads = try await client.thread(ThreadAlgorithm(by), key)
+      if json {
+        let list = threads.map { JSON.thread($0) }
+        try Console.line(JSON.object(JSON.position(selected) + [("threads", .array(list))]))
+      } else {
+        for thread in threads { try Self.show(thread) }
       }
     }
   }

@@ -1,5 +1,5 @@
 /// A JSON value with its keys in the order given, so that output is stable and reads in the order it was meant.
-enum JSON {
+enum JSON: Sendable {
   typealias Member = (key: String, value: JSON)
 
   case null

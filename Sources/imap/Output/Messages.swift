@@ -3,9 +3,13 @@ import IMAPStateMachine
 
 /// Message sets from the command line, and what is found for them to take.
 enum MessageArguments {
-  /// The UIDs that `text` names; those that standard input lists, a number or set a line, for `-`.
-  static func uids(_ text: String) throws(Failure) -> UIDSet {
-    if text != "-" { return try set(text) }
+  /// The UIDs that `text` names; those that `server` has a list of, for `-`.
+  static func uids(_ text: String, _ server: any MailServer) throws(Failure) -> UIDSet {
+    text == "-" ? try server.listedUIDs() : try set(text)
+  }
+
+  /// The UIDs that standard input lists, a number or set a line.
+  static func inputUIDs() throws(Failure) -> UIDSet {
     var ranges: [UIDSet.Range] = []
     while let line = readLine() {
       // What `imap search` and `imap fetch` print into a pipe: the UID is the first field.
@@ -36,9 +40,9 @@ enum MessageArguments {
   }
 
   /// `1:*` may well name no message; `42` was meant.
-  static func failIfExplicit(_ set: UIDSet, in mailbox: String) throws(Failure) {
+  static func failIfExplicit(_ set: UIDSet, in mailbox: SelectedMailbox) throws(Failure) {
     if set.ranges.contains(where: { $0.first == UIDSet.star || $0.last == UIDSet.star }) { return }
-    throw Failure(.missing, "\(mailbox) has no message with UID \(set); `imap search` shows those there are")
+    throw Failure(.missing, "\(mailbox.name) has no message with UID \(set); `imap search` shows those there are")
   }
 }
 

@@ -13,11 +13,13 @@ final class PartFile: Sendable {
   private let path: String
   private let partPath: String
   private let overwrites: Bool
+  private let mode: mode_t
 
-  /// Starts the file that shall be called `path`.
-  init(_ path: String, overwrites: Bool) throws(Failure) {
+  /// Starts the file that shall be called `path`. What the process's mask takes away from `mode` it does not have.
+  init(_ path: String, overwrites: Bool, mode: mode_t = 0o666) throws(Failure) {
     self.path = path
     self.overwrites = overwrites
+    self.mode = mode
     if !overwrites, unsafe access(path, F_OK) == 0 { throw Self.taken(path) }
     let folder = (path as NSString).deletingLastPathComponent
     // A name of its own, short enough for every file system.
@@ -42,7 +44,7 @@ final class PartFile: Sendable {
     // As files are made otherwise; mkstemp lets nobody else read them.
     let mask = umask(0)
     umask(mask)
-    fchmod(descriptor, 0o666 & ~mask)
+    fchmod(descriptor, mode & ~mask)
     if fsync(descriptor) != 0, errno != EINVAL { throw Self.failure(path, errno) }
     if overwrites {
       if unsafe rename(partPath, path) != 0 { throw Self.failure(path, errno) }

@@ -1,0 +1,272 @@
+import IMAPLoop
+import IMAPStateMachine
+import Synchronization
+
+/// The one connection of a shell. It is opened again when it was lost, with the mailbox that was open.
+final class ShellServer: MailServer {
+  let connector: Connector
+  private let loop: EventLoop
+  private let wire = WireSwitch()
+  private let state: Mutex<State>
+
+  private struct State {
+    var credentials: SignInCredentials
+    var client: IMAPClient?
+    /// The mailbox that the shell is in.
+    var mailbox: MailboxName?
+    var isReadOnly = true
+    /// What `-` stands for.
+    var found: (mailbox: MailboxName, uidValidity: UInt64?, uids: [UID])?
+    /// How many messages the mailbox had when the last command began.
+    var count: (mailbox: MailboxName, uidValidity: UInt64?, count: UInt32)?
+    /// The names that Tab completes; nil until they are asked for.
+    var names: [String]?
+  }
+
+  /// Connects.
+  init(_ connector: Connector) async throws {
+    var connector = connector
+    connector.wireObserver = { [wire] in wire.show($0) }
+    self.connector = connector
+    let credentials = try connector.credentials()
+    loop = try EventLoop.start()
+    state = Mutex(State(credentials: credentials))
+    do {
+      let client = try await connector.connect(credentials, on: loop)
+      state.withLock { $0.client = client }
+    } catch {
+      await loop.shutdown()
+      throw Failure(error, host: connector.account.host)
+    }
+  }
+
+  /// Logs out.
+  func end() async {
+    let client = state.withLock { state in
+      defer { state.client = nil }
+      return state.client
+    }
+    await client?.logout()
+    await loop.shutdown()
+  }
+
+  /// The mailbox that the shell is in; nil where it is in none.
+  var mailbox: MailboxName? { state.withLock(\.mailbox) }
+
+  /// The connection, if there is one.
+  var client: IMAPClient? { state.withLock(\.client) }
+
+  let ownsInput = true
+
+  // MARK: Commands
+
+  func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
+    try await talking { client in
+      try await reopen(client)
+      try await body(client)
+    }
+  }
+
+  func withMailbox(
+    _ mailbox: String?, changing: Bool, _ body: (IMAPClient, SelectedMailbox) async throws -> Void
+  ) async throws {
+    guard let name = mailbox.map({ MailboxName($0) }) ?? self.mailbox else {
+      throw Failure(.usage, "no mailbox is open; open one by `select`, or name one by --mailbox")
+    }
+    try await talking { client in
+      if let selected = await client.selected, selected.name == name, !changing || !selected.isReadOnly {
+        return try await body(client, selected)
+      }
+      let selected = try await open(name, changing: changing, client)
+      state.withLock { state in
+        if state.mailbox == name { state.isReadOnly = !changing }
+      }
+      try await body(client, selected)
+    }
+  }
+
+  func listedUIDs() throws(Failure) -> UIDSet {
+    guard let found = state.withLock(\.found) else {
+      throw Failure(.usage, "- stands for what the last search has found, and there was none in this mailbox")
+    }
+    if found.uids.isEmpty { throw Failure(.missing, "the last search has found nothing") }
+    return UIDSet(found.uids)
+  }
+
+  func found(_ uids: [UID], in mailbox: SelectedMailbox) {
+    state.withLock { $0.found = (mailbox.name, mailbox.uidValidity, uids) }
+  }
+
+  /// The shell is now in the mailbox that the last command has opened.
+  func stay() async {
+    guard let selected = await client?.selected else { return }
+    state.withLock { state in
+      state.mailbox = selected.name
+      state.count = nil
+      state.isReadOnly = selected.isReadOnly
+      if state.found?.mailbox != selected.name || state.found?.uidValidity != selected.uidValidity { state.found = nil }
+    }
+  }
+
+  // MARK: The connection
+
+  /// Ends the connection and opens another one.
+  func reconnect() async throws {
+    await drop()
+    try await withClient { _ in }
+  }
+
+  /// Ends the connection, at once and without a word. The next command opens another one.
+  func drop() async {
+    let client = state.withLock { state in
+      defer { state.client = nil }
+      return state.client
+    }
+    await client?.close()
+  }
+
+  /// Runs `body` with a connection, and forgets that where it has ended.
+  private func talking(_ body: (IMAPClient) async throws -> Void) async throws {
+    let client = try await connected()
+    do {
+      try await body(client)
+    } catch {
+      await forget(client)
+      if let error = error as? IMAPError { throw Failure(error, host: connector.account.host) }
+      throw error
+    }
+    await forget(client)
+  }
+
+  private func connected() async throws -> IMAPClient {
+    if let client {
+      await forget(client)
+      if let client = self.client { return client }
+    }
+    if connector.account.credentials.isRepeatable {
+      // Tokens live for an hour.
+      let credentials = try connector.credentials()
+      state.withLock { $0.credentials = credentials }
+    }
+    do {
+      let client = try await connector.connect(state.withLock(\.credentials), on: loop)
+      state.withLock { $0.client = client }
+      return client
+    } catch {
+      throw Failure(error, host: connector.account.host)
+    }
+  }
+
+  /// Opens the mailbox that the shell is in where another one, or none, is open.
+  private func reopen(_ client: IMAPClient) async throws {
+    let (name, isReadOnly) = state.withLock { ($0.mailbox, $0.isReadOnly) }
+    guard let name, await client.selected?.name != name else { return }
+    do {
+      let selected = try await open(name, changing: !isReadOnly, client)
+      state.withLock { if $0.found?.uidValidity != selected.uidValidity { $0.found = nil } }
+    } catch {
+      // It has gone, or may not be opened any more: the shell is in none, so that the next command works.
+      if await client.phase != .closed { state.withLock { $0.mailbox = nil } }
+      throw error
+    }
+  }
+
+  /// Forgets `client` where it has ended. Returns whether it has.
+  @discardableResult
+  private func forget(_ client: IMAPClient) async -> Bool {
+    switch await client.phase {
+    case .closed, .loggingOut: break
+    default: return false
+    }
+    state.withLock { state in
+      if state.client === client { state.client = nil }
+    }
+    return true
+  }
+
+  /// Hands each line of the wire, without secrets, to `show`, or no longer.
+  func showWire(_ isOn: Bool, _ show: @escaping @Sendable (String) -> Void) { wire.set(isOn ? show : nil) }
+
+  // MARK: Between commands
+
+  /// Keeps the connection alive until the task is cancelled, and hands what happens to `announce`.
+  func keep(announce: @escaping @Sendable ([String]) -> Void) async {
+    guard let client else { return }
+    do {
+      try await reopen(client)
+      let (events, mailbox) = await client.news()
+      tellGrowth(mailbox, announce)
+      let gatherer = NewsGatherer(mailbox)
+      defer { state.withLock { $0.count = mailbox.map { ($0.name, $0.uidValidity, gatherer.count) } } }
+      let telling = Task { await Self.tell(events, gatherer, announce) }
+      defer { telling.cancel() }
+      let idles = try await client.supports(.idle)
+      while !Task.isCancelled {
+        if idles {
+          try await client.idle()
+        } else {
+          try await client.noop()
+          try? await Task.sleep(for: Self.pollInterval)
+        }
+      }
+    } catch {
+      guard var error = error as? IMAPError else { return }
+      // Whether IDLE was done is nobody's concern.
+      if case .outcomeUnknown(_, let cause) = error { error = .connection(cause) }
+      let message = Failure(error, host: connector.account.host).message
+      announce([await forget(client) ? "* \(message); the next command connects again" : "* \(message)"])
+    }
+  }
+
+  /// Tells of messages that came while a command ran.
+  private func tellGrowth(_ mailbox: SelectedMailbox?, _ announce: ([String]) -> Void) {
+    let known = state.withLock(\.count)
+    guard let mailbox, let known, known.mailbox == mailbox.name, known.uidValidity == mailbox.uidValidity else {
+      return
+    }
+    var news = ShellNews(mailbox, count: known.count)
+    if news.take(.exists(mailbox.exists)) { announce(news.lines()) }
+  }
+
+  /// Tells of `events`, those that come together at once.
+  private static func tell(
+    _ events: AsyncStream<MailboxEvent>, _ gatherer: NewsGatherer, _ announce: @escaping @Sendable ([String]) -> Void
+  ) async {
+    for await event in events where gatherer.take(event) {
+      // Not a child of the task that waits for news: what came before that was cancelled is told all the same.
+      Task {
+        try? await Task.sleep(for: gathering)
+        announce(gatherer.lines())
+      }
+    }
+  }
+
+  /// The mailboxes for Tab. Asked for once, and again when a command has changed them.
+  func mailboxNames() async -> [String] {
+    if let names = state.withLock(\.names) { return names }
+    guard let client, let listings = try? await client.list() else { return [] }
+    let names = listings.filter { !$0.attributes.contains("\\NonExistent") }.map(\.name.description)
+    state.withLock { $0.names = names }
+    return names
+  }
+
+  /// A command may have changed which mailboxes there are.
+  func forgetNames() { state.withLock { $0.names = nil } }
+
+  /// Events that come within this time are told of together.
+  private static let gathering = Duration.milliseconds(100)
+  /// How often a server without IDLE is asked.
+  private static let pollInterval = Duration.seconds(30)
+}
+
+/// Shows the lines of the wire while it is on.
+private final class WireSwitch: Sendable {
+  private let output = Mutex<(@Sendable (String) -> Void)?>(nil)
+
+  func set(_ output: (@Sendable (String) -> Void)?) { self.output.withLock { $0 = output } }
+
+  func show(_ line: WireLine) {
+    let output = output.withLock { $0 }
+    output?("\(line)")
+  }
+}

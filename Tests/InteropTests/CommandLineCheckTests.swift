@@ -1,0 +1,65 @@
+import Foundation
+import IMAPTestServer
+import Testing
+
+/// `imap check`: it says what works, and leaves nothing behind.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineCheckTests {
+  private static func mailboxes(_ imap: ToolAccount) async throws -> [String] {
+    try await imap.json("list").compactMap { $0["mailbox"] as? String }
+  }
+
+  /// Runs the check against the account of `imap`. Returns the operations by how they went.
+  private func check(_ imap: ToolAccount) async throws -> [String: [String]] {
+    let before = try await Self.mailboxes(imap)
+    let objects = try await imap.json("check")
+    #expect(try await Self.mailboxes(imap) == before)
+    for object in objects where object["result"] as? String != "pass" {
+      #expect(object["reason"] as? String != nil, "\(object)")
+    }
+    return Dictionary(grouping: objects) { $0["result"] as? String ?? "" }
+      .mapValues { $0.compactMap { $0["operation"] as? String } }
+  }
+
+  @Test func everyOperationPasses() async throws {
+    let server = try DovecotServer()
+    let certificate = try String(contentsOfFile: server.certificateFile, encoding: .utf8)
+    let imap = try ToolAccount(port: server.tlsPort, user: "joe", password: server.password, certificate: certificate)
+    let results = try await check(imap)
+    #expect(results["fail"] == nil && results["skip"] == nil, "\(results)")
+    #expect((results["pass"]?.count ?? 0) > 40)
+  }
+
+  @Test func whatTheServerLacksIsSkipped() async throws {
+    let server = try await IMAPTestServer.start()
+    let imap = try ToolAccount(server)
+    let results = try await check(imap)
+    #expect(results["fail"] == nil, "\(results)")
+    #expect(results["skip"]?.contains("sort") == true && results["skip"]?.contains("acl") == true, "\(results)")
+    await server.shutdown()
+  }
+
+  /// A server that does something wrong: its IDs are not those of a mailbox that it was asked to make.
+  @Test func whatIsWrongFails() async throws {
+    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      if line.contains("LOGOUT") { return "* BYE\r\n\(tag) OK\r\n" }
+      if line.contains("CAPABILITY") { return "* CAPABILITY IMAP4rev1\r\n\(tag) OK\r\n" }
+      if line.contains("CREATE") { return "\(tag) NO [NOPERM] nobody may\r\n" }
+      return "\(tag) OK\r\n"
+    }
+    defer { server.end() }
+    let result = try await Tool.run(
+      [
+        "check", "--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe",
+        "--password-stdin", "--json",
+      ], input: "secret\n")
+    #expect(result.status == 1, "\(result.error)")
+    #expect(result.error.isEmpty, "\(result.error)")
+    let results = Dictionary(
+      result.objects.map { ($0["operation"] as? String ?? "", $0["result"] as? String ?? "") }
+    ) { $1 }
+    #expect(results["noop"] == "pass")
+    #expect(results["list"] == "fail" && results["create"] == "fail")
+    #expect(results["append"] == "skip" && results["select"] == "skip")
+  }
+}
