@@ -31,6 +31,7 @@ let package = Package(
       name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"]), .brew(["libuv"])]),
     .systemLibrary(
       name: "CSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(
       name: "IMAPStateMachine",
       dependencies: [.product(name: "DequeModule", package: "swift-collections")],
@@ -38,7 +39,7 @@ let package = Package(
     .target(
       name: "IMAPLoop",
       dependencies: [
-        "IMAPStateMachine", "CUV", "CSSL",
+        "IMAPStateMachine", "CUV", "CSSL", "CZlib",
         .product(name: "DequeModule", package: "swift-collections"),
       ],
       swiftSettings: withLifetimes,
@@ -64,7 +65,7 @@ let package = Package(
       exclude: ["Transcripts"],
       swiftSettings: withLifetimes),
     .testTarget(
-      name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL"],
+      name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL", "CZlib"],
       swiftSettings: withLifetimes),
     .testTarget(
       name: "TestServerTests", dependencies: ["IMAPTestServer", "IMAPLoop", "IMAPStateMachine"],

@@ -45,6 +45,9 @@ struct ConnectionOptions: ParsableArguments {
   @Flag(help: "Accept any certificate. Anybody on the way can then read and change everything.")
   var insecure = false
 
+  @Flag(help: "Compress both directions where the server can.")
+  var compress = false
+
   @Option(
     help: ArgumentHelp("Seconds that connecting, and each answer, may take. (default: 30)", valueName: "seconds"))
   var timeout: Double?
@@ -67,6 +70,7 @@ struct ConnectionOptions: ParsableArguments {
       host: account.host, port: account.port, security: account.security, trust: account.trust)
     // Whoever asks for no TLS has said that nothing shall protect the password.
     configuration.signIn.allowsPlaintext = account.security == .plain
+    configuration.compresses = account.compresses
     let timeout = account.timeout
     configuration.connectTimeout = .seconds(timeout)
     configuration.connection.greetingTimeout = .seconds(timeout)
@@ -147,6 +151,7 @@ struct ConnectionOptions: ParsableArguments {
     values[.sslCAFile] = caFile
     values[.timeout] = timeout.map { String($0) }
     if insecure { values[.sslVerifyCert] = "no" }
+    if compress { values[.compress] = "yes" }
     switch tls {
     case .implicit?: (values[.ssl], values[.starttls]) = ("yes", "no")
     case .starttls?: values[.starttls] = "yes"

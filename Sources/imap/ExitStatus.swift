@@ -128,6 +128,8 @@ struct Failure: Error {
             + "--insecure to go on without any protection")
       case .tls:
         self.init(.tls, "TLS with \(host) failed: \(failure.message); check --port and --tls")
+      case .deflate:
+        self.init(.protocolError, "\(host) does not compress properly: \(failure.message); try without --compress")
       case .read, .write, .listen:
         self.init(.unavailable, "connection to \(host) lost: \(failure.message); try again")
       }

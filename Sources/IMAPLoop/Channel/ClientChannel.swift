@@ -20,6 +20,8 @@ public protocol ClientChannelDelegate: AnyObject {
   func channel(_ channel: ClientChannel, received event: borrowing ClientEvent)
   /// STARTTLS is complete: what follows is protected.
   func channelSecured(_ channel: ClientChannel)
+  /// COMPRESS is complete: what follows is compressed (RFC 4978).
+  func channelCompressed(_ channel: ClientChannel)
   /// Less than 32 KiB wait to be sent, after it were more than 64 KiB.
   func channelWritable(_ channel: ClientChannel)
   /// The connection is over and its socket closed. The last call; the channel lets go of its delegate.
@@ -29,6 +31,8 @@ public protocol ClientChannelDelegate: AnyObject {
 extension ClientChannelDelegate {
   /// Does nothing.
   public func channelSecured(_ channel: ClientChannel) {}
+  /// Does nothing.
+  public func channelCompressed(_ channel: ClientChannel) {}
   /// Does nothing.
   public func channelWritable(_ channel: ClientChannel) {}
 }
@@ -156,15 +160,9 @@ public final class ClientChannel: Channel {
           return .needsInput
         case .paused: return .paused
         case .closed(let reason): return .closed(reason)
-        case .upgrade(.deflate, _):
-          // There is no such layer here yet, and what comes next can only be read through one.
-          let error = ConnectionError.transport(
-            ConnectionError.TransportFailure(.read, message: "DEFLATE is not available"))
-          machine.transportFailed(error)
-          return .closed(.error(error))
-        case .upgrade:
+        case .upgrade(let upgrade, _):
           delegate?.channel(self, received: event)
-          return .upgrade
+          return .upgrade(upgrade)
         default: delegate?.channel(self, received: event)
         }
       }
@@ -174,7 +172,7 @@ public final class ClientChannel: Channel {
     }
   }
 
-  override func machineUpgraded() { machine.upgraded(.tls, now: loop.now) }
+  override func machineUpgraded(_ upgrade: Upgrade) { machine.upgraded(upgrade, now: loop.now) }
   override func machineResumed() { machine.resumed(now: loop.now) }
   override func machineTimedOut() { machine.handleTimeout(now: loop.now) }
   override func machineCloses() { machine.close(now: loop.now) }
@@ -182,6 +180,7 @@ public final class ClientChannel: Channel {
   override func sendOutbound(to sink: (Span<UInt8>) -> Int) { Self.send(&machine, to: sink) }
   override func becameWritable() { delegate?.channelWritable(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
+  override func becameCompressed() { delegate?.channelCompressed(self) }
 
   override func becameClosed(_ reason: CloseReason) {
     let delegate = self.delegate

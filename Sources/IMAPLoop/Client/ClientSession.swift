@@ -88,8 +88,9 @@ final class ClientSession: ClientChannelDelegate {
   private(set) var greeting: Status?
   private(set) var closeReason: CloseReason?
   private var waiters = Deque<CommandWaiter>()
-  /// The STARTTLS whose handshake is running.
-  private var startTLS: CommandID?
+  /// The STARTTLS whose handshake is running, or the COMPRESS that was agreed to.
+  private var upgrading: CommandID?
+  private let deflateLimits: DeflateLimits
   private var greetingWaiters: [CheckedContinuation<Outcome, Never>] = []
   private var closeWaiters: [CheckedContinuation<Void, Never>] = []
   private var events: AsyncStream<MailboxEvent>.Continuation?
@@ -108,6 +109,8 @@ final class ClientSession: ClientChannelDelegate {
   var fetches: [CommandID: FetchQueue] = [:]
   /// Why the bytes of a message could not be had.
   var sourceFailures: [CommandID: IMAPError] = [:]
+
+  init(deflateLimits: DeflateLimits) { self.deflateLimits = deflateLimits }
 
   func add(_ waiter: CommandWaiter, _ channel: ClientChannel) {
     waiters.append(waiter)
@@ -181,9 +184,16 @@ final class ClientSession: ClientChannelDelegate {
 
   func channelConnected(_ channel: ClientChannel) {}
 
-  func channelSecured(_ channel: ClientChannel) {
-    guard let id = startTLS else { return }
-    startTLS = nil
+  func channelSecured(_ channel: ClientChannel) { upgraded(channel) }
+
+  func channelCompressed(_ channel: ClientChannel) {
+    channel.deflateLimits = deflateLimits
+    upgraded(channel)
+  }
+
+  private func upgraded(_ channel: ClientChannel) {
+    guard let id = upgrading else { return }
+    upgrading = nil
     finish(id, .completed(Status(.ok, "")), channel)
   }
 
@@ -208,8 +218,8 @@ final class ClientSession: ClientChannelDelegate {
       // Before anything that waits behind the login is sent: who is there is not the server.
       if !isTrusted { channel.close() }
     case .failed(let id, let error): finish(id, .failed(error), channel)
-    // STARTTLS is complete for its caller once TLS is up.
-    case .upgrade(_, let id): startTLS = id
+    // Complete for its caller once the layer is up.
+    case .upgrade(_, let id): upgrading = id
     case .readyForLiteral(let id, _):
       guard let waiter = waiter(of: id) else { break }
       write(waiter, channel)

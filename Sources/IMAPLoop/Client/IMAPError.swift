@@ -98,7 +98,7 @@ extension IMAPError {
     case connectionLost(outcomeUnknown: Bool)
     /// The server did not do in time what it had to. Where it had the command its outcome is not known.
     case timedOut(TimeoutKind, outcomeUnknown: Bool)
-    /// The network, TLS or the server's certificate.
+    /// The network, TLS, the server's certificate, or DEFLATE.
     case transport(ConnectionError.TransportFailure.Operation)
     /// The peer broke the protocol or passed a limit of this client.
     case protocolViolation
@@ -142,7 +142,7 @@ extension IMAPError {
     case .transport(let failure):
       switch failure.operation {
       case .read, .write: .connectionLost(outcomeUnknown: outcomeUnknown)
-      case .resolve, .connect, .tls, .certificate, .listen: .transport(failure.operation)
+      case .resolve, .connect, .tls, .certificate, .deflate, .listen: .transport(failure.operation)
       }
     case .closedByPeer, .closedLocally: .connectionLost(outcomeUnknown: outcomeUnknown)
     }

@@ -41,6 +41,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   // Shared by all connections of the loop; each is empty whenever no callback runs.
   var scratch = ReceiveBuffer(minimumCapacity: EventLoop.readSize + EventLoop.stashLimit)
   lazy var tlsPort = TLSPort(readSize: EventLoop.readSize)
+  lazy var deflatePort = DeflatePort()
   lazy var resolver = Resolver(loop: self)
   /// What the servers of the loop's connections announce, each list once.
   var capabilityPool = CapabilityPool()

@@ -153,12 +153,12 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
   public struct TransportFailure: Hashable, Sendable {
     /// What was being done.
     public enum Operation: String, Hashable, Sendable {
-      case resolve, connect, tls, certificate, read, write, listen
+      case resolve, connect, tls, certificate, deflate, read, write, listen
     }
 
     /// What was being done.
     public var operation: Operation
-    /// The number that the operating system, libuv or OpenSSL gave; 0 where there is none.
+    /// The number that the operating system, libuv, OpenSSL or zlib gave; 0 where there is none.
     public var code: Int
     /// What went wrong, as one line.
     public var message: String

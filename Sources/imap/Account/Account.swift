@@ -9,6 +9,8 @@ struct Account {
   var user: String
   var security: IMAPClient.Configuration.Security
   var trust: TLSContext.Trust
+  /// Whether compression is asked for.
+  var compresses: Bool
   /// Seconds.
   var timeout: Double
   var credentials: CredentialSource
@@ -40,6 +42,7 @@ struct Account {
     self.user = user
     port = value(.port).flatMap { UInt16($0) }
     security = layers.lazy.compactMap(\.security).first ?? .implicitTLS
+    compresses = value(.compress).flatMap { AccountKey.boolean($0) } ?? false
     timeout = value(.timeout).flatMap { AccountKey.seconds($0) } ?? 30
 
     let fromFile = layers.suffix(file)

@@ -111,10 +111,10 @@ final class DovecotServer {
           special_use = \\Sent
         }
       }
-      mail_plugins = acl quota
+      mail_plugins = acl quota zlib
       mail_attribute_dict = file:%h/attributes
       protocol imap {
-        mail_plugins = acl quota imap_acl imap_quota
+        mail_plugins = acl quota zlib imap_acl imap_quota imap_zlib
         imap_metadata = yes
       }
       plugin {
