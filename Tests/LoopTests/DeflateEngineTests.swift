@@ -131,6 +131,39 @@ extension DeflatePort {
     port.end(other)
   }
 
+  /// A window that nobody has used for a while is compressed, and what refers to it is understood all the same.
+  @Test func restingWindowsArePacked() throws {
+    let port = DeflatePort()
+    let lines = (0..<8).map { responseLines(2000, from: $0) }
+    let engines = lines.map { _ in port.begin() }
+    let wires = lines.map { peerDeflated([$0, $0.suffix(20_000), $0.suffix(30_000)]) }
+    let ends = lines.map { piece in
+      (peerDeflated([piece]).count, peerDeflated([piece, Array(piece.suffix(20_000))]).count)
+    }
+    for (index, engine) in engines.enumerated() {
+      #expect(try port.inflated(engine, Array(wires[index][..<ends[index].0])) == lines[index])
+    }
+    #expect(engines.dropLast().allSatisfy { $0.keptBytes == Inflater.windowSize })
+    #expect(port.packingDelay == .seconds(10))
+    // The first call begins a round, the second has something to do; one engine has a turn in between.
+    port.packSome()
+    #expect(try port.inflated(engines[0], Array(wires[0][ends[0].0..<ends[0].1])) == lines[0].suffix(20_000))
+    port.packSome()
+    #expect(port.packingDelay == .milliseconds(10))
+    port.packSome()
+    #expect(engines[1..<7].allSatisfy { $0.keptBytes > 0 && $0.keptBytes < 10_000 })
+    #expect(engines[0].keptBytes == 0 && engines[7].keptBytes == Inflater.windowSize)
+    for (index, engine) in engines.enumerated().dropFirst() {
+      let first = try port.inflated(engine, Array(wires[index][ends[index].0..<ends[index].1]))
+      let second = try port.inflated(engine, Array(wires[index][ends[index].1...]))
+      #expect(first == lines[index].suffix(20_000) && second == lines[index].suffix(30_000))
+    }
+    // Those that are gone are forgotten.
+    for engine in engines { port.end(engine) }
+    #expect(port.packingDelay == nil)
+    port.packSome()
+  }
+
   /// A peer whose zlib never starts anew refers to all of the last 32 KB.
   @Test func theWindowOutlivesTheTurn() throws {
     var random = SeededRandom(seed: 1)
@@ -200,6 +233,10 @@ extension DeflatePort {
       let count = Int.random(in: 1...(Bool.random(using: &random) ? 200 : 20_000), using: &random)
       let kinds = UInt8.random(in: 1...255, using: &random)
       let bytes = (0..<count).map { _ in UInt8.random(in: 0...kinds, using: &random) }
+      if Int.random(in: 0..<10, using: &random) == 0 {
+        here.packSome()
+        there.packSome()
+      }
       switch Int.random(in: 0..<4, using: &random) {
       case 0:
         sent[index].toThere += bytes

@@ -99,6 +99,7 @@ extension Channel {
     if loop.isDriving { changed() }
     port.unload(engine)
     updateReading()
+    loop.schedulePacking()
   }
 
   private func inflatePiece(_ engine: DeflateEngine) throws(ConnectionError) -> Int {
@@ -150,5 +151,19 @@ extension Channel {
       sent += count
     }
     if let failure = sendCiphertext() { throw failure }
+  }
+}
+
+extension EventLoop {
+  /// Sees to it that the windows of compressed connections which rest are packed.
+  func schedulePacking() {
+    let port = deflatePort
+    guard !port.isPackingScheduled, let delay = port.packingDelay else { return }
+    port.isPackingScheduled = true
+    schedule(after: delay) { [self] in
+      port.isPackingScheduled = false
+      port.packSome()
+      schedulePacking()
+    }
   }
 }

@@ -13,6 +13,8 @@ final class DeflateEngine {
   var hasRest = false
 
   fileprivate var received = Received.window([])
+  /// The round in which it had its last turn.
+  fileprivate var round: UInt32 = 0
   /// The last bytes that were sent, for what follows to refer to.
   fileprivate var sent: [UInt8] = []
   fileprivate var isBroken = false
@@ -21,6 +23,8 @@ final class DeflateEngine {
   fileprivate enum Received {
     /// The peer has flushed: this is all that counts.
     case window([UInt8])
+    /// The same, compressed.
+    case packed([UInt8])
     /// In the middle of something.
     case stream(Inflater)
     /// In the port.
@@ -32,7 +36,11 @@ final class DeflateEngine {
 
   /// Bytes that the engine keeps while others have their turn, zlib's own ones not counted.
   var keptBytes: Int {
-    let window = if case .window(let bytes) = received { bytes.count } else { 0 }
+    let window =
+      switch received {
+      case .window(let bytes), .packed(let bytes): bytes.count
+      case .stream, .port: 0
+      }
     return window + sent.count + pending.count
   }
 
@@ -46,6 +54,8 @@ final class DeflateEngine {
 /// nothing: each flush ends with a byte and a block, and a new stream may go on there; a few of the last bytes are kept so that
 /// it has something to refer to. To receive it is the window: the last bytes that came, up to 32 KB, for the peer may refer to
 /// them. Where the peer's bytes end in the middle of a block zlib's state stays with the connection.
+///
+/// The window of a connection that rests is compressed itself, and inflated again when something comes.
 @safe
 final class DeflatePort {
   /// Compressed bytes that a socket or TLS reads into: of one connection, during one event.
@@ -60,6 +70,13 @@ final class DeflatePort {
   private var deflater: Deflater?
   private var deflating: DeflateEngine?
   private var engineCount = 0
+  private var round: UInt32 = 0
+  /// Engines that were left with a large window: in this round, in the one before, and those that are to be packed.
+  private var resting: [DeflateEngine] = []
+  private var rested: [DeflateEngine] = []
+  private var due: [DeflateEngine] = []
+  /// Whether somebody will call ``packSome()``.
+  var isPackingScheduled = false
 
   /// Bytes of the sending direction's history that a connection keeps while others have their turn. Commands and the responses of
   /// IDLE repeat what was said just before.
@@ -83,6 +100,7 @@ final class DeflatePort {
     if engineCount > 0 { return }
     inflater = nil
     deflater = nil
+    (resting, rested, due) = ([], [], [])
     input = ReceiveBuffer()
     output = []
   }
@@ -172,10 +190,8 @@ final class DeflatePort {
     parkInflater()
     if case .stream(let own) = engine.received {
       inflater = own
-    } else if case .window(let window) = engine.received {
-      guard let fresh = inflater ?? Inflater.make(), fresh.restart(behind: window.span) else {
-        throw failure("no memory")
-      }
+    } else {
+      guard let fresh = inflater ?? Inflater.make(), restart(fresh, for: engine) else { throw failure("no memory") }
       inflater = fresh
     }
     guard let inflater else { throw failure("no memory") }
@@ -189,10 +205,65 @@ final class DeflatePort {
     guard let engine = inflating, let inflater else { return }
     inflating = nil
     if inflater.isAtBoundary {
-      engine.received = .window(inflater.window())
+      let window = inflater.window()
+      engine.received = .window(window)
+      engine.round = round
+      if window.count >= Self.packedSize { resting.append(engine) }
     } else {
       engine.received = .stream(inflater)
       self.inflater = nil
+    }
+  }
+
+  private func restart(_ inflater: Inflater, for engine: DeflateEngine) -> Bool {
+    switch engine.received {
+    case .window(let window): return inflater.restart(behind: window.span)
+    case .packed(let bytes):
+      let nothing: [UInt8] = []
+      if !inflater.restart(behind: nothing.span) { return false }
+      // What was inflated last is the window. A byte more, or zlib would stop in front of the end of the block.
+      return unsafe withUnsafeTemporaryAllocation(byteCount: Inflater.windowSize + 1, alignment: 16) { room in
+        let step = unsafe inflater.inflate(bytes.span, into: room)
+        return step.failure == nil && step.read == bytes.count && inflater.isAtBoundary
+      }
+    case .stream, .port: return false
+    }
+  }
+
+  // MARK: Resting
+
+  /// Windows below this stay as they are.
+  private static var packedSize: Int { 4 * 1024 }
+  /// Windows that are compressed at a time: some 3 ms.
+  private static var packedAtOnce: Int { 4 }
+
+  /// How soon ``packSome()`` is to be called; nil where there is nothing to do.
+  var packingDelay: Duration? {
+    if !due.isEmpty { return .milliseconds(10) }
+    return resting.isEmpty && rested.isEmpty ? nil : .seconds(10)
+  }
+
+  /// Compresses the windows of some engines that had no turn since the call before the last. A new round begins when that is
+  /// done.
+  func packSome() {
+    if due.isEmpty {
+      due = rested.filter { $0.round &+ 1 == round }
+      rested = resting
+      resting = []
+      round &+= 1
+    }
+    // As good as the one in use, which has a history to lose.
+    guard !due.isEmpty, let packer = Deflater.make() else { return }
+    for _ in 0..<Self.packedAtOnce {
+      guard let engine = due.popLast() else { return }
+      // Unless it had a turn meanwhile.
+      guard case .window(let window) = engine.received, engine.round &+ 2 == round else { continue }
+      var packed: [UInt8] = []
+      if !packer.restart(behind: packed.span) || packer.deflate(window.span, into: &packed) != nil { return }
+      // A copy, as large as it needs to be.
+      if packed.count < window.count * 3 / 4 {
+        engine.received = unsafe .packed(packed.withUnsafeBytes { unsafe Array($0) })
+      }
     }
   }
 
