@@ -36,5 +36,13 @@ let package = Package(
         .product(name: "IMAPStateMachine", package: "swift-imap-engine"),
       ],
       path: "Sources/CompressBenchmark", swiftSettings: settings),
+    .executableTarget(
+      name: "loop-benchmark",
+      dependencies: [
+        "AllocationCounter", "CHeap",
+        .product(name: "IMAPLoop", package: "swift-imap-engine"),
+        .product(name: "IMAPStateMachine", package: "swift-imap-engine"),
+      ],
+      path: "Sources/LoopBenchmark", swiftSettings: settings),
   ]
 )

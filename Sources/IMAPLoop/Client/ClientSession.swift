@@ -87,6 +87,8 @@ final class ClientSession: ClientChannelDelegate {
   /// What the server said first.
   private(set) var greeting: Status?
   private(set) var closeReason: CloseReason?
+  /// Nil unless the client logs, counts or keeps lines.
+  let observer: ClientObserver?
   private var waiters = Deque<CommandWaiter>()
   /// The STARTTLS whose handshake is running, or the COMPRESS that was agreed to.
   private var upgrading: CommandID?
@@ -110,7 +112,10 @@ final class ClientSession: ClientChannelDelegate {
   /// Why the bytes of a message could not be had.
   var sourceFailures: [CommandID: IMAPError] = [:]
 
-  init(deflateLimits: DeflateLimits) { self.deflateLimits = deflateLimits }
+  init(_ observer: ClientObserver?, deflateLimits: DeflateLimits) {
+    self.observer = observer
+    self.deflateLimits = deflateLimits
+  }
 
   func add(_ waiter: CommandWaiter, _ channel: ClientChannel) {
     waiters.append(waiter)
@@ -182,9 +187,16 @@ final class ClientSession: ClientChannelDelegate {
 
   // MARK: ClientChannelDelegate
 
-  func channelConnected(_ channel: ClientChannel) {}
+  func channelConnected(_ channel: ClientChannel) { observer?.connected() }
 
-  func channelSecured(_ channel: ClientChannel) { upgraded(channel) }
+  func channelSecuring(_ channel: ClientChannel) { observer?.securing() }
+
+  func channel(_ channel: ClientChannel, sent byteCount: Int) { observer?.sent(byteCount) }
+
+  func channelSecured(_ channel: ClientChannel) {
+    observer?.secured(channel)
+    upgraded(channel)
+  }
 
   func channelCompressed(_ channel: ClientChannel) {
     channel.deflateLimits = deflateLimits
@@ -198,11 +210,13 @@ final class ClientSession: ClientChannelDelegate {
   }
 
   func channel(_ channel: ClientChannel, received event: borrowing ClientEvent) {
+    observer?.noteTags(channel)
     switch copy event {
     case .needMoreInput, .paused, .closed: break
     case .greeting(let status):
       let status = status.copy()
       greeting = status
+      observer?.greeted()
       let waiting = greetingWaiters
       greetingWaiters = []
       for continuation in waiting { continuation.resume(returning: .completed(status)) }
@@ -225,6 +239,7 @@ final class ClientSession: ClientChannelDelegate {
       write(waiter, channel)
       if waiter.literal.isEmpty { waiter.feed?.wake() }
     case .idling(let id):
+      observer?.idles(id)
       guard let waiter = waiter(of: id) else { break }
       waiter.onIdle?()
       if waiter.mustEnd { try? channel.endIdle(id) }
@@ -240,6 +255,7 @@ final class ClientSession: ClientChannelDelegate {
 
   func channelClosed(_ channel: ClientChannel, reason: CloseReason) {
     closeReason = reason
+    observer?.closed(reason, channel)
     let error = reason.commandError
     let waitingForGreeting = greetingWaiters
     let waitingForClose = closeWaiters
@@ -256,6 +272,7 @@ final class ClientSession: ClientChannelDelegate {
   }
 
   private func finish(_ id: CommandID, _ outcome: Outcome, _ channel: ClientChannel) {
+    observer?.ended(id, outcome, channel)
     guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
     waiters.remove(at: index).finish(outcome)
     updateReading(channel)
@@ -279,15 +296,19 @@ final class ClientSession: ClientChannelDelegate {
     case .untagged(let view): receive(view, channel)
     case .fetchBegin, .uidFetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd:
       receiveFetch(event, channel)
-    case .malformed:
+    case .malformed(_, let problem):
+      observer?.unexpected(problem)
       // Inside a FETCH response its owner must hear of it.
       if fetchOwner != nil || unsolicited != nil { receiveFetch(event, channel) }
-    case .unknown(let line): yield(.unknown(line.copy()))
+    case .unknown(let line):
+      observer?.unexpected(nil)
+      yield(.unknown(line.copy()))
     case .needMoreInput, .tagged, .continuation, .endOfInput: break
     }
   }
 
   private func receive(_ view: borrowing UntaggedView, _ channel: ClientChannel) {
+    if let observer, case .status(let status) = copy view { observer.noticed(status.copy()) }
     // A search says whose its answer is (RFC 4466, section 2.6.2).
     if case .extendedSearch(let result) = copy view, case .some(let tag) = result.tag {
       let tag = tag.lossyString()

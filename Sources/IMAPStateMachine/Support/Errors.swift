@@ -153,7 +153,22 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
   public struct TransportFailure: Hashable, Sendable {
     /// What was being done.
     public enum Operation: String, Hashable, Sendable {
-      case resolve, connect, tls, certificate, deflate, read, write, listen
+      /// Looking up a name.
+      case resolve
+      /// Opening a TCP connection.
+      case connect
+      /// The TLS handshake, or a record.
+      case tls
+      /// Checking the certificate of the peer.
+      case certificate
+      /// Inflating or compressing (RFC 4978).
+      case deflate
+      /// Reading.
+      case read
+      /// Writing.
+      case write
+      /// Waiting for connections.
+      case listen
     }
 
     /// What was being done.
