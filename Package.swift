@@ -35,6 +35,7 @@ let package = Package(
       name: "CSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"]), .brew(["openssl@3"])]),
     .systemLibrary(
       name: "CEdit", pkgConfig: "libedit", providers: [.apt(["libedit-dev"]), .brew(["libedit"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
     .target(
       name: "IMAPStateMachine",
       dependencies: [.product(name: "DequeModule", package: "swift-collections")],
@@ -42,7 +43,7 @@ let package = Package(
     .target(
       name: "IMAPLoop",
       dependencies: [
-        "IMAPStateMachine", "CUV", "CSSL",
+        "IMAPStateMachine", "CUV", "CSSL", "CZlib",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
@@ -71,7 +72,7 @@ let package = Package(
       exclude: ["Transcripts"],
       swiftSettings: withLifetimes),
     .testTarget(
-      name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL"],
+      name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL", "CZlib"],
       swiftSettings: withLifetimes),
     .testTarget(
       name: "TestServerTests",

@@ -27,6 +27,15 @@ let package = Package(
       name: "machine-benchmark",
       dependencies: ["AllocationCounter", "CHeap", .product(name: "IMAPStateMachine", package: "swift-imap-engine")],
       path: "Sources/MachineBenchmark", swiftSettings: settings),
+    .target(name: "CZlibStreams", linkerSettings: [.linkedLibrary("z")]),
+    .executableTarget(
+      name: "compress-benchmark",
+      dependencies: [
+        "CHeap", "CZlibStreams", .product(name: "IMAPLoop", package: "swift-imap-engine"),
+        .product(name: "IMAPTestServer", package: "swift-imap-engine"),
+        .product(name: "IMAPStateMachine", package: "swift-imap-engine"),
+      ],
+      path: "Sources/CompressBenchmark", swiftSettings: settings),
     .executableTarget(
       name: "loop-benchmark",
       dependencies: [

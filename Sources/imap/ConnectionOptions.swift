@@ -84,6 +84,9 @@ struct ConnectionOptions: ParsableArguments {
   @Flag(help: "Accept any certificate. Anybody on the way can then read and change everything.")
   var insecure = false
 
+  @Flag(help: "Compress both directions where the server can.")
+  var compress = false
+
   @Option(
     help: ArgumentHelp("Seconds that connecting, and each answer, may take. (default: 30)", valueName: "seconds"))
   var timeout: Double?
@@ -183,6 +186,7 @@ struct ConnectionOptions: ParsableArguments {
     values[.sslKeyLog] = keyLog
     if noCheckHostname { values[.sslCheckHostname] = "no" }
     if insecure { values[.sslVerifyCert] = "no" }
+    if compress { values[.compress] = "yes" }
     switch tls {
     case .implicit?: (values[.ssl], values[.starttls]) = ("yes", "no")
     case .starttls?: values[.starttls] = "yes"

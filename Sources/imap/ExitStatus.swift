@@ -122,6 +122,8 @@ struct Failure: Error {
         self.init(
           .unavailable, "cannot connect to \(host): \(failure.message); check --host, --port and that the server runs")
       case .certificate, .tls: self = Self.tls(failure, host: host)
+      case .deflate:
+        self.init(.protocolError, "\(host) does not compress properly: \(failure.message); try without --compress")
       case .read, .write, .listen:
         self.init(.unavailable, "connection to \(host) lost: \(failure.message); try again")
       }

@@ -51,6 +51,7 @@ import Testing
         ssl_check_hostname = Yes
         ssl_verify_cert = true
         timeout = 7.5
+        compress = yes
         oauth2 = no
         expect_failure = ignored
         [insecure]
@@ -128,6 +129,19 @@ import Testing
     #expect(throws: Failure.self) { try kind(refresh) }
     #expect(try kind([.password: "x", .sslVerifyCert: "no"], host: "other") == "prompt")
     #expect(try kind([.sslVerifyCert: "no"], host: "H") == "prompt, insecure")
+  }
+
+  @Test func whetherToCompress() throws {
+    func compresses(_ values: [AccountKey: String]...) throws -> Bool {
+      let base: [AccountKey: String] = [.host: "h", .username: "u", .password: "x"]
+      return try Account((values + [base]).map { Account.Layer(values: $0) }, file: 1, hint: "the file").compresses
+    }
+    #expect(try !compresses([:]))
+    #expect(try compresses([.compress: "yes"]))
+    #expect(try compresses([.compress: "on"], [.compress: "no"]))
+    #expect(try !compresses([.compress: "0"], [.compress: "1"]))
+    #expect(AccountKey.compress.complaint("perhaps")?.hasPrefix("compress = perhaps: write 1") == true)
+    #expect(AccountKey.compress.variables == ["IMAP_COMPRESS", "imapclient_compress"])
   }
 
   @Test func fileAtItsUsualPlace() async throws {

@@ -34,6 +34,7 @@ final class ClientLog: ClientChannelDelegate {
   }
 
   func channelSecured(_ channel: ClientChannel) { add(channel, "secured") }
+  func channelCompressed(_ channel: ClientChannel) { add(channel, "compressed") }
   func channelWritable(_ channel: ClientChannel) {
     writableCount += 1
     onWritable?(channel)
@@ -101,6 +102,7 @@ final class AgreeingServer: ServerChannelDelegate {
   }
 
   func channelSecured(_ channel: ServerChannel) { log.lines.append("secured \(channel.isSecure)") }
+  func channelCompressed(_ channel: ServerChannel) { log.lines.append("compressed \(channel.isCompressed)") }
   func channelWritable(_ channel: ServerChannel) { log.writableCount += 1 }
 
   func channelClosed(_ channel: ServerChannel, reason: CloseReason) {

@@ -5,7 +5,7 @@ import Testing
 
 /// Stands between a client and a server and passes on at most so many bytes of the server, in pieces of a given size.
 @safe
-private final class Proxy: StreamOwner {
+final class Proxy: StreamOwner {
   private let near: TCPStream
   private var far: TCPStream?
   private var allowed: Int

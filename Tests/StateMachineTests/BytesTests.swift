@@ -182,6 +182,31 @@ import Testing
     #expect(buffer.takeUnread().count == 100_000)
   }
 
+  /// Memory that nobody was lent was not written, so it never becomes readable.
+  @Test func onlyWhatWasLentCanBeCommitted() {
+    var buffer = ReceiveBuffer(minimumCapacity: 100)
+    buffer.commitRead(10)
+    #expect(Self.readable(buffer) == "")
+    buffer.append([0x61, 0x62].span)
+    buffer.commitRead(10)
+    #expect(Self.readable(buffer) == "ab")
+    unsafe buffer.prepareForRead(suggested: 2).initializeMemory(as: UInt8.self, repeating: 0x63)
+    buffer.commitRead(1)
+    buffer.commitRead(1)
+    #expect(Self.readable(buffer) == "abc")
+    for forget in 0..<3 {
+      _ = unsafe buffer.prepareForRead(suggested: 2)
+      switch forget {
+      case 0: buffer.append([0x64].span)
+      case 1: _ = buffer.takeUnread()
+      default: buffer.reset()
+      }
+      let before = Self.readable(buffer)
+      buffer.commitRead(.max)
+      #expect(Self.readable(buffer) == before)
+    }
+  }
+
   @Test func countsThatDoNotFitAreCut() {
     var buffer = ReceiveBuffer()
     buffer.commitRead(10)

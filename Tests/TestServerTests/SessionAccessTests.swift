@@ -14,8 +14,10 @@ import Testing
     #expect(client.lines("a capability") == ["* CAPABILITY \(list)", "a OK Capability completed"])
     #expect(
       client.lines("b LOGIN user password")
-        == ["b OK [CAPABILITY \(first) \(offered)] Logged in"])
-    #expect(client.lines("c CAPABILITY") == ["* CAPABILITY \(first) \(offered)", "c OK Capability completed"])
+        == ["b OK [CAPABILITY \(first) \(offered) COMPRESS=DEFLATE] Logged in"])
+    #expect(
+      client.lines("c CAPABILITY")
+        == ["* CAPABILITY \(first) \(offered) COMPRESS=DEFLATE", "c OK Capability completed"])
   }
 
   @Test func wrongPasswordThenRight() {
@@ -59,6 +61,17 @@ import Testing
     #expect(client.lines("e LOGIN user password").first?.hasPrefix("e OK") == true)
   }
 
+  @Test func compressionStartsOnce() {
+    let client = SessionBench().connect()
+    #expect(!client.take().contains("COMPRESS"))
+    #expect(client.lines("a COMPRESS DEFLATE").first?.hasPrefix("a BAD") == true)
+    client.send("b LOGIN user password\r\n")
+    #expect(client.lines("c COMPRESS LZW").first?.hasPrefix("c BAD") == true)
+    #expect(client.send("d COMPRESS DEFLATE\r\n") == "d OK DEFLATE active\r\n<deflate>")
+    #expect(client.lines("e COMPRESS DEFLATE") == ["e NO [COMPRESSIONACTIVE] COMPRESS is active already"])
+    #expect(client.lines("f CAPABILITY").first == "* CAPABILITY \(first) \(offered)")
+  }
+
   @Test func startTLSThatIsNotOffered() {
     let client = SessionBench(offersStartTLS: false).connect()
     #expect(!client.take().contains("STARTTLS"))
@@ -66,7 +79,9 @@ import Testing
   }
 
   @Test func withheldCapabilitiesAreNotServed() throws {
-    let all: Set<Capability> = [.idle, .namespace, .unselect, .uidPlus, .move, .condStore, .id, .enable, .saslIR]
+    let all: Set<Capability> = [
+      .idle, .namespace, .unselect, .uidPlus, .move, .condStore, .id, .enable, .saslIR, .compressDeflate,
+    ]
     let bench = SessionBench(withheld: all.union([Capability("STATUS=SIZE")]))
     try bench.deliver("x", flags: [.deleted])
     let client = bench.connect()
@@ -76,7 +91,7 @@ import Testing
     for command in [
       "ID NIL", "ENABLE CONDSTORE", "IDLE", "NAMESPACE", "UNSELECT", "UID EXPUNGE 1", "MOVE 1 INBOX",
       "STATUS INBOX (HIGHESTMODSEQ)", "STATUS INBOX (SIZE)", "FETCH 1 MODSEQ", "SEARCH MODSEQ 1",
-      "SELECT INBOX (CONDSTORE)",
+      "SELECT INBOX (CONDSTORE)", "COMPRESS DEFLATE",
       "STORE 1 (UNCHANGEDSINCE 5) FLAGS ()", "FETCH 1 FLAGS (CHANGEDSINCE 1)",
     ] {
       let answer = client.lines("b \(command)")

@@ -173,12 +173,12 @@ final class SessionBench {
           _ = Self.flush(&machine, into: &output)
           output += Array("<closed>".utf8)
           return false
-        case .upgrade:
+        case .upgrade(let upgrade, _):
           session.handle(event)
           _ = Self.flush(&machine, into: &output)
-          output += Array("<tls>".utf8)
-          isSecure = true
-          machine.upgraded(.tls, now: now)
+          output += Array("<\(upgrade)>".utf8)
+          if upgrade == .tls { isSecure = true }
+          machine.upgraded(upgrade, now: now)
         default: session.handle(event)
         }
         return true

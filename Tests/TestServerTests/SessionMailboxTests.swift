@@ -86,7 +86,7 @@ import Testing
     let client = SessionBench().user(selecting: "INBOX")
     for line in [
       "LIST (SUBSCRIBED) \"\" *", "XLIST \"\" *", "CREATE x (USE (\\Sent))", "GETACL INBOX", "GETQUOTA \"\"",
-      "GETMETADATA \"\" /a", "NOTIFY NONE", "COMPRESS DEFLATE", "UNAUTHENTICATE", "LANGUAGE", "SORT (DATE) UTF-8 ALL",
+      "GETMETADATA \"\" /a", "NOTIFY NONE", "UNAUTHENTICATE", "LANGUAGE", "SORT (DATE) UTF-8 ALL",
       "SEARCH RETURN (MIN) ALL", "SEARCH YOUNGER 5", "SEARCH $", "FETCH $ UID", "FETCH 1 PREVIEW",
       "UID FETCH 1 UID (PARTIAL 1:5)", "STORE 1 +X-GM-LABELS (a)", "UIDBATCHES 5", "THREAD REFERENCES UTF-8 ALL",
       "ESEARCH ALL", "CANCELUPDATE \"a\"", "APPEND x CATENATE (URL \"y\")", "XFOO",

@@ -5,6 +5,7 @@ extension Channel: StreamOwner {
 
   @unsafe final func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
     if tls != nil || phase != .open { return unsafe loop.tlsPort.readBuffer }
+    if let deflate { return unsafe compressedBuffer(deflate) }
     switch tail {
     case .large(let box): return unsafe box.buffer.prepareForRead(suggested: EventLoop.readSize)
     case .small(let bytes): loop.scratch.append(bytes.span)
@@ -16,6 +17,8 @@ extension Channel: StreamOwner {
   final func stream(_ stream: TCPStream, received count: Int) {
     if tls != nil {
       if count > 0 && (phase == .open || phase == .securing) { decrypt(count) }
+    } else if phase == .open, let deflate {
+      received(count, for: deflate)
     } else if phase == .open {
       if case .large(let box) = tail {
         box.buffer.commitRead(count)
@@ -96,14 +99,16 @@ extension Channel: StreamOwner {
     switch result {
     case .needsInput: break
     case .paused: flags.insert(.machinePaused)
-    case .upgrade: upgrade()
+    case .upgrade(.tls): upgrade()
+    case .upgrade(.deflate): compress()
     case .closed(let reason): machineEnded(reason)
     }
     updateReading()
   }
 
   private func drive(_ input: inout ReceiveBuffer) -> DriveResult {
-    if flags.contains(.sawEnd) { input.close() }
+    // What is still compressed comes before the end.
+    if flags.contains(.sawEnd), deflate?.hasRest != true { input.close() }
     return driveMachine(&input)
   }
 
@@ -129,12 +134,14 @@ extension Channel: StreamOwner {
     let wasEstablished = engine.isEstablished
     var isClosed = false
     var failure: ConnectionError?
-    if !isLarge, case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
+    if deflate == nil, !isLarge, case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
     let port = loop.tlsPort
     do throws(ConnectionError) {
       try port.withReadBuffer(count) { () throws(ConnectionError) in
         if try !engine.handshake() { return }
-        if case .large(let box) = tail {
+        if let deflate {
+          isClosed = try decrypt(engine, for: deflate)
+        } else if case .large(let box) = tail {
           isClosed = try engine.read(into: &box.buffer) == .closed
         } else {
           isClosed = try engine.read(into: &loop.scratch) == .closed
@@ -148,7 +155,14 @@ extension Channel: StreamOwner {
     if isClosed { flags.insert(.sawEnd) }
     if engine.isEstablished && !wasEstablished && phase == .securing { secured() }
     // What was decrypted before a bad record came from the peer all the same.
-    if phase == .open { pump(isLoaded: true) } else { loop.scratch.reset() }
+    if let deflate {
+      inflate(deflate)
+      if isClosed { changed() }
+    } else if phase == .open {
+      pump(isLoaded: true)
+    } else {
+      loop.scratch.reset()
+    }
     if let failure { fail(failure) }
   }
 
@@ -172,6 +186,7 @@ extension Channel: StreamOwner {
       if isHeld || flags.contains(.broken) { reads = false }
       if flags.contains(.machinePaused) && unreadCount > Self.pausedInput { reads = false }
       if flags.contains(.congested) && stopsReadingWhenCongested { reads = false }
+      if let deflate, deflate.pending.count > Self.pausedInput { reads = false }
     }
     if !reads { return stream.pauseReading() }
     do throws(LoopError) { try stream.startReading() } catch { fail(error.connectionError(.read)) }

@@ -6,7 +6,7 @@ extension Channel {
     let before = outboundCount
     // A writer that stopped by itself at so many bytes is told as well when they are gone.
     if before > Self.highWatermark { flags.insert(.congested) }
-    let sent = tls != nil ? flushEncrypted(limit: Self.highWatermark) : flushPlain(limit: Self.highWatermark)
+    let sent = flush(limit: Self.highWatermark)
     if flags.contains(.broken) { return }
     let left = outboundCount
     let pending = left + (stream?.queued ?? 0)
@@ -22,7 +22,12 @@ extension Channel {
 
   /// Sends or queues all that the machine has, whatever the watermarks: what follows has another form.
   final func sendAll() {
-    _ = tls != nil ? flushEncrypted(limit: .max) : flushPlain(limit: .max)
+    _ = flush(limit: .max)
+  }
+
+  private func flush(limit: Int) -> Int {
+    if let deflate { return flushCompressed(deflate, limit: limit) }
+    return tls != nil ? flushEncrypted(limit: limit) : flushPlain(limit: limit)
   }
 
   /// Returns how many bytes of the machine went.
@@ -71,7 +76,7 @@ extension Channel {
     if let error = sendCiphertext() { fail(error) }
   }
 
-  private func sendCiphertext() -> ConnectionError? {
+  final func sendCiphertext() -> ConnectionError? {
     let port = loop.tlsPort
     defer { port.clearOutput() }
     guard let stream, !port.output.isEmpty, !flags.contains(.broken) else { return nil }
@@ -136,6 +141,7 @@ extension Channel {
     endTurn()
     self.end = end
     tail = .none
+    endDeflate()
     let setup = self.setup
     self.setup = nil
     if tls != nil {

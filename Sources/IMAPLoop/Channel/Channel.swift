@@ -1,6 +1,6 @@
 import IMAPStateMachine
 
-/// One connection on a loop: a socket, TLS where wanted, and below both the machine that a subclass owns. ``ClientChannel`` and
+/// One connection on a loop: a socket, TLS and DEFLATE where wanted, and below them the machine that a subclass owns. ``ClientChannel`` and
 /// ``ServerChannel`` are the two there are.
 ///
 /// Bytes that arrive are parsed where the socket was read into, which is a buffer of the loop; an idle connection has none of
@@ -32,7 +32,7 @@ public class Channel: LoopMember {
   enum DriveResult {
     case needsInput
     case paused
-    case upgrade
+    case upgrade(Upgrade)
     case closed(CloseReason)
   }
 
@@ -109,6 +109,7 @@ public class Channel: LoopMember {
   final var setup: Setup?
   final var stream: TCPStream?
   final var tls: TLSEngine?
+  final var deflate: DeflateEngine?
   final var tail = Tail.none
   final var transportDeadline = MonotonicInstant(nanoseconds: .max)
   final var end: Ending?
@@ -186,8 +187,8 @@ public class Channel: LoopMember {
 
   /// The transport is up for the first time.
   func transportReady() {}
-  /// The TLS handshake that the machine asked for is complete.
-  func machineUpgraded() {}
+  /// The layer that the machine asked for is there.
+  func machineUpgraded(_ upgrade: Upgrade) {}
   /// Hands out events until there are none, or `isHeld` says stop.
   func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult { .needsInput }
   func machineTimedOut() {}
@@ -203,6 +204,8 @@ public class Channel: LoopMember {
   func beginsSecuring() {}
   /// TLS protects the connection from now on.
   func becameSecure() {}
+  /// DEFLATE compresses the connection from now on.
+  func becameCompressed() {}
   /// The last call.
   func becameClosed(_ reason: CloseReason) {}
   /// Behind it: the channel needs its setup no longer.
@@ -235,7 +238,10 @@ public class Channel: LoopMember {
   override func tick() {
     if phase == .securing, tls == nil, setup?.turn == .granted { startHandshake() }
     if phase == .open {
-      if flags.contains(.needsDrive) { pump() }
+      if flags.contains(.needsDrive) {
+        pump()
+        inflatePending()
+      }
       flush()
     }
     if phase == .finishing { finish() }
@@ -340,7 +346,7 @@ extension Channel {
     transportDeadline = MonotonicInstant(nanoseconds: .max)
     if isMachineRunning {
       phase = .open
-      machineUpgraded()
+      machineUpgraded(.tls)
       releaseSetup()
       becameSecure()
       changed()

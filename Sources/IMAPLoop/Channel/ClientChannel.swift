@@ -22,6 +22,8 @@ public protocol ClientChannelDelegate: AnyObject {
   func channelSecuring(_ channel: ClientChannel)
   /// The TLS handshake is complete: what follows is protected.
   func channelSecured(_ channel: ClientChannel)
+  /// COMPRESS is complete: what follows is compressed (RFC 4978).
+  func channelCompressed(_ channel: ClientChannel)
   /// So many bytes of IMAP went to the socket, or into TLS.
   func channel(_ channel: ClientChannel, sent byteCount: Int)
   /// Less than 32 KiB wait to be sent, after it were more than 64 KiB.
@@ -37,6 +39,8 @@ extension ClientChannelDelegate {
   public func channel(_ channel: ClientChannel, sent byteCount: Int) {}
   /// Does nothing.
   public func channelSecured(_ channel: ClientChannel) {}
+  /// Does nothing.
+  public func channelCompressed(_ channel: ClientChannel) {}
   /// Does nothing.
   public func channelWritable(_ channel: ClientChannel) {}
 }
@@ -182,15 +186,9 @@ public final class ClientChannel: Channel {
           return .needsInput
         case .paused: return .paused
         case .closed(let reason): return .closed(reason)
-        case .upgrade(.deflate, _):
-          // There is no such layer here yet, and what comes next can only be read through one.
-          let error = ConnectionError.transport(
-            ConnectionError.TransportFailure(.read, message: "DEFLATE is not available"))
-          awake.connection.transportFailed(error)
-          return .closed(.error(error))
-        case .upgrade:
+        case .upgrade(let upgrade, _):
           delegate?.channel(self, received: event)
-          return .upgrade
+          return .upgrade(upgrade)
         default: delegate?.channel(self, received: event)
         }
       }
@@ -220,7 +218,7 @@ public final class ClientChannel: Channel {
     loop.keep(machine)
   }
 
-  override func machineUpgraded() { awake.connection.upgraded(.tls, now: loop.now) }
+  override func machineUpgraded(_ upgrade: Upgrade) { awake.connection.upgraded(upgrade, now: loop.now) }
   override func machineResumed() { awake.connection.resumed(now: loop.now) }
   override func machineTimedOut() { awake.connection.handleTimeout(now: loop.now) }
   override func machineCloses() { awake.connection.close(now: loop.now) }
@@ -235,6 +233,7 @@ public final class ClientChannel: Channel {
   override func becameWritable() { delegate?.channelWritable(self) }
   override func beginsSecuring() { delegate?.channelSecuring(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
+  override func becameCompressed() { delegate?.channelCompressed(self) }
 
   override func becameClosed(_ reason: CloseReason) {
     let delegate = self.delegate

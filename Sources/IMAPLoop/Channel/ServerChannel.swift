@@ -10,6 +10,8 @@ public protocol ServerChannelDelegate: AnyObject {
   func channel(_ channel: ServerChannel, received event: borrowing ServerEvent)
   /// STARTTLS is complete: what follows is protected.
   func channelSecured(_ channel: ServerChannel)
+  /// COMPRESS is complete: what follows is compressed (RFC 4978).
+  func channelCompressed(_ channel: ServerChannel)
   /// Less than 32 KiB wait to be sent, after it were more than 64 KiB.
   func channelWritable(_ channel: ServerChannel)
   /// The connection is over and its socket closed. The last call; the channel lets go of its delegate.
@@ -20,6 +22,8 @@ extension ServerChannelDelegate {
   /// Does nothing.
   public func channelSecured(_ channel: ServerChannel) {}
   /// Does nothing.
+  public func channelCompressed(_ channel: ServerChannel) {}
+  /// Does nothing.
   public func channelWritable(_ channel: ServerChannel) {}
 }
 
@@ -28,6 +32,9 @@ public final class ServerChannel: Channel {
   private var machine: ServerConnection
   private var delegate: (any ServerChannelDelegate)?
   private var isReady = false
+  /// The phase that the machine had when ``withConnection(_:)`` lent it to somebody who still has it.
+  private var lent: ServerConnection.Phase?
+  private var mustClose = false
 
   init(loop: EventLoop, setup: ServerSetup) {
     var configuration = setup.configuration
@@ -38,15 +45,28 @@ public final class ServerChannel: Channel {
   }
 
   /// Where in its life the protocol is.
-  public var state: ServerConnection.Phase { machine.phase }
+  public var state: ServerConnection.Phase { lent ?? machine.phase }
 
   /// Lets `body` use the machine in place: greet, respond, complete and the other verbs. What they write is sent at the end of
-  /// the tick, and what they make possible (the next command) happens then. `body` must not use this method of the same
-  /// channel again.
+  /// the tick, and what they make possible (the next command) happens then.
+  ///
+  /// There is one machine: where `body` calls this method of the same channel again, the inner `body` gets one that is
+  /// closed, whose verbs do nothing but throw `.misuse`.
   public func withConnection<Result, Failure: Error>(
     _ body: (inout ServerConnection) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    defer { changed() }
+    if lent != nil {
+      var closed = ServerConnection(now: loop.now)
+      closed.close(now: loop.now)
+      return try body(&closed)
+    }
+    lent = machine.phase
+    defer {
+      lent = nil
+      if mustClose { machine.close(now: loop.now) }
+      mustClose = false
+      changed()
+    }
     return try body(&machine)
   }
 
@@ -75,15 +95,9 @@ public final class ServerChannel: Channel {
         case .needMoreInput: return .needsInput
         case .paused: return .paused
         case .closed(let reason): return .closed(reason)
-        case .upgrade(.deflate, _):
-          // There is no such layer here yet, and what comes next can only be read through one.
-          let error = ConnectionError.transport(
-            ConnectionError.TransportFailure(.read, message: "DEFLATE is not available"))
-          machine.transportFailed(error)
-          return .closed(.error(error))
-        case .upgrade:
+        case .upgrade(let upgrade, _):
           delegate?.channel(self, received: event)
-          return .upgrade
+          return .upgrade(upgrade)
         default: delegate?.channel(self, received: event)
         }
       }
@@ -93,13 +107,17 @@ public final class ServerChannel: Channel {
     }
   }
 
-  override func machineUpgraded() { machine.upgraded(.tls, now: loop.now) }
+  override func machineUpgraded(_ upgrade: Upgrade) { machine.upgraded(upgrade, now: loop.now) }
   override func machineTimedOut() { machine.handleTimeout(now: loop.now) }
-  override func machineCloses() { machine.close(now: loop.now) }
+  override func machineCloses() {
+    // By whoever has the machine: it is closed when it is back.
+    if lent != nil { mustClose = true } else { machine.close(now: loop.now) }
+  }
   override func machineFails(_ error: ConnectionError) { machine.transportFailed(error) }
   override func sendOutbound(to sink: (Span<UInt8>) -> Int) { Self.send(&machine, to: sink) }
   override func becameWritable() { delegate?.channelWritable(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
+  override func becameCompressed() { delegate?.channelCompressed(self) }
 
   override func becameClosed(_ reason: CloseReason) {
     let delegate = self.delegate

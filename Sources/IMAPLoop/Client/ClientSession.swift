@@ -90,8 +90,9 @@ final class ClientSession: ClientChannelDelegate {
   /// Nil unless the client logs, counts or keeps lines.
   let observer: ClientObserver?
   private var waiters = Deque<CommandWaiter>()
-  /// The STARTTLS whose handshake is running.
-  private var startTLS: CommandID?
+  /// The STARTTLS whose handshake is running, or the COMPRESS that was agreed to.
+  private var upgrading: CommandID?
+  private let deflateLimits: DeflateLimits
   private var greetingWaiters: [CheckedContinuation<Outcome, Never>] = []
   private var closeWaiters: [CheckedContinuation<Void, Never>] = []
   private var events: AsyncStream<MailboxEvent>.Continuation?
@@ -111,7 +112,10 @@ final class ClientSession: ClientChannelDelegate {
   /// Why the bytes of a message could not be had.
   var sourceFailures: [CommandID: IMAPError] = [:]
 
-  init(_ observer: ClientObserver?) { self.observer = observer }
+  init(_ observer: ClientObserver?, deflateLimits: DeflateLimits) {
+    self.observer = observer
+    self.deflateLimits = deflateLimits
+  }
 
   func add(_ waiter: CommandWaiter, _ channel: ClientChannel) {
     waiters.append(waiter)
@@ -191,8 +195,17 @@ final class ClientSession: ClientChannelDelegate {
 
   func channelSecured(_ channel: ClientChannel) {
     observer?.secured(channel)
-    guard let id = startTLS else { return }
-    startTLS = nil
+    upgraded(channel)
+  }
+
+  func channelCompressed(_ channel: ClientChannel) {
+    channel.deflateLimits = deflateLimits
+    upgraded(channel)
+  }
+
+  private func upgraded(_ channel: ClientChannel) {
+    guard let id = upgrading else { return }
+    upgrading = nil
     finish(id, .completed(Status(.ok, "")), channel)
   }
 
@@ -219,8 +232,8 @@ final class ClientSession: ClientChannelDelegate {
       // Before anything that waits behind the login is sent: who is there is not the server.
       if !isTrusted { channel.close() }
     case .failed(let id, let error): finish(id, .failed(error), channel)
-    // STARTTLS is complete for its caller once TLS is up.
-    case .upgrade(_, let id): startTLS = id
+    // Complete for its caller once the layer is up.
+    case .upgrade(_, let id): upgrading = id
     case .readyForLiteral(let id, _):
       guard let waiter = waiter(of: id) else { break }
       write(waiter, channel)

@@ -66,6 +66,7 @@ extension IMAPClient {
       waiter.conversation = .idle(conversation)
       waiter.onChallenge = { challenge in Task { await self.answer(id, challenge) } }
     }
+    try await compressIfWanted()
   }
 
   /// Answers a challenge of the AUTHENTICATE `id`.

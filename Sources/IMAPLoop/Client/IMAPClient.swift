@@ -51,6 +51,10 @@ public actor IMAPClient {
     /// How ``IMAPClient/signIn(user:password:)`` and ``IMAPClient/authenticate(_:)`` may log in. The default sends no password
     /// or token over a connection that nothing protects.
     public var signIn = SignInPolicy()
+    /// Whether each login asks for compression where the server announces it (RFC 4978); see ``IMAPClient/compress()``.
+    public var compresses = false
+    /// What the server may make of its compressed bytes.
+    public var deflateLimits = DeflateLimits()
     /// What the protocol machine is told.
     public var connection = ClientConnection.Configuration()
     /// Where the client logs; nil is nowhere, and costs nothing. Commands and their ends are `debug`, the lines of the wire
@@ -106,7 +110,7 @@ public actor IMAPClient {
     self.loop = loop
     self.configuration = configuration
     let observer = ClientObserver(configuration, on: loop)
-    let session = ClientSession(observer)
+    let session = ClientSession(observer, deflateLimits: configuration.deflateLimits)
     var connection = configuration.connection
     if let observer, observer.wantsLines { observer.observe(&connection) }
     if configuration.security == .startTLS { connection.requiresTLS = true }
@@ -119,7 +123,11 @@ public actor IMAPClient {
   private func start(_ security: Configuration.Security) async throws(IMAPError) {
     let outcome = await withCheckedContinuation { session.awaitGreeting($0) }
     if case .failed(let error) = outcome { throw .connection(error) }
-    if security != .startTLS { return }
+    if security != .startTLS {
+      // PREAUTH is a login, too.
+      if phase == .authenticated { try await compressIfWanted() }
+      return
+    }
     do throws(IMAPError) {
       try await startTLS()
     } catch {
@@ -228,6 +236,7 @@ public actor IMAPClient {
   /// sees to that.
   public func login(user: String, password: Secret) async throws(IMAPError) {
     _ = try await run("LOGIN", .login(user: user, password: password))
+    try await compressIfWanted()
   }
 
   /// AUTHENTICATE PLAIN (RFC 4616). The password goes over the connection as it is, protected or not;
@@ -240,6 +249,7 @@ public actor IMAPClient {
       throw .connection(.misuse(ConnectionError.Misuse(.unencodable, state: channel.state.description)))
     }
     _ = try await run("AUTHENTICATE", .authenticate(exchange))
+    try await compressIfWanted()
   }
 
   // MARK: Running commands

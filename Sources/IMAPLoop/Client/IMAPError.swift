@@ -98,7 +98,7 @@ extension IMAPError {
     case connectionLost(outcomeUnknown: Bool)
     /// The server did not do in time what it had to. Where it had the command its outcome is not known.
     case timedOut(TimeoutKind, outcomeUnknown: Bool)
-    /// The network.
+    /// The network, or DEFLATE.
     case transport(ConnectionError.TransportFailure.Operation)
     /// The server's certificate was not accepted.
     case certificate(ConnectionError.CertificateRefusal)
@@ -146,7 +146,7 @@ extension IMAPError {
     case .transport(let failure):
       switch failure.operation {
       case .read, .write: .connectionLost(outcomeUnknown: outcomeUnknown)
-      case .resolve, .connect, .listen: .transport(failure.operation)
+      case .resolve, .connect, .deflate, .listen: .transport(failure.operation)
       case .tls, .certificate:
         if case .certificate(let refusal)? = failure.tls { .certificate(refusal) } else { .tls(failure.tls ?? .other) }
       }

@@ -42,6 +42,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   var scratch = ReceiveBuffer(minimumCapacity: EventLoop.readSize + EventLoop.stashLimit)
   lazy var tlsPort = TLSPort(readSize: EventLoop.readSize)
   var handshakes = HandshakeQueue()
+  lazy var deflatePort = DeflatePort()
   lazy var resolver = Resolver(loop: self)
   /// What the servers of the loop's connections announce, each list once.
   var listPool = ListPool()

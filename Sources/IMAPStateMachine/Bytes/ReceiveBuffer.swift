@@ -12,6 +12,8 @@ public struct ReceiveBuffer: ~Copyable {
   private var tail = 0
   /// Bytes at the front that the last event covers. They are dropped by the next call that looks at the buffer.
   private var reported = 0
+  /// Where the bytes end that ``prepareForRead(suggested:)`` has lent; 0 where none are. No others become readable.
+  private var lentEnd = 0
   /// Whether the reported bytes are overwritten when they are dropped.
   private var wipesReported = false
   /// Where the parts of the value that the last event covers lie.
@@ -60,14 +62,17 @@ public struct ReceiveBuffer: ~Copyable {
   @unsafe public mutating func prepareForRead(suggested: Int) -> UnsafeMutableRawBufferPointer {
     discardReported()
     reserve(Swift.max(suggested, 1))
+    lentEnd = capacity
     // Safe: `reserve` made `base` non-nil and `capacity - tail` at least `suggested`.
     return unsafe UnsafeMutableRawBufferPointer(start: base.map { unsafe $0 + tail }, count: capacity - tail)
   }
 
   /// Says that `count` bytes were written into what ``prepareForRead(suggested:)`` returned. A count that does not fit is
-  /// cut to what does.
+  /// cut to what does: without such a call since the last bytes were added, that is none.
   public mutating func commitRead(_ count: Int) {
-    tail += Swift.min(Swift.max(count, 0), capacity - tail)
+    if count <= 0 { return }
+    tail += Swift.min(count, Swift.max(lentEnd - tail, 0))
+    lentEnd = 0
   }
 
   /// End of input. The machine that reads the buffer decides whether that was clean.
@@ -79,6 +84,7 @@ public struct ReceiveBuffer: ~Copyable {
     head = 0
     tail = 0
     reported = 0
+    lentEnd = 0
     lent = []
     isClosed = false
   }
@@ -98,6 +104,7 @@ public struct ReceiveBuffer: ~Copyable {
     head = 0
     tail = 0
     reported = 0
+    lentEnd = 0
     lent = []
     return bytes
   }

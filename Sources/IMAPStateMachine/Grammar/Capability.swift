@@ -29,6 +29,8 @@ public struct Capability: Hashable, Sendable, CustomStringConvertible, Expressib
   public static let namespace = Capability("NAMESPACE")
   /// ID (RFC 2971).
   public static let id = Capability("ID")
+  /// COMPRESS with DEFLATE (RFC 4978).
+  public static let compressDeflate = Capability("COMPRESS=DEFLATE")
   /// ENABLE (RFC 5161).
   public static let enable = Capability("ENABLE")
   /// UNSELECT (RFC 3691).

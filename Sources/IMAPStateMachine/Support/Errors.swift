@@ -161,6 +161,8 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       case tls
       /// Checking the certificate of the peer.
       case certificate
+      /// Inflating or compressing (RFC 4978).
+      case deflate
       /// Reading.
       case read
       /// Writing.
@@ -173,7 +175,7 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     public var operation: Operation
     /// Why TLS failed; nil where it did not.
     public var tls: TLSFailure?
-    /// The number that the operating system, libuv or OpenSSL gave; 0 where there is none.
+    /// The number that the operating system, libuv, OpenSSL or zlib gave; 0 where there is none.
     public var code: Int
     /// What went wrong, as one line.
     public var message: String

@@ -27,6 +27,10 @@ public struct LimitExceeded: Error, Hashable, Sendable, CustomStringConvertible 
     case appendedMessage = "bytes of an appended message"
     /// Bytes of a command's line, literals not counted.
     case commandLine = "bytes of a command line"
+    /// Bytes that a peer's compressed ones were inflated to.
+    case inflatedBytes = "inflated bytes"
+    /// What compressed bytes were inflated to, for each of them.
+    case compressionRatio = "inflated bytes for each compressed one"
     /// Commands in a row that a server could not understand.
     case badCommands = "bad commands"
   }

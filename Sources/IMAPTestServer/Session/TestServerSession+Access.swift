@@ -18,6 +18,7 @@ extension TestServerSession {
       list += mayLogIn ? offeredMechanisms.map { .auth($0) } : [.loginDisabled]
     }
     list += [.idle, .namespace, .unselect, .uidPlus, .move, .condStore, Capability("STATUS=SIZE")]
+    if account != nil, !isCompressed { list.append(.compressDeflate) }
     return list.filter { core.offers($0) }
   }
 
@@ -32,6 +33,7 @@ extension TestServerSession {
     case .login(let user, let password): logIn(id, user: user, password: password)
     case .authenticate(let exchange): authenticate(id, exchange)
     case .enable(let list): enable(id, list)
+    case .compress: compress(id)
     default:
       guard let account else { return finish(id, Status(.bad, "Log in first")) }
       run(id, command, account)
@@ -79,6 +81,13 @@ extension TestServerSession {
     let enabled = list.contains(.condStore) && core.offers(.condStore) ? [Capability.condStore] : []
     if !enabled.isEmpty { usesCondStore = true }
     finish(id, Status(.ok, "ENABLE completed"), sending: [.enabled(enabled)])
+  }
+
+  private func compress(_ id: ServerCommandID) {
+    if !core.offers(.compressDeflate) { return refuse(id, "COMPRESS") }
+    // RFC 4978, section 3.
+    if isCompressed { return finish(id, Status(.no, code: .compressionActive, "COMPRESS is active already")) }
+    finish(id, Status(.ok, "DEFLATE active"))
   }
 
   private func authenticate(_ id: ServerCommandID, _ exchange: SASLExchange) {

@@ -17,6 +17,8 @@ final class TestServerSession {
   var exchange: ServerExchange?
   /// What the command that is being handled goes on with.
   var activity = Activity.none
+  /// Whether the client has switched compression on.
+  private(set) var isCompressed = false
   /// How many flags of the mailbox the client was told of.
   var knownFlags = 0
 
@@ -81,6 +83,7 @@ final class TestServerSession {
       view?.stopListening()
       activity = .none
       finish(id, Status(.ok, "Idle ended"))
+    case .upgrade(.deflate, _): isCompressed = true
     case .malformed, .upgrade, .needMoreInput, .paused, .closed: break
     }
   }

@@ -12,6 +12,8 @@ struct Account {
   var tls: TLSContext.ClientOptions
   /// Files that ``tls`` names, and which option did.
   var files: [(path: String, option: String)] = []
+  /// Whether compression is asked for.
+  var compresses: Bool
   /// Seconds.
   var timeout: Double
   var credentials: CredentialSource
@@ -43,6 +45,7 @@ struct Account {
     self.user = user
     port = value(.port).flatMap { UInt16($0) }
     security = layers.lazy.compactMap(\.security).first ?? .implicitTLS
+    compresses = value(.compress).flatMap { AccountKey.boolean($0) } ?? false
     timeout = value(.timeout).flatMap { AccountKey.seconds($0) } ?? 30
 
     let fromFile = layers.suffix(file)

@@ -3,7 +3,7 @@ import IMAPLoop
 /// What a configuration file, or the environment, can say of an account. The names are those of IMAPClient's files, and a
 /// few more.
 enum AccountKey: String, CaseIterable {
-  case host, port, username, password, ssl, starttls, timeout, oauth2
+  case host, port, username, password, ssl, starttls, compress, timeout, oauth2
   case passwordCommand = "password_command"
   case sslCheckHostname = "ssl_check_hostname"
   case sslVerifyCert = "ssl_verify_cert"
@@ -49,7 +49,7 @@ enum AccountKey: String, CaseIterable {
   func complaint(_ value: String) -> String? {
     if value.isEmpty { return "\(rawValue) has no value; give one or remove the line" }
     switch self {
-    case .ssl, .starttls, .sslVerifyCert, .sslCheckHostname, .oauth2:
+    case .ssl, .starttls, .sslVerifyCert, .sslCheckHostname, .compress, .oauth2:
       return Self.boolean(value) == nil ? "\(rawValue) = \(value): write 1, yes, true, on, 0, no, false or off" : nil
     case .sslPin:
       guard let wrong = Self.words(value).first(where: { TLSPin($0) == nil }) else { return nil }

@@ -28,6 +28,7 @@ struct Connector {
     configuration.tls = tls
     // Whoever asks for no TLS has said that nothing shall protect the password.
     configuration.signIn.allowsPlaintext = account.security == .plain
+    configuration.compresses = account.compresses
     let timeout = account.timeout
     configuration.connectTimeout = .seconds(timeout)
     configuration.connection.greetingTimeout = .seconds(timeout)
