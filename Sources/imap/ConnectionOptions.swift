@@ -25,6 +25,16 @@ struct ConnectionOptions: ParsableArguments {
   @Option(help: "Port of the server. (default: 993 with --tls implicit, else 143)")
   var port: UInt16?
 
+  @Option(
+    help: ArgumentHelp("Command that speaks IMAP on its standard input and output.", valueName: "command"))
+  var stream: String?
+
+  @Option(help: ArgumentHelp("UNIX socket of the server.", valueName: "path"), completion: .file())
+  var socket: String?
+
+  @Option(help: ArgumentHelp("Proxy: socks5://host:port or http://host:port.", valueName: "url"))
+  var proxy: String?
+
   @Option(help: "User name.")
   var user: String?
 
@@ -53,6 +63,11 @@ struct ConnectionOptions: ParsableArguments {
     if passwordFile != nil, passwordStdin {
       throw ValidationError("Give the password by --password-file or by --password-stdin, not both.")
     }
+    if stream != nil, socket != nil { throw ValidationError("Give the server by --stream or by --socket, not both.") }
+    if proxy != nil, stream != nil || socket != nil {
+      throw ValidationError("--proxy is for --host, not for --stream or --socket.")
+    }
+    if let proxy, let complaint = AccountKey.proxy.complaint(proxy) { throw ValidationError("--\(complaint)") }
     if let timeout, !(timeout > 0 && timeout < 1e6) { throw ValidationError("--timeout must be above 0.") }
   }
 
@@ -62,9 +77,12 @@ struct ConnectionOptions: ParsableArguments {
     if case .file(let path) = account.trust, !FileManager.default.isReadableFile(atPath: path) {
       throw Failure(.file, "cannot read \(path); --ca-file or ssl_ca_file names a PEM file with certificates")
     }
-    let credentials = try account.credentials.credentials(of: account)
+    // Asked for before the server waits, where it will want them.
+    let known = account.place.isHost ? try account.credentials.credentials(of: account) : nil
     var configuration = IMAPClient.Configuration(
       host: account.host, port: account.port, security: account.security, trust: account.trust)
+    configuration.transport = account.place.transport
+    configuration.proxy = account.proxy
     // Whoever asks for no TLS has said that nothing shall protect the password.
     configuration.signIn.allowsPlaintext = account.security == .plain
     let timeout = account.timeout
@@ -76,7 +94,13 @@ struct ConnectionOptions: ParsableArguments {
     do {
       let client = try await IMAPClient.connect(configuration, on: loop)
       do {
-        try await client.signIn(credentials)
+        // PREAUTH: the server knows who asks.
+        if await client.phase != .authenticated {
+          if account.user.isEmpty {
+            throw Failure(.usage, "\(account.place.name) wants to know who asks; give --user")
+          }
+          try await client.signIn(try known ?? account.credentials.credentials(of: account))
+        }
         try await body(client)
       } catch {
         await client.logout()
@@ -85,7 +109,7 @@ struct ConnectionOptions: ParsableArguments {
       await client.logout()
     } catch let error as IMAPError {
       await loop.shutdown()
-      throw Failure(error, host: account.host)
+      throw Failure(error, host: account.place.isHost ? account.host : account.place.name)
     } catch {
       await loop.shutdown()
       throw error
@@ -142,6 +166,9 @@ struct ConnectionOptions: ParsableArguments {
   private var options: Account.Layer {
     var values: [AccountKey: String] = [:]
     values[.host] = host
+    values[.stream] = stream
+    values[.socket] = socket
+    values[.proxy] = proxy
     values[.port] = port.map { String($0) }
     values[.username] = user
     values[.sslCAFile] = caFile

@@ -128,6 +128,10 @@ struct Failure: Error {
             + "--insecure to go on without any protection")
       case .tls:
         self.init(.tls, "TLS with \(host) failed: \(failure.message); check --port and --tls")
+      case .command:
+        self.init(.unavailable, "\(failure.message); check --stream, and what the command says in a shell")
+      case .proxy:
+        self.init(.unavailable, "\(failure.message); check --proxy")
       case .read, .write, .listen:
         self.init(.unavailable, "connection to \(host) lost: \(failure.message); try again")
       }

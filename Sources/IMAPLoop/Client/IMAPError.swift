@@ -142,7 +142,8 @@ extension IMAPError {
     case .transport(let failure):
       switch failure.operation {
       case .read, .write: .connectionLost(outcomeUnknown: outcomeUnknown)
-      case .resolve, .connect, .tls, .certificate, .listen: .transport(failure.operation)
+      case .command where outcomeUnknown: .connectionLost(outcomeUnknown: true)
+      case .resolve, .connect, .tls, .certificate, .listen, .command, .proxy: .transport(failure.operation)
       }
     case .closedByPeer, .closedLocally: .connectionLost(outcomeUnknown: outcomeUnknown)
     }

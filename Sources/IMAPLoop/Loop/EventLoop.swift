@@ -42,6 +42,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   var scratch = ReceiveBuffer(minimumCapacity: EventLoop.readSize + EventLoop.stashLimit)
   lazy var tlsPort = TLSPort(readSize: EventLoop.readSize)
   lazy var resolver = Resolver(loop: self)
+  /// Where connections come from, for those who want them spread.
+  lazy var spread = SourceSpread()
   /// What the servers of the loop's connections announce, each list once.
   var capabilityPool = CapabilityPool()
   /// Set while a connection's input is being driven, which borrows `scratch`.
@@ -58,7 +60,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private var cachedNow: MonotonicInstant?
   private var dirty: [LoopMember] = []
   private var ready = Deque<Work>()
-  private var throttled: [TCPStream] = []
+  private var throttled: [ByteStream] = []
   private var thread = uv_thread_t()
   private var isRunning = false
 
@@ -204,7 +206,7 @@ extension EventLoop {
   }
 
   /// Lets a stream that has had its share of this tick read again in the next one.
-  func throttle(_ stream: TCPStream) { throttled.append(stream) }
+  func throttle(_ stream: ByteStream) { throttled.append(stream) }
 }
 
 // MARK: - The thread
@@ -488,7 +490,7 @@ extension EventLoop {
 
 extension EventLoop {
   /// The streams that are open. Complexity: O(handles).
-  func streams() -> [TCPStream] { handles().compactMap { $0 as? TCPStream } }
+  func streams() -> [ByteStream] { handles().compactMap { $0 as? ByteStream } }
 
   /// The handles that are open, without the loop's own. Complexity: O(handles).
   private func handles() -> [Handle] {

@@ -154,6 +154,10 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     /// What was being done.
     public enum Operation: String, Hashable, Sendable {
       case resolve, connect, tls, certificate, read, write, listen
+      /// A program that speaks IMAP could not be run, or has ended.
+      case command
+      /// A proxy did not do what it was asked to.
+      case proxy
     }
 
     /// What was being done.

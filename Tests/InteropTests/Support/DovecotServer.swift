@@ -52,6 +52,20 @@ final class DovecotServer {
     try? FileManager.default.removeItem(at: folder)
   }
 
+  /// The command that serves the mail of `user` on its standard input and output, which is PREAUTH.
+  func preauthenticated(_ user: String) -> Transport.Command {
+    let program = ["/usr/lib/dovecot/imap", "/opt/homebrew/libexec/dovecot/imap"].first(
+      where: FileManager.default.isExecutableFile)
+    var command = Transport.Command(
+      "/usr/bin/env",
+      [
+        "USER=\(user)", "HOME=\(folder.path)/mail/\(user)", program ?? "/usr/lib/dovecot/imap", "-c",
+        "\(folder.path)/dovecot.conf",
+      ])
+    command.keepsErrorOutput = false
+    return command
+  }
+
   private static func configuration(
     _ folder: String, _ password: String, _ plainPort: UInt16, _ tlsPort: UInt16
   ) -> String {
