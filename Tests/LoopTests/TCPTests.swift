@@ -18,7 +18,9 @@ private final class Recorder: StreamOwner {
 
   deinit { unsafe memory.deallocate() }
 
-  func streamConnected(_ stream: ByteStream, error: ConnectionError?) { events.append(error == nil ? "connected" : "refused") }
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {
+    events.append(error == nil ? "connected" : "refused")
+  }
   @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
   func stream(_ stream: ByteStream, received count: Int) {
     let bytes = unsafe Array(memory[..<count])

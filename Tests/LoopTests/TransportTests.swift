@@ -257,16 +257,35 @@ import Testing
     }
   }
 
+  @Test func shutdownEndsTheWaitForAPipe() async throws {
+    let loop = try EventLoop.start()
+    let (near, other) = MemoryPipe.pair()
+    let (gate, isAsked) = (Promise<Void>(), Promise<Void>())
+    let transport = Transport.pipes {
+      isAsked.fulfil(())
+      await gate.value
+      return near
+    }
+    async let error = failure(transport, loop)
+    await isAsked.value
+    let report = await loop.shutdown()
+    #expect(report.isClean, "\(report)")
+    #expect(await error == .closedLocally)
+    gate.fulfil(())
+    while await other.incoming.receive(upTo: 1) != nil {}
+    #expect(near.closes == 1)
+  }
+
   @Test func aPausedPipeIsAskedForNoMore() async throws {
     try await withLoop { loop in
       let (near, other) = MemoryPipe.pair(piece: 64)
       try await other.send(Array("* OK ready\r\n".utf8))
-      for _ in 0..<1000 { try await other.send(Array("* 1 EXISTS\r\n".utf8)) }
+      for _ in 0..<1000 { try await other.send(Array("* OK more\r\n".utf8)) }
       let done = Promise<String>()
       let log = Confined(ClientLog())
       loop.submit {
-        log.value.onLine = { channel, line in
-          guard line == "1 exists", log.value.lines.count == 100 else { return }
+        log.value.onLine = { channel, _ in
+          if log.value.lines.count != 100 { return }
           channel.pauseReading()
           let before = (near.receives, log.value.lines.count)
           loop.schedule(after: .milliseconds(20)) {

@@ -33,8 +33,8 @@ final class ChildProcess: Handle {
   private var isEnding = false
   private var timer: LoopTimer?
 
-  /// Starts `command` with `descriptor` as its standard input and output. The descriptor stays the caller's.
-  init(loop: EventLoop, _ command: Transport.Command, descriptor: Int32) throws(LoopError) {
+  /// Starts `command` with two descriptors as its standard input and output. They stay the caller's.
+  init(loop: EventLoop, _ command: Transport.Command, input: Int32, output: Int32) throws(LoopError) {
     unsafe process = .allocate(capacity: 1)
     unsafe process.initialize(to: uv_process_t())
     graceTime = command.graceTime
@@ -48,7 +48,8 @@ final class ChildProcess: Handle {
       throw LoopError(status, "run \(command.executable)")
     }
     Self.unblockChildSignal()
-    unsafe status = Self.spawn(loop.uv, process, words, descriptor, keepsErrorOutput: command.keepsErrorOutput)
+    unsafe status = Self.spawn(
+      loop.uv, process, words, [input, output], keepsErrorOutput: command.keepsErrorOutput)
     // libuv knows the handle also where it could not start the program.
     opened()
     if status != 0 {
@@ -95,12 +96,12 @@ final class ChildProcess: Handle {
 
   private static func spawn(
     _ loop: UnsafeMutablePointer<uv_loop_t>, _ process: UnsafeMutablePointer<uv_process_t>, _ words: [String],
-    _ descriptor: Int32, keepsErrorOutput: Bool
+    _ descriptors: [Int32], keepsErrorOutput: Bool
   ) -> Int32 {
     var arguments = unsafe words.map { unsafe strdup($0) } + [nil]
     defer { for index in words.indices { unsafe free(arguments[index]) } }
     var ends = unsafe [uv_stdio_container_t](repeating: uv_stdio_container_t(), count: 3)
-    for index in 0..<2 {
+    for (index, descriptor) in descriptors.enumerated() {
       unsafe ends[index].flags = UV_INHERIT_FD
       unsafe ends[index].data.fd = descriptor
     }

@@ -4,7 +4,6 @@ import IMAPStateMachine
 /// Opens the streams that are no TCP connections to a host.
 final class LocalOpener: StreamOpener, StreamOwner {
   private var stream: ByteStream?
-  private var opening: Task<Void, Never>?
   private let name: String
 
   /// Starts at once, and gives up at the `deadline`.
@@ -45,25 +44,17 @@ final class LocalOpener: StreamOpener, StreamOwner {
       guard let pipe = single.take() else { throw usedUp() }
       try take(pipe)
     case .pipes(let open):
-      let me = OnLoop(opener: self)
-      opening = Task { [loop] in
-        do {
-          let pipe = try await open()
-          loop.submit { me.opener.opened(pipe) }
-        } catch {
-          let reason = "\(error)"
-          loop.submit {
-            me.opener.finish(.failure(me.opener.named(.transport(.init(.connect, message: reason)))))
-          }
-        }
+      try attempt(.connect) { [self] () throws(LoopError) in
+        let pipe = try TaskStream(loop: loop)
+        pipe.owner = self
+        stream = pipe
+        pipe.connect(open)
       }
     }
   }
 
   override func stop() {
     loop.disarm(self)
-    opening?.cancel()
-    opening = nil
     let stream = self.stream
     self.stream = nil
     stream?.close()
@@ -89,24 +80,9 @@ final class LocalOpener: StreamOpener, StreamOwner {
   func streamEnded(_ stream: ByteStream) {}
   func streamDrained(_ stream: ByteStream) {}
 
-  /// Sendable: only used on the loop's thread.
-  private struct OnLoop: @unchecked Sendable {
-    let opener: LocalOpener
-  }
-
   private func ready(_ stream: ByteStream) {
     stream.owner = self
     finish(.success(stream))
-  }
-
-  private func opened(_ pipe: any BytePipe) {
-    opening = nil
-    if isOver {
-      // Too late.
-      Task { await pipe.close() }
-      return
-    }
-    do throws(ConnectionError) { try take(pipe) } catch { finish(.failure(error)) }
   }
 
   private func take(_ pipe: any BytePipe) throws(ConnectionError) {

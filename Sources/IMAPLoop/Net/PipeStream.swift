@@ -7,6 +7,9 @@ import IMAPStateMachine
   internal import Darwin
 #endif
 
+/// Methods of the same name hide it.
+let systemClose: @Sendable (Int32) -> Int32 = { close($0) }
+
 /// A UNIX socket, or another descriptor that libuv takes for a pipe.
 @safe
 class PipeStream: UVStream {
@@ -28,7 +31,15 @@ class PipeStream: UVStream {
     }
   }
 
-  /// Takes over a descriptor.
+  /// Takes over a descriptor of this process's own, also where it throws.
+  final func take(_ descriptor: Int32) throws(LoopError) {
+    let status = unsafe uv_pipe_open(pipe, descriptor)
+    if status == 0 { return }
+    _ = systemClose(descriptor)
+    throw LoopError(status, "open")
+  }
+
+  /// Takes over a descriptor that goes both ways.
   final func open(_ descriptor: Int32) throws(LoopError) {
     try unsafe check(uv_pipe_open(pipe, descriptor), "open")
     if unsafe uv_is_readable(stream) == 0 || uv_is_writable(stream) == 0 {

@@ -1,21 +1,16 @@
 internal import CUV
 import IMAPStateMachine
 
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Darwin)
-  internal import Darwin
-#endif
-
-/// A method of the same name hides it.
-private let systemClose: @Sendable (Int32) -> Int32 = { close($0) }
-
-/// The standard input and output of a child process: one end of a pair of sockets, the child has the other as both. So there
-/// is one handle to watch, and the child's input can be ended while its output is still read.
+/// The standard output and input of a child process, each a pipe. One pair of sockets would do for both, but there are programs
+/// that take a socket for a sign that inetd or rshd has started them, and behave accordingly: Dovecot's imap and bash are two.
+///
+/// As a handle this is the end that is read.
 @safe
-final class ProcessStream: PipeStream {
-  private var child: ChildProcess?
+final class ProcessStream: PipeStream, StreamOwner {
   private let command: Transport.Command
+  private var child: ChildProcess?
+  /// The end that is written to.
+  private var input: PipeStream?
   private var timer: LoopTimer?
   /// Why the connection is over, while it is not known how the process ended.
   private var end: End?
@@ -29,21 +24,27 @@ final class ProcessStream: PipeStream {
   init(loop: EventLoop, _ command: Transport.Command) throws(LoopError) {
     self.command = command
     try super.init(loop: loop)
-    var pair: [uv_os_sock_t] = [-1, -1]
+    var childEnds: [Int32] = []
+    defer { for descriptor in childEnds { _ = systemClose(descriptor) } }
     do throws(LoopError) {
-      // Both are closed in other programs; only this side's end does not block.
-      try unsafe check(
-        uv_socketpair(Self.streamSocket, 0, &pair, Int32(UV_NONBLOCK_PIPE.rawValue), 0), "make a pair of sockets")
+      let output = try Self.makePipe(isRead: true)
+      childEnds.append(output.theirs)
+      try take(output.ours)
+      let input = try Self.makePipe(isRead: false)
+      childEnds.append(input.theirs)
+      let writer: PipeStream
       do throws(LoopError) {
-        try open(pair[0])
+        writer = try PipeStream(loop: loop)
       } catch {
-        Self.closeDescriptor(pair[0])
+        childEnds.append(input.ours)
         throw error
       }
-      child = try ChildProcess(loop: loop, command, descriptor: pair[1])
-      Self.closeDescriptor(pair[1])
+      writer.owner = self
+      self.input = writer
+      try writer.take(input.ours)
+      child = try ChildProcess(loop: loop, command, input: input.theirs, output: output.theirs)
     } catch {
-      Self.closeDescriptor(pair[1])
+      input?.close()
       close()
       throw error
     }
@@ -53,6 +54,8 @@ final class ProcessStream: PipeStream {
   override func handleClosed() {
     timer?.cancel()
     timer = nil
+    input?.close()
+    input = nil
     child?.end()
     child = nil
     super.handleClosed()
@@ -60,20 +63,38 @@ final class ProcessStream: PipeStream {
 
   /// A child that is gone takes no bytes. How it ended says more than that, and is known soon.
   override func write(_ bytes: Span<UInt8>, queueing limit: Int) throws(LoopError) -> Int {
+    guard let input, !isClosing else { throw LoopError(UV_ECANCELED.rawValue, "write") }
     do throws(LoopError) {
-      return try super.write(bytes, queueing: limit)
+      let count = try input.write(bytes, queueing: limit)
+      queued = input.queued
+      return count
     } catch {
-      if !Self.isBroken(error) { throw error }
+      if error.code != UV_EPIPE.rawValue { throw error }
       saw(.failure(error.connectionError(.write)))
       return bytes.count
     }
   }
 
+  override func shutdownWriting() { input?.shutdownWriting() }
+
+  // What the end that is written to has to say.
+  func streamDrained(_ stream: ByteStream) {
+    queued = 0
+    owner?.streamDrained(self)
+  }
+  func streamFailed(_ stream: ByteStream, _ error: ConnectionError) { saw(.failure(error)) }
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {}
+  @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer {
+    unsafe .init(start: nil, count: 0)
+  }
+  func stream(_ stream: ByteStream, received count: Int) {}
+  func streamEnded(_ stream: ByteStream) {}
+  func streamClosed(_ stream: ByteStream) {}
+
   override func sawEnd() { saw(.input) }
 
   override func sawFailure(_ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError) {
-    // A socket whose peer has not read everything ends like this.
-    saw(Self.isBroken(error) ? .input : .failure(error.connectionError(operation)))
+    saw(.failure(error.connectionError(operation)))
   }
 
   override func startReading() throws(LoopError) {
@@ -83,20 +104,13 @@ final class ProcessStream: PipeStream {
   /// How long a child may take to end behind its last byte.
   private static var exitTime: Duration { .seconds(1) }
 
-  private static var streamSocket: Int32 {
-    #if canImport(Glibc)
-      Int32(SOCK_STREAM.rawValue)
-    #else
-      SOCK_STREAM
-    #endif
-  }
-
-  private static func isBroken(_ error: LoopError) -> Bool {
-    error.code == UV_EPIPE.rawValue || error.code == UV_ECONNRESET.rawValue
-  }
-
-  private static func closeDescriptor(_ descriptor: Int32) {
-    if descriptor >= 0 { _ = systemClose(descriptor) }
+  /// A pipe, of which this process reads one end or writes to the other. Both are closed in other programs, but for the one
+  /// that is meant for the child.
+  private static func makePipe(isRead: Bool) throws(LoopError) -> (ours: Int32, theirs: Int32) {
+    var ends: [uv_file] = [-1, -1]
+    let flags = Int32(UV_NONBLOCK_PIPE.rawValue)
+    try unsafe check(uv_pipe(&ends, isRead ? flags : 0, isRead ? 0 : flags), "make a pipe")
+    return isRead ? (ends[0], ends[1]) : (ends[1], ends[0])
   }
 
   private func saw(_ end: End) {

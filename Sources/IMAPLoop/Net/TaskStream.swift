@@ -6,16 +6,18 @@ import IMAPStateMachine
 /// The handle is one of libuv that never does anything: it ties the stream to the life of the loop as a socket would.
 @safe
 final class TaskStream: ByteStream {
-  private let pipe: any BytePipe
+  /// Nil until it is open.
+  private var pipe: (any BytePipe)?
   private let handle: UnsafeMutablePointer<uv_idle_t>
   private var outgoing: [UInt8] = []
   private var incoming: ArraySlice<UInt8> = []
   private var sender: Task<Void, Never>?
   private var receiver: Task<Void, Never>?
+  private var opening: Task<Void, Never>?
   private var hasEnded = false
   private var isHandingOver = false
 
-  init(loop: EventLoop, _ pipe: any BytePipe) throws(LoopError) {
+  init(loop: EventLoop, _ pipe: (any BytePipe)? = nil) throws(LoopError) {
     self.pipe = pipe
     unsafe handle = .allocate(capacity: 1)
     super.init(on: loop)
@@ -38,8 +40,31 @@ final class TaskStream: ByteStream {
     receiver?.cancel()
     incoming = []
     outgoing = []
-    Task { [pipe] in await pipe.close() }
+    opening?.cancel()
+    Task { [pipe] in await pipe?.close() }
     super.handleClosed()
+  }
+
+  /// Waits for what `open` makes; ``StreamOwner/streamConnected(_:error:)`` follows.
+  func connect(_ open: @escaping @Sendable () async throws -> any BytePipe) {
+    let me = OnLoop(stream: self)
+    opening = Task { [loop] in
+      var pipe: (any BytePipe)?
+      var failure: String?
+      do { pipe = try await open() } catch { failure = "\(error)" }
+      loop.submit { [pipe, failure] in me.stream.opened(pipe, failure) }
+    }
+  }
+
+  private func opened(_ pipe: (any BytePipe)?, _ failure: String?) {
+    opening = nil
+    if isClosing {
+      // Too late.
+      Task { await pipe?.close() }
+      return
+    }
+    self.pipe = pipe
+    owner?.streamConnected(self, error: failure.map { .transport(.init(.connect, message: $0)) })
   }
 
   override func startReading() throws(LoopError) {
@@ -70,11 +95,11 @@ final class TaskStream: ByteStream {
   }
 
   private func send() {
-    if sender != nil || outgoing.isEmpty || isClosing { return }
+    guard let pipe, sender == nil, !outgoing.isEmpty, !isClosing else { return }
     var bytes: [UInt8] = []
     swap(&bytes, &outgoing)
     let me = OnLoop(stream: self)
-    sender = Task { [pipe, loop, bytes] in
+    sender = Task { [loop, bytes] in
       var failure: String?
       do { try await pipe.send(bytes) } catch { failure = "\(error)" }
       loop.submit { [failure] in me.stream.sent(bytes.count, failure) }
@@ -95,10 +120,10 @@ final class TaskStream: ByteStream {
   }
 
   private func receive() {
-    if receiver != nil || hasEnded || isClosing { return }
+    guard let pipe, receiver == nil, !hasEnded, !isClosing else { return }
     let me = OnLoop(stream: self)
     let size = Self.readSize
-    receiver = Task { [pipe, loop] in
+    receiver = Task { [loop] in
       var bytes: [UInt8] = []
       var failure: String?
       do { bytes = try await pipe.receive(upTo: size) ?? [] } catch { failure = "\(error)" }

@@ -73,7 +73,7 @@ class UVStream: ByteStream {
     return written + rest
   }
 
-  override final func shutdownWriting() {
+  override func shutdownWriting() {
     if isClosing { return }
     let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
     let status = unsafe uv_shutdown(request, stream) { request, _ in
