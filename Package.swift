@@ -25,6 +25,8 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
   ],
   targets: [
     .systemLibrary(
@@ -40,6 +42,8 @@ let package = Package(
       dependencies: [
         "IMAPStateMachine", "CUV", "CSSL",
         .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
       ],
       swiftSettings: withLifetimes,
       // In the C library elsewhere.
@@ -51,6 +55,7 @@ let package = Package(
       dependencies: [
         "IMAPStateMachine", "IMAPLoop", "IMAPTestServer",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: withLifetimes),
     // What fuzzers run, and tests replay. Tests/Fuzz is a package of its own that compiles the same sources.
@@ -67,7 +72,12 @@ let package = Package(
       name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL"],
       swiftSettings: withLifetimes),
     .testTarget(
-      name: "TestServerTests", dependencies: ["IMAPTestServer", "IMAPLoop", "IMAPStateMachine"],
+      name: "TestServerTests",
+      dependencies: [
+        "IMAPTestServer", "IMAPLoop", "IMAPStateMachine",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+      ],
       swiftSettings: withLifetimes),
     .testTarget(
       name: "InteropTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "imap"],

@@ -27,5 +27,13 @@ let package = Package(
       name: "machine-benchmark",
       dependencies: ["AllocationCounter", "CHeap", .product(name: "IMAPStateMachine", package: "swift-imap-engine")],
       path: "Sources/MachineBenchmark", swiftSettings: settings),
+    .executableTarget(
+      name: "loop-benchmark",
+      dependencies: [
+        "AllocationCounter", "CHeap",
+        .product(name: "IMAPLoop", package: "swift-imap-engine"),
+        .product(name: "IMAPStateMachine", package: "swift-imap-engine"),
+      ],
+      path: "Sources/LoopBenchmark", swiftSettings: settings),
   ]
 )

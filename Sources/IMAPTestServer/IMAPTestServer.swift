@@ -18,7 +18,7 @@ import IMAPStateMachine
 ///
 /// It serves IMAP4rev1 with IDLE, UIDPLUS, MOVE, CONDSTORE and more to many clients at once, over TCP, TLS and STARTTLS.
 /// What one client changes, and what ``append(user:mailbox:message:)`` delivers, is pushed to all others that have the
-/// mailbox open. Everything of one server happens on one ``IMAPLoop/EventLoop``.
+/// mailbox open. Everything of one server happens on one `EventLoop`.
 public final class IMAPTestServer: Sendable {
   /// The loop that serves the clients.
   public let loop: EventLoop

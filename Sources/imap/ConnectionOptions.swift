@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import IMAPLoop
 import IMAPStateMachine
+import Logging
 
 /// Where to connect and as whom: the same for every command that talks to a server. What is not said here the environment
 /// and the configuration file say.
@@ -59,6 +60,14 @@ struct ConnectionOptions: ParsableArguments {
     help: ArgumentHelp("Seconds that connecting, and each answer, may take. (default: 30)", valueName: "seconds"))
   var timeout: Double?
 
+  @Flag(
+    name: .shortAndLong,
+    help: "Tell on standard error what is done: commands and how they end; -vv shows the lines of the wire, too.")
+  var verbose: Int
+
+  @Flag(help: "Show the lines of the wire on standard error, without passwords and tokens.")
+  var wire = false
+
   mutating func validate() throws {
     if passwordFile != nil, passwordStdin {
       throw ValidationError("Give the password by --password-file or by --password-stdin, not both.")
@@ -90,6 +99,9 @@ struct ConnectionOptions: ParsableArguments {
     configuration.connection.greetingTimeout = .seconds(timeout)
     configuration.connection.commandTimeout = .seconds(timeout)
     configuration.connection.logoutTimeout = .seconds(min(timeout, 5))
+    configuration.logger = logger
+    // The lines are shown as they come where somebody watches them.
+    if verbose == 1, !wire { configuration.recentLines = 20 }
     let loop = try EventLoop.start()
     do {
       let client = try await IMAPClient.connect(configuration, on: loop)
@@ -115,6 +127,12 @@ struct ConnectionOptions: ParsableArguments {
       throw error
     }
     await loop.shutdown()
+  }
+
+  private var logger: Logger? {
+    if verbose == 0, !wire { return nil }
+    let level: Logger.Level = wire || verbose > 1 ? .trace : .debug
+    return Logger(label: "imap", factory: { _ in ConsoleLogHandler(logLevel: level) })
   }
 
   /// As ``withClient(_:)``, with `mailbox` open for reading, or for changing it.

@@ -66,29 +66,46 @@ import Testing
   // MARK: Capabilities
 
   @Test func equalListsAreSharedByConnections() throws {
-    var pool = CapabilityPool()
+    var pool = ListPool()
     var one = try Bench()
     var other = try Bench()
-    one.machine.shareCapabilities(in: &pool)
-    other.machine.shareCapabilities(in: &pool)
+    one.machine.shareLists(in: &pool)
+    other.machine.shareLists(in: &pool)
     #expect(pool.count == 1)
     #expect(one.machine.capabilities == other.machine.capabilities)
     #expect(address(one.machine.capabilities) == address(other.machine.capabilities))
     // A list that changed is another one.
     try other.receive("* CAPABILITY IMAP4rev1 IDLE\r\n")
-    other.machine.shareCapabilities(in: &pool)
+    other.machine.shareLists(in: &pool)
     #expect(pool.count == 2)
     #expect(other.machine.capabilities == ["IMAP4REV1", "IDLE"])
   }
 
-  @Test func aFullPoolKeepsNothingMore() {
-    var pool = CapabilityPool()
-    for number in 0..<1000 { #expect(pool.shared([Capability("X\(number)")]) == [Capability("X\(number)")]) }
-    #expect(pool.count == 256)
-    #expect(pool.shared(["X1"]) == ["X1"])
+  @Test func equalFlagsAreSharedByMailboxes() throws {
+    var pool = ListPool()
+    var one = try Bench()
+    var other = try Bench()
+    let lines = "* FLAGS (\\Seen \\Draft)\r\n* OK [PERMANENTFLAGS (\\Seen)] kept\r\n"
+    try one.receive(lines)
+    one.machine.shareLists(in: &pool)
+    #expect(pool.count == 3)
+    try other.receive(lines)
+    other.machine.shareLists(in: &pool)
+    #expect(pool.count == 3)
+    #expect(other.machine.selected?.flags == [.seen, .draft])
+    #expect(other.machine.selected?.permanentFlags == [.seen])
+    #expect(address(one.machine.selected?.flags) == address(other.machine.selected?.flags))
+    #expect(address(one.machine.selected?.permanentFlags) == address(other.machine.selected?.permanentFlags))
   }
 
-  private func address(_ list: [Capability]?) -> UInt? {
+  @Test func aFullPoolKeepsNothingMore() {
+    var pool = ListPool()
+    for number in 0..<1000 { #expect(pool.shared([Capability("X\(number)")]) == [Capability("X\(number)")]) }
+    #expect(pool.count == 256)
+    #expect(pool.shared(["X1"] as [Capability]) == ["X1"])
+  }
+
+  private func address<Element>(_ list: [Element]?) -> UInt? {
     unsafe list?.withUnsafeBufferPointer { UInt(bitPattern: $0.baseAddress) }
   }
 }

@@ -326,6 +326,17 @@ import Testing
     }
   }
 
+  /// Those that only read are sent without a look at the table, which must say the same.
+  @Test func whatOnlyReadsGoesWithWhatOnlyReads() {
+    let reading = Self.every.map { CommandTraits($0) }.filter(\.isOnlyReading)
+    #expect(reading.count > 10)
+    for one in reading {
+      for other in reading {
+        #expect(one.mayFollow(other, selected: .inbox) && one.mayFollow(other, selected: nil))
+      }
+    }
+  }
+
   // MARK: Parts
 
   private static func sent(_ client: inout ClientConnection) -> String {

@@ -9,6 +9,9 @@ uint64_t heap_bytes(void) {
   struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
 }
+
+int heap_trim(void) { return malloc_trim(0); }
 #else
 uint64_t heap_bytes(void) { return 0; }
+int heap_trim(void) { return 0; }
 #endif

@@ -7,7 +7,7 @@ struct IdleConnections: ~Copyable {
   private static let count = 1000
   private let connections: UnsafeMutablePointer<ClientConnection>
   private var input = ReceiveBuffer()
-  private var pool = CapabilityPool()
+  private var pool = ListPool()
 
   private init() {
     unsafe connections = .allocate(capacity: Self.count)
@@ -58,7 +58,7 @@ struct IdleConnections: ~Copyable {
   private mutating func receive(_ text: String, _ connection: inout ClientConnection) throws {
     input.append(Array(text.utf8).span)
     try Self.drain(&connection, &input)
-    connection.shareCapabilities(in: &pool)
+    connection.shareLists(in: &pool)
   }
 
   private static func drain(_ connection: inout ClientConnection, _ input: inout ReceiveBuffer) throws {

@@ -193,6 +193,8 @@ public class Channel: LoopMember {
   func sendOutbound(to sink: (Span<UInt8>) -> Int) {}
   /// Less than the low watermark waits to be sent again.
   func becameWritable() {}
+  /// The TLS handshake starts.
+  func beginsSecuring() {}
   /// TLS protects the connection from now on.
   func becameSecure() {}
   /// The last call.
@@ -311,6 +313,7 @@ extension Channel {
   final func secure() {
     phase = .securing
     tail = .none
+    beginsSecuring()
     guard let setup, let context = setup.tls else {
       return fail(.transport(.init(.tls, message: "no TLS configuration for this connection")))
     }

@@ -18,8 +18,12 @@ public protocol ClientChannelDelegate: AnyObject {
   /// Something came from the server, or a command ended. The event borrows the bytes: copy what you keep. The events
   /// `needMoreInput`, `paused` and `closed` are not passed on.
   func channel(_ channel: ClientChannel, received event: borrowing ClientEvent)
-  /// STARTTLS is complete: what follows is protected.
+  /// The TLS handshake starts: for TLS from the first byte before ``channelConnected(_:)``.
+  func channelSecuring(_ channel: ClientChannel)
+  /// The TLS handshake is complete: what follows is protected.
   func channelSecured(_ channel: ClientChannel)
+  /// So many bytes of IMAP went to the socket, or into TLS.
+  func channel(_ channel: ClientChannel, sent byteCount: Int)
   /// Less than 32 KiB wait to be sent, after it were more than 64 KiB.
   func channelWritable(_ channel: ClientChannel)
   /// The connection is over and its socket closed. The last call; the channel lets go of its delegate.
@@ -28,6 +32,10 @@ public protocol ClientChannelDelegate: AnyObject {
 
 extension ClientChannelDelegate {
   /// Does nothing.
+  public func channelSecuring(_ channel: ClientChannel) {}
+  /// Does nothing.
+  public func channel(_ channel: ClientChannel, sent byteCount: Int) {}
+  /// Does nothing.
   public func channelSecured(_ channel: ClientChannel) {}
   /// Does nothing.
   public func channelWritable(_ channel: ClientChannel) {}
@@ -35,7 +43,10 @@ extension ClientChannelDelegate {
 
 /// A client's connection: a `ClientConnection` with its transport.
 public final class ClientChannel: Channel {
-  private var machine: ClientConnection
+  /// The machine, while there is something for it to do; see ``awake``.
+  private var machine: AwakeConnection?
+  /// What is kept of it meanwhile.
+  private var resting: RestingConnection?
   private var delegate: (any ClientChannelDelegate)?
   private var isReady = false
 
@@ -50,7 +61,7 @@ public final class ClientChannel: Channel {
     delegate: any ClientChannelDelegate
   ) {
     self.delegate = delegate
-    machine = ClientConnection(configuration, now: loop.now)
+    machine = AwakeConnection(ClientConnection(configuration, now: loop.now))
     let setup = ClientSetup(host: host, security: security, configuration: configuration, timeout: timeout)
     super.init(loop: loop, setup: setup)
     let deadline = loop.now.advanced(by: timeout)
@@ -79,55 +90,58 @@ public final class ClientChannel: Channel {
   }
 
   /// Where in its life the protocol is.
-  public var state: ClientConnection.Phase { machine.phase }
+  public var state: ClientConnection.Phase { awake.connection.phase }
 
   /// What the server has announced; nil where nothing is known.
-  public var capabilities: [Capability]? { machine.capabilities }
+  public var capabilities: [Capability]? { awake.connection.capabilities }
 
   /// What ENABLE has switched on.
-  public var enabled: [Capability] { machine.enabled }
+  public var enabled: [Capability] { awake.connection.enabled }
 
   /// The selected mailbox.
-  public var selected: SelectedMailbox? { machine.selected }
+  public var selected: SelectedMailbox? { awake.connection.selected }
+
+  /// How many bytes of IMAP the server has sent that were read.
+  public var receivedCount: Int { machine?.connection.receivedCount ?? resting?.receivedCount ?? 0 }
 
   /// Whether the command was sent and is not completed; see `ClientConnection.isInFlight(_:)`.
-  public func isInFlight(_ id: CommandID) -> Bool { machine.isInFlight(id) }
+  public func isInFlight(_ id: CommandID) -> Bool { awake.connection.isInFlight(id) }
 
   /// The tag of the command that is in flight; see `ClientConnection.tag(of:)`.
-  public func tag(of id: CommandID) -> String? { machine.tag(of: id) }
+  public func tag(of id: CommandID) -> String? { awake.connection.tag(of: id) }
 
   /// Whether the server may have done a command that failed; see `ClientConnection.mayHaveBeenDone(_:)`.
-  public func mayHaveBeenDone(_ id: CommandID) -> Bool { machine.mayHaveBeenDone(id) }
+  public func mayHaveBeenDone(_ id: CommandID) -> Bool { awake.connection.mayHaveBeenDone(id) }
 
   /// Enqueues a command; see `ClientConnection.enqueue(_:now:)`. Throws `.misuse` before the transport is up as well.
   public func send(_ command: consuming Command) throws(ConnectionError) -> CommandID {
     if !isReady { throw .misuse(.init(.wrongState, state: "connecting")) }
     defer { changed() }
-    return try machine.enqueue(command, now: loop.now)
+    return try awake.connection.enqueue(command, now: loop.now)
   }
 
   /// Answers a challenge; see `ClientConnection.answer(_:challenge:now:)`.
   public func answer(_ id: CommandID, challenge response: Span<UInt8>) throws(ConnectionError) {
     defer { changed() }
-    try machine.answer(id, challenge: response, now: loop.now)
+    try awake.connection.answer(id, challenge: response, now: loop.now)
   }
 
   /// Gives up a SASL exchange; see `ClientConnection.cancelAuthentication(_:now:)`.
   public func cancelAuthentication(_ id: CommandID) throws(ConnectionError) {
     defer { changed() }
-    try machine.cancelAuthentication(id, now: loop.now)
+    try awake.connection.cancelAuthentication(id, now: loop.now)
   }
 
   /// Writes bytes of an APPEND and returns how many were taken; see `ClientConnection.write(_:literal:now:)`.
   public func write(_ id: CommandID, literal bytes: Span<UInt8>) throws(ConnectionError) -> Int {
     defer { changed() }
-    return try machine.write(id, literal: bytes, now: loop.now)
+    return try awake.connection.write(id, literal: bytes, now: loop.now)
   }
 
   /// Ends an IDLE; see `ClientConnection.endIdle(_:now:)`.
   public func endIdle(_ id: CommandID) throws(ConnectionError) {
     defer { changed() }
-    try machine.endIdle(id, now: loop.now)
+    try awake.connection.endIdle(id, now: loop.now)
   }
 
   private final class ClientSetup: Setup {
@@ -147,8 +161,16 @@ public final class ClientChannel: Channel {
 
   override var isMachineRunning: Bool { isReady }
   /// A server is not late while nobody reads what it sends. It still must hear of an IDLE that goes on.
-  override var machineDeadline: MonotonicInstant? { isHeld && !machine.isIdling ? nil : machine.nextDeadline }
-  override var outboundCount: Int { machine.outboundCount }
+  override var machineDeadline: MonotonicInstant? {
+    guard let machine else { return resting?.nextDeadline }
+    return isHeld && !machine.connection.isIdling ? nil : machine.connection.nextDeadline
+  }
+  override var outboundCount: Int { machine?.connection.outboundCount ?? 0 }
+
+  override func tick() {
+    super.tick()
+    rest()
+  }
 
   override func transportReady() {
     isReady = true
@@ -156,18 +178,20 @@ public final class ClientChannel: Channel {
       var configuration = setup.configuration
       if isSecure { configuration.isSecure = true }
       // Again, because the time for the greeting begins now.
-      machine = ClientConnection(configuration, now: loop.now)
+      awake.connection = ClientConnection(configuration, now: loop.now)
     }
     delegate?.channelConnected(self)
   }
 
   override func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult {
+    let machine = awake
     do throws(ConnectionError) {
       while !isHeld {
-        let event = try machine.next(&input, now: loop.now)
+        let event = try machine.connection.next(&input, now: loop.now)
         switch event {
         case .needMoreInput:
-          machine.shareCapabilities(in: &loop.capabilityPool)
+          machine.connection.shareLists(in: &loop.listPool)
+          rest()
           return .needsInput
         case .paused: return .paused
         case .closed(let reason): return .closed(reason)
@@ -175,7 +199,7 @@ public final class ClientChannel: Channel {
           // There is no such layer here yet, and what comes next can only be read through one.
           let error = ConnectionError.transport(
             ConnectionError.TransportFailure(.read, message: "DEFLATE is not available"))
-          machine.transportFailed(error)
+          awake.connection.transportFailed(error)
           return .closed(.error(error))
         case .upgrade:
           delegate?.channel(self, received: event)
@@ -189,13 +213,40 @@ public final class ClientChannel: Channel {
     }
   }
 
-  override func machineUpgraded() { machine.upgraded(.tls, now: loop.now) }
-  override func machineResumed() { machine.resumed(now: loop.now) }
-  override func machineTimedOut() { machine.handleTimeout(now: loop.now) }
-  override func machineCloses() { machine.close(now: loop.now) }
-  override func machineFails(_ error: ConnectionError) { machine.transportFailed(error) }
-  override func sendOutbound(to sink: (Span<UInt8>) -> Int) { Self.send(&machine, to: sink) }
+  /// The machine, woken if it rests.
+  private var awake: AwakeConnection {
+    if let machine { return machine }
+    let machine = loop.spareConnections.popLast() ?? AwakeConnection(ClientConnection(now: loop.now))
+    if let resting = resting.take() { machine.connection.wake(resting) }
+    self.machine = machine
+    // Whoever woke it may do no more.
+    loop.markDirty(self)
+    return machine
+  }
+
+  /// Puts the machine to rest where it has nothing to do: most connections idle most of the time.
+  private func rest() {
+    guard phase == .open, !flags.contains(.needsDrive), let machine else { return }
+    resting = machine.connection.rest()
+    if resting == nil { return }
+    self.machine = nil
+    loop.keep(machine)
+  }
+
+  override func machineUpgraded() { awake.connection.upgraded(.tls, now: loop.now) }
+  override func machineResumed() { awake.connection.resumed(now: loop.now) }
+  override func machineTimedOut() { awake.connection.handleTimeout(now: loop.now) }
+  override func machineCloses() { awake.connection.close(now: loop.now) }
+  override func machineFails(_ error: ConnectionError) { awake.connection.transportFailed(error) }
+
+  override func sendOutbound(to sink: (Span<UInt8>) -> Int) {
+    guard let machine else { return }
+    let count = Self.send(&machine.connection, to: sink)
+    if count > 0 { delegate?.channel(self, sent: count) }
+  }
+
   override func becameWritable() { delegate?.channelWritable(self) }
+  override func beginsSecuring() { delegate?.channelSecuring(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
 
   override func becameClosed(_ reason: CloseReason) {
@@ -205,9 +256,19 @@ public final class ClientChannel: Channel {
   }
 
   /// A span of a class's property cannot be named, that of an `inout` argument can.
-  private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) {
-    if machine.outboundCount == 0 { return }
+  private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) -> Int {
+    if machine.outboundCount == 0 { return 0 }
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
+    return count
   }
+}
+
+/// A machine that works. Connections that rest have none.
+final class AwakeConnection {
+  /// Safe to leave unchecked, which costs a good part of what an event does: the machine calls nobody back, so no access begins
+  /// during another one. All are on the loop's thread.
+  @safe @exclusivity(unchecked) var connection: ClientConnection
+
+  init(_ connection: consuming ClientConnection) { self.connection = connection }
 }

@@ -87,6 +87,8 @@ final class ClientSession: ClientChannelDelegate {
   /// What the server said first.
   private(set) var greeting: Status?
   private(set) var closeReason: CloseReason?
+  /// Nil unless the client logs, counts or keeps lines.
+  let observer: ClientObserver?
   private var waiters = Deque<CommandWaiter>()
   /// The STARTTLS whose handshake is running.
   private var startTLS: CommandID?
@@ -108,6 +110,8 @@ final class ClientSession: ClientChannelDelegate {
   var fetches: [CommandID: FetchQueue] = [:]
   /// Why the bytes of a message could not be had.
   var sourceFailures: [CommandID: IMAPError] = [:]
+
+  init(_ observer: ClientObserver?) { self.observer = observer }
 
   func add(_ waiter: CommandWaiter, _ channel: ClientChannel) {
     waiters.append(waiter)
@@ -179,20 +183,27 @@ final class ClientSession: ClientChannelDelegate {
 
   // MARK: ClientChannelDelegate
 
-  func channelConnected(_ channel: ClientChannel) {}
+  func channelConnected(_ channel: ClientChannel) { observer?.connected() }
+
+  func channelSecuring(_ channel: ClientChannel) { observer?.securing() }
+
+  func channel(_ channel: ClientChannel, sent byteCount: Int) { observer?.sent(byteCount) }
 
   func channelSecured(_ channel: ClientChannel) {
+    observer?.secured(channel)
     guard let id = startTLS else { return }
     startTLS = nil
     finish(id, .completed(Status(.ok, "")), channel)
   }
 
   func channel(_ channel: ClientChannel, received event: borrowing ClientEvent) {
+    observer?.noteTags(channel)
     switch copy event {
     case .needMoreInput, .paused, .closed: break
     case .greeting(let status):
       let status = status.copy()
       greeting = status
+      observer?.greeted()
       let waiting = greetingWaiters
       greetingWaiters = []
       for continuation in waiting { continuation.resume(returning: .completed(status)) }
@@ -215,6 +226,7 @@ final class ClientSession: ClientChannelDelegate {
       write(waiter, channel)
       if waiter.literal.isEmpty { waiter.feed?.wake() }
     case .idling(let id):
+      observer?.idles(id)
       guard let waiter = waiter(of: id) else { break }
       waiter.onIdle?()
       if waiter.mustEnd { try? channel.endIdle(id) }
@@ -230,6 +242,7 @@ final class ClientSession: ClientChannelDelegate {
 
   func channelClosed(_ channel: ClientChannel, reason: CloseReason) {
     closeReason = reason
+    observer?.closed(reason, channel)
     let error = reason.commandError
     let waitingForGreeting = greetingWaiters
     let waitingForClose = closeWaiters
@@ -246,6 +259,7 @@ final class ClientSession: ClientChannelDelegate {
   }
 
   private func finish(_ id: CommandID, _ outcome: Outcome, _ channel: ClientChannel) {
+    observer?.ended(id, outcome, channel)
     guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
     waiters.remove(at: index).finish(outcome)
     updateReading(channel)
@@ -269,15 +283,19 @@ final class ClientSession: ClientChannelDelegate {
     case .untagged(let view): receive(view, channel)
     case .fetchBegin, .uidFetchBegin, .fetchAttribute, .literalBegin, .literalChunk, .literalEnd, .fetchEnd:
       receiveFetch(event, channel)
-    case .malformed:
+    case .malformed(_, let problem):
+      observer?.unexpected(problem)
       // Inside a FETCH response its owner must hear of it.
       if fetchOwner != nil || unsolicited != nil { receiveFetch(event, channel) }
-    case .unknown(let line): yield(.unknown(line.copy()))
+    case .unknown(let line):
+      observer?.unexpected(nil)
+      yield(.unknown(line.copy()))
     case .needMoreInput, .tagged, .continuation, .endOfInput: break
     }
   }
 
   private func receive(_ view: borrowing UntaggedView, _ channel: ClientChannel) {
+    if let observer, case .status(let status) = copy view { observer.noticed(status.copy()) }
     // A search says whose its answer is (RFC 4466, section 2.6.2).
     if case .extendedSearch(let result) = copy view, case .some(let tag) = result.tag {
       let tag = tag.lossyString()

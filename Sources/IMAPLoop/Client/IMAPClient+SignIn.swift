@@ -45,7 +45,7 @@ extension IMAPClient {
     return method
   }
 
-  /// AUTHENTICATE (RFC 9051, section 6.2.2) with any mechanism; ``SASLCustom`` makes one of a function. Its steps are taken
+  /// AUTHENTICATE (RFC 9051, section 6.2.2) with any mechanism; `SASLCustom` makes one of a function. Its steps are taken
   /// on another thread than the loop's, as they may take long.
   ///
   /// Throws `.authentication` with `.plaintextRefused` where the mechanism reveals a secret, nothing protects the connection

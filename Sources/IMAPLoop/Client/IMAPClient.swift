@@ -1,4 +1,5 @@
 import IMAPStateMachine
+import Logging
 
 /// An IMAP client for async code. It is an actor that runs on its event loop's thread, so its calls take no locks and make
 /// no hops. Calls from many tasks pipeline by themselves; each returns when the server has completed its command.
@@ -55,6 +56,15 @@ public actor IMAPClient {
     public var signIn = SignInPolicy()
     /// What the protocol machine is told.
     public var connection = ClientConnection.Configuration()
+    /// Where the client logs; nil is nowhere, and costs nothing. Commands and their ends are `debug`, the lines of the wire
+    /// `trace`, alerts and data that nothing asked for `notice`, a connection that failed or was lost `warning`. No secret is
+    /// logged (`WireLine` says what is left out). The level counts that the logger has when the client connects.
+    public var logger: Logger?
+    /// How many of the last lines of the wire ``IMAPClient/recentLines`` keeps, without secrets; 0 keeps none and costs nothing.
+    /// Each is cut at 1000 bytes, and all together have 16 KiB at the most. Where the connection is lost they are logged.
+    public var recentLines = 0
+    /// What counts; nil counts nothing.
+    public var metrics: IMAPMetrics?
 
     /// A configuration with the defaults of the field.
     public init(
@@ -104,8 +114,10 @@ public actor IMAPClient {
   private init(_ configuration: Configuration, _ security: TransportSecurity, _ loop: EventLoop) {
     self.loop = loop
     self.configuration = configuration
-    let session = ClientSession()
+    let observer = ClientObserver(configuration, on: loop)
+    let session = ClientSession(observer)
     var connection = configuration.connection
+    if let observer, observer.wantsLines { observer.observe(&connection) }
     if configuration.security == .startTLS { connection.requiresTLS = true }
     self.session = session
     channel = ClientChannel(
@@ -128,6 +140,9 @@ public actor IMAPClient {
   }
 
   // MARK: Start and end
+
+  /// The last lines of the wire, where ``Configuration/recentLines`` asked for them; also when the connection is over.
+  public var recentLines: [RecentLine] { session.observer?.recentLines ?? [] }
 
   /// What the server said first.
   public var greeting: Status? { session.greeting }
@@ -278,6 +293,7 @@ public actor IMAPClient {
   ) throws(IMAPError) -> CommandWaiter {
     let id: CommandID
     do throws(ConnectionError) { id = try channel.send(command) } catch { throw .connection(error) }
+    session.observer?.began(id, command, channel)
     // Before anything suspends: an answer may come in any turn of the loop behind this one.
     let waiter = CommandWaiter(id)
     prepare(waiter)

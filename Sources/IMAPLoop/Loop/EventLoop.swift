@@ -45,7 +45,9 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   /// Where connections come from, for those who want them spread.
   lazy var spread = SourceSpread()
   /// What the servers of the loop's connections announce, each list once.
-  var capabilityPool = CapabilityPool()
+  var listPool = ListPool()
+  /// Machines for connections that wake. As a rule one is enough.
+  var spareConnections: [AwakeConnection] = []
   /// Set while a connection's input is being driven, which borrows `scratch`.
   var isDriving = false
   /// Counts iterations, for work that is capped per tick.
@@ -135,6 +137,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   static var readSize: Int { 64 * 1024 }
   /// Unread bytes that a connection keeps exactly and that go back in front of the next read.
   static var stashLimit: Int { 4 * 1024 }
+  /// Machines that are kept for connections that wake.
+  private static var spares: Int { 64 }
   /// Pieces of queued work or due timers between two polls, so that sockets do not starve.
   private static var workPerTick: Int { 1024 }
   /// Rounds of work and flush between two polls: one leads to the other when connections talk to one another.
@@ -203,6 +207,11 @@ extension EventLoop {
     if member.timer == .none { return }
     wheel.cancel(member.timer)
     member.timer = .none
+  }
+
+  /// Takes a machine that is at rest back, for whoever wakes next.
+  func keep(_ machine: AwakeConnection) {
+    if spareConnections.count < Self.spares { spareConnections.append(machine) }
   }
 
   /// Lets a stream that has had its share of this tick read again in the next one.

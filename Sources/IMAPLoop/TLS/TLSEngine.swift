@@ -74,6 +74,8 @@ final class TLSEngine {
       let status = unsafe SSL_read_ex(ssl, memory.baseAddress, memory.count, &count)
       if status == 1 {
         buffer.commitRead(count)
+        // To be told that nothing is left costs OpenSSL a buffer, which it takes for each attempt and gives back.
+        if port.unreadInput == 0, unsafe SSL_has_pending(ssl) == 0 { return .needsInput }
         continue
       }
       switch unsafe SSL_get_error(ssl, status) {

@@ -84,6 +84,14 @@ extension ClientConnection {
       set { change { $0.maximumUIDRanges = newValue } }
     }
 
+    /// Is told every line that goes over the wire, without secrets, at once and on the caller's thread: a command when it is
+    /// written to ``ClientConnection/outbound``, a response when it was read. Connections that share a configuration share
+    /// it. Nil costs nothing.
+    public var wireObserver: (@Sendable (WireLine) -> Void)? {
+      get { storage.values.wireObserver }
+      set { change { $0.wireObserver = newValue } }
+    }
+
     /// The defaults.
     public init() { storage = Storage(Values()) }
 
@@ -104,6 +112,7 @@ extension ClientConnection {
       var maximumLineLength = 8192
       var mapsUIDs = false
       var maximumUIDRanges = 1_000_000
+      var wireObserver: (@Sendable (WireLine) -> Void)?
     }
 
     /// Written only where there is one reference.

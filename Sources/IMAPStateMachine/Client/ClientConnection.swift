@@ -59,10 +59,10 @@ public struct ClientConnection: ~Copyable {
   /// have their own, which STATUS tells (RFC 7889, section 2). Complexity: O(capabilities).
   public var appendLimit: UInt64? { state.appendLimit }
 
-  /// Replaces ``capabilities`` by the equal list of `pool`, if there is one, else adds it there, so that connections to one
-  /// server hold one copy. Worth a call whenever ``next(_:now:)`` has nothing more to say: it does something only where the
-  /// list has changed.
-  public mutating func shareCapabilities(in pool: inout CapabilityPool) { state.shareCapabilities(in: &pool) }
+  /// Replaces ``capabilities`` and the selected mailbox's flags by the equal lists of `pool`, if there are such, else adds them
+  /// there, so that connections to one server hold one copy. Worth a call whenever ``next(_:now:)`` has nothing more to say: it
+  /// does something only where a list has changed.
+  public mutating func shareLists(in pool: inout ListPool) { state.shareLists(in: &pool) }
 
   /// What ENABLE switched on.
   public var enabled: [Capability] { state.enabled }
@@ -193,6 +193,9 @@ public struct ClientConnection: ~Copyable {
 
   /// Bytes that wait to be sent. Complexity: O(1).
   public var outbound: Span<UInt8> { @_lifetime(borrow self) get { state.outbound.bytes } }
+
+  /// How many bytes of the server were read. Complexity: O(1).
+  public var receivedCount: Int { state.parser.position }
 
   /// How many bytes ``outbound`` has. Complexity: O(1).
   public var outboundCount: Int { state.outbound.count }

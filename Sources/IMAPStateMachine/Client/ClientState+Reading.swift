@@ -10,8 +10,10 @@ extension ClientState {
     let isPatient = self.isPatient
     if received > self.received, isPatient { lastProgress = now }
     self.received = received
+    let peek = isObserved ? peek(input) : nil
     do throws(ParseError) {
       let event = try parser.next(&input)
+      if let peek { show(event, peek) }
       if case .needMoreInput = event { return .event(.needMoreInput) }
       // What waited to be read is no silence of the server.
       if isPatient { lastProgress = now }
@@ -30,6 +32,7 @@ extension ClientState {
         return .event(.response(event))
       }
     } catch {
+      if let peek { show(unreadable: peek) }
       end(.error(ConnectionError(error)))
       return .again
     }
@@ -113,7 +116,7 @@ extension ClientState {
     }
     let isOK = status.condition == .ok
     switch command.kind {
-    case .plain, .idle: break
+    case .plain, .secret, .idle: break
     case .login where isOK:
       if wasCancelled {
         // RFC 9051, section 6.2.2: BAD answers `*`. Whoever gave the exchange up may have found that it is not his server.
@@ -249,6 +252,7 @@ extension ClientState {
       outbound.append(CommandTag.prefix)
       outbound.append(decimal: nextTag)
       outbound.append(" IDLE\r\n")
+      if isObserved { showLine("\(CommandTag.text(nextTag)) IDLE") }
       inFlight.append(InFlight(id: command.id, tag: nextTag, traits: traits, kind: .idle))
       nextTag &+= 1
       flow = .idle(command.id, .starting(endWhenAsked: false, isRenewal: true))
@@ -279,7 +283,7 @@ extension ClientState {
       return challenge(id, authentication, text)
     case .idle(let id, .starting(let endWhenAsked, let isRenewal)):
       if endWhenAsked {
-        outbound.append("DONE\r\n")
+        sendDone()
         flow = .idle(id, .ending(renew: false))
         lastProgress = now
       } else {
@@ -322,6 +326,7 @@ extension ClientState {
   private mutating func send(_ response: Secret, of id: CommandID) {
     outbound.appendBase64(response, emptyAs: "")
     outbound.append("\r\n")
+    if isObserved { showLine(WireLine.redacted) }
     flow = .authenticating(id, .manual)
   }
 
@@ -466,7 +471,7 @@ extension ClientState {
   mutating func handleTimeout(now: MonotonicInstant) {
     guard let deadline = nextDeadline, deadline <= now else { return }
     if case .idle(let id, .active) = flow, !isLoggingOut, byeText == nil {
-      outbound.append("DONE\r\n")
+      sendDone()
       flow = .idle(id, .ending(renew: true))
       lastProgress = now
       return

@@ -121,6 +121,8 @@ extension ClientState {
     case .select, .examine: .select
     case .notify(let request): .notify(expungesAnytime: request.expungesAnytime)
     case .close, .unselect: .deselect
+    case .append(let request): request.namesURL ? .secret : .plain
+    case .generateURLAuth, .fetchURLs, .applePushService, .other: .secret
     default: .plain
     }
   }

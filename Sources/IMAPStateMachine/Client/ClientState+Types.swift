@@ -140,6 +140,8 @@ extension ClientState {
     /// What the completion changes.
     enum Kind: Equatable {
       case plain, login, logout, startTLS, compress, unauthenticate, idle
+      /// As plain; it, or what answers it, may hold a secret.
+      case secret
       case select, deselect
       case notify(expungesAnytime: Bool)
     }
@@ -149,6 +151,11 @@ extension ClientState {
   struct InFlightList {
     private(set) var first: InFlight?
     private var others: [InFlight] = []
+    /// How many of them do more than read; see ``CommandTraits/isOnlyReading``.
+    private var disturbing: UInt32 = 0
+
+    /// Whether all of them only read.
+    var areOnlyReading: Bool { disturbing == 0 }
 
     var count: Int { first == nil ? 0 : others.count + 1 }
     var isEmpty: Bool { first == nil }
@@ -165,11 +172,18 @@ extension ClientState {
     }
 
     mutating func append(_ command: InFlight) {
+      if !command.traits.isOnlyReading { disturbing += 1 }
       if first == nil { first = command } else { others.append(command) }
     }
 
     /// Takes the one with this tag out; nil where there is none. Nothing is copied.
     mutating func remove(tag: UInt32) -> InFlight? {
+      let command = take(tag: tag)
+      if let command, !command.traits.isOnlyReading { disturbing -= 1 }
+      return command
+    }
+
+    private mutating func take(tag: UInt32) -> InFlight? {
       if first?.tag == tag {
         var command = others.isEmpty ? nil : others.removeFirst()
         swap(&command, &first)

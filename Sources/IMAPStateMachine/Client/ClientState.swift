@@ -7,7 +7,7 @@ struct ClientState: ~Copyable {
   var parser: ResponseParser
   var outbound = SendBuffer()
   // What takes a byte stands together, and numbers where words would leave room, so that nothing is lost between.
-  private(set) var configuration: ClientConnection.Configuration
+  var configuration: ClientConnection.Configuration
   var session = Session.greeting
   var isCompressed = false
   var isLoggingOut = false
@@ -20,9 +20,12 @@ struct ClientState: ~Copyable {
   /// Whether bytes were sent since ``lastProgress``, nobody knows when.
   var hasSent = false
   /// What the capabilities say of how commands are written: looked up once, not for each command.
-  private var literals = LiteralPolicy.synchronizing
-  private var hasSASLIR = false
-  private var areCapabilitiesShared = false
+  var literals = LiteralPolicy.synchronizing
+  var hasSASLIR = false
+  /// Whether the capabilities were looked up in a pool since they came.
+  var areCapabilitiesShared = false
+  /// Whether ``ClientConnection/Configuration/wireObserver`` is set: asked for every event.
+  let isObserved: Bool
   var nextTag: UInt32 = 1
   var flow = Flow.open
   var nextID: UInt32 = 1
@@ -50,6 +53,7 @@ struct ClientState: ~Copyable {
 
   init(_ configuration: ClientConnection.Configuration, now: MonotonicInstant) {
     self.configuration = configuration
+    isObserved = configuration.wireObserver != nil
     parser = ResponseParser(limits: configuration.limits)
     lastProgress = now
   }
@@ -102,11 +106,15 @@ struct ClientState: ~Copyable {
     return .reading
   }
 
-  mutating func shareCapabilities(in pool: inout CapabilityPool) {
+  mutating func shareLists(in pool: inout ListPool) {
+    selected?.shareFlags(in: &pool)
     guard !areCapabilitiesShared, let capabilities else { return }
     self.capabilities = pool.shared(capabilities)
     areCapabilitiesShared = true
   }
+
+  /// Whether the end of the connection has begun, or something is known of it.
+  var isEnding: Bool { ending != nil }
 
   mutating func takePending() -> PendingEvent? {
     while let event = pending.popFirst() {
@@ -164,6 +172,7 @@ struct ClientState: ~Copyable {
     outbound.appendBase64(Secret(response.copy()), emptyAs: "")
     outbound.append("\r\n")
     outbound.markSecret()
+    if isObserved { showLine(WireLine.redacted) }
     flow = .authenticating(id, .manual)
     lastProgress = now
   }
@@ -171,6 +180,7 @@ struct ClientState: ~Copyable {
   mutating func cancelAuthentication(_ id: CommandID, now: MonotonicInstant) throws(ConnectionError) {
     guard case .authenticating(id, .asked) = flow else { throw notInFlight }
     outbound.append("*\r\n")
+    if isObserved { showLine("*") }
     flow = .authenticating(id, .cancelled)
     lastProgress = now
   }
@@ -314,6 +324,7 @@ struct ClientState: ~Copyable {
     }
     guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return nil }
     let traits = CommandTraits(command)
+    if inFlight.areOnlyReading, traits.isOnlyReading { return traits }
     let mailbox = selected?.mailbox.name
     for index in 0..<inFlight.count {
       if let whole, inFlight[index].id == whole {
@@ -354,6 +365,7 @@ struct ClientState: ~Copyable {
       _ = outbound.takeTail(behind: start)
       return split(next, lineOf: length, now: now)
     }
+    if isObserved { show(next.command, tag: tag, from: start, encoder.holes) }
     nextTag &+= 1
     if inFlight.isEmpty { lastProgress = now }
     inFlight.append(
@@ -477,12 +489,17 @@ struct ClientState: ~Copyable {
     hasSent = hadSent
   }
 
+  mutating func sendDone() {
+    outbound.append("DONE\r\n")
+    if isObserved { showLine("DONE") }
+  }
+
   /// `now` is when DONE is sent; RFC 2177, section 3 allows it only once the server has answered IDLE.
   private mutating func endIdle(_ id: CommandID, _ idle: Idle, now: MonotonicInstant) {
     switch idle {
     case .starting(_, let isRenewal): flow = .idle(id, .starting(endWhenAsked: true, isRenewal: isRenewal))
     case .active:
-      outbound.append("DONE\r\n")
+      sendDone()
       flow = .idle(id, .ending(renew: false))
       lastProgress = now
     case .ending: flow = .idle(id, .ending(renew: false))

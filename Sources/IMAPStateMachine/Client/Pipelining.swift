@@ -23,6 +23,11 @@ struct CommandTraits {
     static let leavesMailbox = Rules(rawValue: 1 << 6)
     /// Turns CONDSTORE on (RFC 7162, section 3.1).
     static let enablesCondStore = Rules(rawValue: 1 << 7)
+
+    /// Those that two commands can be kept apart by.
+    static let disturbing: Rules = [
+      .barrier, .usesSequenceNumbers, .removesMessages, .movesByNumber, .letsExpungeCome, .leavesMailbox,
+    ]
   }
 
   /// What results depend on.
@@ -74,6 +79,8 @@ struct CommandTraits {
     var changes: Data = []
     /// What is put beside what is there; the order of such commands cannot be told.
     var adds: Data = []
+
+    var isOnlyReading: Bool { changes.isEmpty && adds.isEmpty }
   }
 
   /// What else is named; no command names two of these.
@@ -105,6 +112,11 @@ struct CommandTraits {
   }
 
   func contains(_ rules: Rules) -> Bool { self.rules.contains(rules) }
+
+  /// Whether it changes nothing and counts no messages: any two such commands may go together, whatever they name.
+  var isOnlyReading: Bool {
+    rules.isDisjoint(with: Rules.disturbing) && here.isOnlyReading && there.isOnlyReading
+  }
 
   /// Whether it is an ENABLE that asks for this, or for what brings it along.
   func enables(_ capability: Capability) -> Bool {

@@ -3,10 +3,13 @@
 final class TrackedMailbox {
   private(set) var mailbox: SelectedMailbox
   /// Which UIDs the messages have; nil where nobody wants to know.
-  private(set) var uids: UIDMap?
-  /// What SELECT said that the client knew.
-  private let asked: QResyncParameters?
+  var uids: UIDMap? { map?.value }
+  /// What SELECT said that the client knew, until it is completed.
+  private var asked: Box<QResyncParameters>?
   private let isExamined: Bool
+  private var map: Box<UIDMap>?
+  /// Whether the lists of flags were looked up in a pool since they came.
+  private var areFlagsShared = false
   /// Whether the server has said that what comes now is of this mailbox.
   private var isBehindClosed = false
   /// The message of the FETCH response that is being read; 0 where there is none.
@@ -20,8 +23,8 @@ final class TrackedMailbox {
     mailbox = SelectedMailbox(name)
     mailbox.isReadOnly = isExamined
     self.isExamined = isExamined
-    self.asked = asked
-    self.uids = uids
+    self.asked = asked.map { Box($0) }
+    map = uids.map { Box($0) }
   }
 
   /// RFC 7162, section 3.2.11: what came before CLOSED is of the mailbox that was selected before. Starts again.
@@ -31,7 +34,7 @@ final class TrackedMailbox {
     let name = mailbox.name
     mailbox = SelectedMailbox(name)
     mailbox.isReadOnly = isExamined
-    self.uids = uids
+    map = uids.map { Box($0) }
     fetching = 0
     fetchedModSeq = 0
     hasNamedHighest = false
@@ -45,7 +48,9 @@ final class TrackedMailbox {
     case .recent(let count): mailbox.recent = count
     case .expunge(let number): expunge(number.rawValue)
     case .vanished(let view) where !view.isEarlier: vanish(view)
-    case .flags(let list): mailbox.flags = list.copy()
+    case .flags(let list):
+      mailbox.flags = list.copy()
+      areFlagsShared = false
     case .status(let status): apply(status)
     default: break
     }
@@ -59,11 +64,20 @@ final class TrackedMailbox {
       let counts = status.condition == .ok || (status.condition == .no && code.name.equalsIgnoringCase("UIDNOTSTICKY"))
       if !counts { return }
       let code = code.copy()
-      if case .uidValidity(let value) = code, mailbox.uidValidity ?? value != value { uids?.forget() }
+      if case .uidValidity(let value) = code, mailbox.uidValidity ?? value != value { map?.value.forget() }
       if case .highestModSeq = code { hasNamedHighest = true }
+      if case .permanentFlags = code { areFlagsShared = false }
       mailbox.apply(code)
     case .none: break
     }
+  }
+
+  /// Keeps equal lists of flags once.
+  func shareFlags(in pool: inout ListPool) {
+    if areFlagsShared { return }
+    areFlagsShared = true
+    if !mailbox.flags.isEmpty { mailbox.flags = pool.shared(mailbox.flags) }
+    if let flags = mailbox.permanentFlags, !flags.isEmpty { mailbox.permanentFlags = pool.shared(flags) }
   }
 
   // MARK: FETCH
@@ -73,7 +87,7 @@ final class TrackedMailbox {
   func fetchEnds() { fetching = 0 }
 
   func noteFetched(_ uid: UID) {
-    if fetching > 0 { uids?.record(uid.rawValue, at: Int(fetching) - 1) }
+    if fetching > 0 { map?.value.record(uid.rawValue, at: Int(fetching) - 1) }
   }
 
   func noteFetched(_ value: ModSeq) {
@@ -104,7 +118,8 @@ final class TrackedMailbox {
   func selectEnded() {
     // RFC 9051, section 6.3.3: whatever a server says.
     if isExamined { mailbox.isReadOnly = true }
-    guard let asked else { return }
+    guard let asked = asked?.value else { return }
+    self.asked = nil
     if let validity = mailbox.uidValidity, validity != asked.uidValidity {
       mailbox.resynchronization = .uidValidityChanged(from: asked.uidValidity)
     } else {
@@ -116,7 +131,7 @@ final class TrackedMailbox {
 
   private func resize(to count: UInt32) {
     mailbox.exists = count
-    uids?.resize(to: count)
+    map?.value.resize(to: count)
   }
 
   /// RFC 9051, section 7.5.1: an EXPUNGE decrements the number of messages. Servers are known to name messages that there
@@ -124,7 +139,7 @@ final class TrackedMailbox {
   private func expunge(_ number: UInt32) {
     guard number > 0, number <= mailbox.exists else { return }
     mailbox.exists -= 1
-    uids?.remove(at: Int(number) - 1)
+    map?.value.remove(at: Int(number) - 1)
   }
 
   /// RFC 7162, section 3.2.10.2: each UID is of a message that was there. Without a map that is believed.
@@ -133,9 +148,9 @@ final class TrackedMailbox {
     while let range = ranges.next() {
       guard let first = range.first.number, let last = range.last.number else { continue }
       let bounds = min(first, last)...max(first, last)
-      if uids != nil {
-        uids?.vanish(bounds)
-        mailbox.exists = UInt32(clamping: uids?.count ?? 0)
+      if let map {
+        map.value.vanish(bounds)
+        mailbox.exists = UInt32(clamping: map.value.count)
       } else {
         let count = UInt64(bounds.upperBound - bounds.lowerBound) + 1
         mailbox.exists -= UInt32(truncatingIfNeeded: min(UInt64(mailbox.exists), count))

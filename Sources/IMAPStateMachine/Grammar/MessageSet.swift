@@ -131,7 +131,7 @@ public struct MessageSet<Number: MessageNumber>: Hashable, Sendable, CustomStrin
     self.init(ranges: ranges)
   }
 
-  /// The given numbers, as ``init(_:)-(Sequence)`` takes them.
+  /// The given numbers, as the initialiser for sequences takes them.
   public init(arrayLiteral numbers: Number...) { self.init(numbers) }
 
   /// Every message (`1:*`).

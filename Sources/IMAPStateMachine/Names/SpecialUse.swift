@@ -157,7 +157,7 @@ public struct SpecialFolder: Hashable, Sendable {
 }
 
 extension MailboxListing {
-  /// What the server says that the mailbox is for (RFC 6154; XLIST), in the order of ``SpecialUse/allCases``.
+  /// What the server says that the mailbox is for (RFC 6154; XLIST), in the order of `SpecialUse.allCases`.
   public var specialUses: [SpecialUse] {
     SpecialUse.allCases.filter { use in
       attributes.contains(use.attribute) || use.xlistAttribute.map(attributes.contains) == true

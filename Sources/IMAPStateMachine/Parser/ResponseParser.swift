@@ -23,6 +23,9 @@ public struct ResponseParser: ~Copyable {
     }
   }
 
+  /// Whether it is between responses and has looked at nothing behind them.
+  var canRest: Bool { phase == .idle && scanned == 0 && reported == 0 && takesQuickLook }
+
   var phase = Phase.idle
   /// How many bytes at the front are known to hold no line end that framing still looks for. May lie behind the last byte
   /// that is here, while a literal's bytes are awaited.

@@ -39,22 +39,37 @@ public enum SASLError: Error, Hashable, Sendable, CustomStringConvertible {
 
   /// What the caller gives.
   public enum Credential: String, Hashable, Sendable {
+    /// Who logs in.
     case user = "user name"
-    case password, token
+    /// The password.
+    case password
+    /// The access token.
+    case token
+    /// Whom the user acts for.
     case authorizationID = "authorisation identity"
+    /// What an anonymous user leaves (RFC 4505).
     case trace = "trace information"
+    /// The server that the token is for.
     case host = "host name"
+    /// The random text of SCRAM.
     case nonce
   }
 
   /// What is wrong with it.
   public enum Flaw: String, Hashable, Sendable {
+    /// There is nothing where something must be.
     case empty = "is empty"
+    /// NUL, which separates fields.
     case nul = "holds NUL"
+    /// A control character, which would separate fields.
     case control = "holds a control character"
+    /// Bytes that are no text.
     case notUTF8 = "is not UTF-8"
+    /// Other characters than the mechanism can carry.
     case notASCII = "is not ASCII"
+    /// More than the mechanism allows.
     case tooLong = "is too long"
+    /// Less than is safe.
     case tooShort = "is too short"
   }
 

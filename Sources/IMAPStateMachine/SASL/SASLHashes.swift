@@ -2,7 +2,9 @@
 public enum SASLHash: String, Hashable, Sendable, CaseIterable {
   /// For CRAM-MD5 only.
   case md5 = "MD5"
+  /// For SCRAM-SHA-1.
   case sha1 = "SHA-1"
+  /// For SCRAM-SHA-256.
   case sha256 = "SHA-256"
 
   /// Bytes of a digest.

@@ -29,18 +29,29 @@ public struct SignInPolicy: Hashable, Sendable {
 
 /// A way to log in.
 public enum SignInMethod: String, Hashable, Sendable, CaseIterable, CustomStringConvertible {
+  /// SCRAM, bound to the TLS connection (RFC 7677, RFC 5802).
   case scramSHA256Plus = "SCRAM-SHA-256-PLUS"
+  /// SCRAM, bound to the TLS connection (RFC 5802).
   case scramSHA1Plus = "SCRAM-SHA-1-PLUS"
+  /// SCRAM (RFC 7677).
   case scramSHA256 = "SCRAM-SHA-256"
+  /// SCRAM (RFC 5802).
   case scramSHA1 = "SCRAM-SHA-1"
+  /// A keyed hash of a challenge (RFC 2195).
   case cramMD5 = "CRAM-MD5"
+  /// User name and password as they are (RFC 4616).
   case plain = "PLAIN"
+  /// User name and password one after the other, as they are. No RFC has it.
   case login = "LOGIN"
   /// The command LOGIN (RFC 9051, section 6.2.3), which is no mechanism.
   case loginCommand = "LOGIN command"
+  /// An access token (RFC 7628).
   case oauthBearer = "OAUTHBEARER"
+  /// An access token, as Google and Microsoft have it.
   case xoauth2 = "XOAUTH2"
+  /// Who the user is comes from below, for example from a client certificate (RFC 4422, appendix A).
   case external = "EXTERNAL"
+  /// Anybody (RFC 4505).
   case anonymous = "ANONYMOUS"
 
   /// Whether who reads the connection learns something that lets him log in later.

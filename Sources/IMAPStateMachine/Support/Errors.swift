@@ -153,7 +153,20 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
   public struct TransportFailure: Hashable, Sendable {
     /// What was being done.
     public enum Operation: String, Hashable, Sendable {
-      case resolve, connect, tls, certificate, read, write, listen
+      /// Looking up a name.
+      case resolve
+      /// Opening a TCP connection.
+      case connect
+      /// The TLS handshake, or a record.
+      case tls
+      /// Checking the certificate of the peer.
+      case certificate
+      /// Reading.
+      case read
+      /// Writing.
+      case write
+      /// Waiting for connections.
+      case listen
       /// A program that speaks IMAP could not be run, or has ended.
       case command
       /// A proxy did not do what it was asked to.

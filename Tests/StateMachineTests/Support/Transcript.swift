@@ -75,9 +75,18 @@ struct Transcript {
   }
 
   /// Replays the conversation, server bytes fed as `feed` says, counted over the whole conversation.
-  func replay(_ feed: Feed) -> [String] {
-    var player = TranscriptPlayer(self)
+  func replay(_ feed: Feed, observer: (@Sendable (WireLine) -> Void)? = nil) -> [String] {
+    var player = TranscriptPlayer(self, observer: observer)
     return player.run(feed)
+  }
+
+  /// As ``replay(_:)``, but between two reads the connection is put to rest wherever it can be, and goes on in another one.
+  /// Returns also how often that was.
+  func replayResting(_ feed: Feed) -> (problems: [String], rests: Int) {
+    var player = TranscriptPlayer(self)
+    player.rests = 0
+    let problems = player.run(feed)
+    return (problems, player.rests ?? 0)
   }
 }
 
@@ -91,10 +100,13 @@ struct TranscriptPlayer: ~Copyable {
   private var ids: [String: CommandID] = [:]
   private var problems: [String] = []
   private var fed = 0
+  /// How often the connection was put to rest; nil where it is not to be.
+  fileprivate(set) var rests: Int?
 
-  init(_ transcript: Transcript) {
+  init(_ transcript: Transcript, observer: (@Sendable (WireLine) -> Void)? = nil) {
     self.transcript = transcript
     var configuration = ClientConnection.Configuration()
+    configuration.wireObserver = observer
     for case (_, .option(let option)) in transcript.lines {
       switch option {
       case "secure": configuration.isSecure = true
@@ -229,6 +241,39 @@ struct TranscriptPlayer: ~Copyable {
     } catch {
       log.note("throws \(error)")
     }
+    if rests != nil { Self.rest(&machine, now, &rests, &problems) }
+  }
+
+  /// What the machine says of itself must be the same behind a rest, and so must everything that follows.
+  private static func rest(
+    _ machine: inout ClientConnection, _ now: MonotonicInstant, _ rests: inout Int?, _ problems: inout [String]
+  ) {
+    let before = description(machine)
+    guard let resting = machine.rest() else {
+      if description(machine) != before { problems.append("a rest that was refused changed something") }
+      return
+    }
+    rests? += 1
+    if resting.nextDeadline?.nanoseconds != before.deadline { problems.append("another deadline at rest") }
+    var other = ClientConnection(now: now)
+    other.wake(resting)
+    machine = other
+    if description(machine) != before { problems.append("\(before) became \(description(machine))") }
+  }
+
+  private struct Description: Equatable {
+    var state: String
+    var deadline: Int64?
+  }
+
+  private static func description(_ machine: borrowing ClientConnection) -> Description {
+    let state = [
+      "\(machine.phase)", "\(machine.capabilities ?? [])", "\(machine.enabled)",
+      "\(String(describing: machine.selected))",
+      "\(machine.isSecure)", "\(machine.isIdling)", "\(machine.outboundCount)", "\(machine.isCondStoreEnabled)",
+      "\(machine.uid(of: 1)?.rawValue ?? 0)",
+    ]
+    return Description(state: state.joined(separator: " "), deadline: machine.nextDeadline?.nanoseconds)
   }
 
   /// Adds the next event to the log; false where there is none.

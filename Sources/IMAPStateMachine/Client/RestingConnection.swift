@@ -1,0 +1,127 @@
+/// A ``ClientConnection`` while nothing goes on but, perhaps, an IDLE: all that is worth keeping, in a quarter of the memory. For
+/// those who hold very many connections; see ``ClientConnection/rest()`` and ``ClientConnection/wake(_:)``.
+public struct RestingConnection: ~Copyable {
+  fileprivate let configuration: ClientConnection.Configuration
+  fileprivate let session: ClientState.Session
+  fileprivate let marks: Marks
+  fileprivate let mailboxEncoding: MailboxName.Encoding
+  fileprivate let literals: LiteralPolicy
+  fileprivate let nextTag: UInt32
+  fileprivate let nextID: UInt32
+  fileprivate let idleID: UInt32
+  fileprivate let idleTag: UInt32
+  fileprivate let renewAt: MonotonicInstant
+  fileprivate let lastProgress: MonotonicInstant
+  fileprivate let received: Int
+  fileprivate let offset: Int
+  fileprivate let responsePosition: Int
+  fileprivate let allowance: Int
+  fileprivate let capabilities: [Capability]?
+  fileprivate let enabled: [Capability]
+  fileprivate let selected: TrackedMailbox?
+
+  /// When the connection must be woken, to renew its IDLE; nil where it need not be.
+  public var nextDeadline: MonotonicInstant? { marks.contains(.isIdling) ? renewAt : nil }
+
+  /// How many bytes of the server were read. Complexity: O(1).
+  public var receivedCount: Int { offset }
+
+  fileprivate struct Marks: OptionSet {
+    let rawValue: UInt16
+
+    static let isIdling = Marks(rawValue: 1 << 0)
+    static let isCompressed = Marks(rawValue: 1 << 1)
+    static let hasSelected = Marks(rawValue: 1 << 2)
+    static let hasTurnedCondStoreOn = Marks(rawValue: 1 << 3)
+    static let mayExpungeAnytime = Marks(rawValue: 1 << 4)
+    static let hasSent = Marks(rawValue: 1 << 5)
+    static let hasSASLIR = Marks(rawValue: 1 << 6)
+    static let areCapabilitiesShared = Marks(rawValue: 1 << 7)
+  }
+}
+
+extension ClientConnection {
+  /// Packs the connection where nothing goes on but, perhaps, an IDLE that the server has accepted: nothing waits to be sent, told or
+  /// read, and every response that has begun is whole. Returns nil and changes nothing anywhere else.
+  ///
+  /// Behind it this value is a new connection, to be used for whichever is woken next: ``wake(_:)``. Unread bytes in the
+  /// receive buffer are the caller's, as ever. Deadlines count on; take ``nextDeadline`` before. Complexity: O(1).
+  public mutating func rest() -> RestingConnection? { state.rest() }
+
+  /// Goes on with a connection that rested, in the place of this one, which must be new or just put to rest: what it was is
+  /// forgotten. Complexity: O(1).
+  public mutating func wake(_ resting: consuming RestingConnection) { state = ClientState(resting) }
+}
+
+extension ClientState {
+  fileprivate mutating func rest() -> RestingConnection? {
+    var idle: InFlight?
+    var renewAt = MonotonicInstant(nanoseconds: 0)
+    switch flow {
+    case .open: if !inFlight.isEmpty { return nil }
+    case .idle(let id, .active(let time)):
+      guard inFlight.count == 1, let command = inFlight.first, command.id == id else { return nil }
+      (idle, renewAt) = (command, time)
+    default: return nil
+    }
+    if session == .greeting || isLoggingOut { return nil }
+    guard outbound.isEmpty, queue.isEmpty, pending.isEmpty, held == nil, selecting == nil, !isEnding, parser.canRest
+    else {
+      return nil
+    }
+    let resting = RestingConnection(
+      configuration: configuration, session: session, marks: marks(isIdling: idle != nil),
+      mailboxEncoding: parser.mailboxEncoding, literals: literals, nextTag: nextTag, nextID: nextID,
+      idleID: idle?.id.rawValue ?? 0, idleTag: idle?.tag ?? 0, renewAt: renewAt, lastProgress: lastProgress,
+      received: received, offset: parser.offset, responsePosition: parser.responsePosition, allowance: parser.allowance,
+      capabilities: capabilities, enabled: enabled, selected: selected)
+    // Whatever an observer holds is no matter of the next connection.
+    self = ClientState(isObserved ? ClientConnection.Configuration() : configuration, now: lastProgress)
+    return resting
+  }
+
+  private func marks(isIdling: Bool) -> RestingConnection.Marks {
+    var marks: RestingConnection.Marks = []
+    if isIdling { marks.insert(.isIdling) }
+    if isCompressed { marks.insert(.isCompressed) }
+    if hasSelected { marks.insert(.hasSelected) }
+    if hasTurnedCondStoreOn { marks.insert(.hasTurnedCondStoreOn) }
+    if mayExpungeAnytime { marks.insert(.mayExpungeAnytime) }
+    if hasSent { marks.insert(.hasSent) }
+    if hasSASLIR { marks.insert(.hasSASLIR) }
+    if areCapabilitiesShared { marks.insert(.areCapabilitiesShared) }
+    return marks
+  }
+
+  /// An initialiser, because it runs no observers: nothing is derived again.
+  fileprivate init(_ resting: consuming RestingConnection) {
+    configuration = resting.configuration
+    isObserved = resting.configuration.wireObserver != nil
+    parser = ResponseParser(limits: resting.configuration.limits)
+    lastProgress = resting.lastProgress
+    capabilities = resting.capabilities
+    enabled = resting.enabled
+    selected = resting.selected
+    session = resting.session
+    received = resting.received
+    nextTag = resting.nextTag
+    nextID = resting.nextID
+    literals = resting.literals
+    isCompressed = resting.marks.contains(.isCompressed)
+    hasSelected = resting.marks.contains(.hasSelected)
+    hasTurnedCondStoreOn = resting.marks.contains(.hasTurnedCondStoreOn)
+    mayExpungeAnytime = resting.marks.contains(.mayExpungeAnytime)
+    hasSent = resting.marks.contains(.hasSent)
+    hasSASLIR = resting.marks.contains(.hasSASLIR)
+    areCapabilitiesShared = resting.marks.contains(.areCapabilitiesShared)
+    parser.mailboxEncoding = resting.mailboxEncoding
+    parser.offset = resting.offset
+    parser.responsePosition = resting.responsePosition
+    parser.allowance = resting.allowance
+    if resting.marks.contains(.isIdling) {
+      let id = CommandID(rawValue: resting.idleID)
+      flow = .idle(id, .active(renewAt: resting.renewAt))
+      inFlight.append(InFlight(id: id, tag: resting.idleTag, traits: CommandTraits(.idle), kind: .idle))
+    }
+  }
+}
