@@ -26,6 +26,16 @@ struct ConnectionOptions: ParsableArguments {
   @Option(help: "Port of the server. (default: 993 with --tls implicit, else 143)")
   var port: UInt16?
 
+  @Option(
+    help: ArgumentHelp("Command that speaks IMAP on its standard input and output.", valueName: "command"))
+  var stream: String?
+
+  @Option(help: ArgumentHelp("UNIX socket of the server.", valueName: "path"), completion: .file())
+  var socket: String?
+
+  @Option(help: ArgumentHelp("Proxy: socks5://host:port or http://host:port.", valueName: "url"))
+  var proxy: String?
+
   @Option(help: "User name.")
   var user: String?
 
@@ -106,6 +116,11 @@ struct ConnectionOptions: ParsableArguments {
     if clientKey != nil, clientCert == nil { throw ValidationError("--client-key needs --client-cert.") }
     for pin in pin { if let wrong = AccountKey.sslPin.complaint(pin) { throw ValidationError("--pin: \(wrong)") } }
     if let tlsMin, AccountKey.version(tlsMin) == nil { throw ValidationError("--tls-min is 1.2 or 1.3.") }
+    if stream != nil, socket != nil { throw ValidationError("Give the server by --stream or by --socket, not both.") }
+    if proxy != nil, stream != nil || socket != nil {
+      throw ValidationError("--proxy is for --host, not for --stream or --socket.")
+    }
+    if let proxy, let complaint = AccountKey.proxy.complaint(proxy) { throw ValidationError("--\(complaint)") }
     if let timeout, !(timeout > 0 && timeout < 1e6) { throw ValidationError("--timeout must be above 0.") }
   }
 
@@ -173,6 +188,9 @@ struct ConnectionOptions: ParsableArguments {
   private var options: Account.Layer {
     var values: [AccountKey: String] = [:]
     values[.host] = host
+    values[.stream] = stream
+    values[.socket] = socket
+    values[.proxy] = proxy
     values[.port] = port.map { String($0) }
     values[.username] = user
     values[.sslCAFile] = caFile
@@ -214,7 +232,7 @@ extension ConnectionOptions: MailServer {
       await client.logout()
     } catch let error as IMAPError {
       await loop.shutdown()
-      throw Failure(error, host: connector.account.host)
+      throw Failure(error, host: connector.name)
     } catch {
       await loop.shutdown()
       throw error

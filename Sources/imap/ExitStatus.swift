@@ -124,6 +124,10 @@ struct Failure: Error {
       case .certificate, .tls: self = Self.tls(failure, host: host)
       case .deflate:
         self.init(.protocolError, "\(host) does not compress properly: \(failure.message); try without --compress")
+      case .command:
+        self.init(.unavailable, "\(failure.message); check --stream, and what the command says in a shell")
+      case .proxy:
+        self.init(.unavailable, "\(failure.message); check --proxy")
       case .read, .write, .listen:
         self.init(.unavailable, "connection to \(host) lost: \(failure.message); try again")
       }

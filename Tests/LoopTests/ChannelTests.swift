@@ -444,13 +444,13 @@ private final class SilentPeer: StreamOwner {
   }
   private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 256, alignment: 16)
   deinit { unsafe memory.deallocate() }
-  func streamConnected(_ stream: TCPStream, error: LoopError?) {}
-  @unsafe func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
-  func stream(_ stream: TCPStream, received count: Int) {}
-  func streamEnded(_ stream: TCPStream) { stream.close() }
-  func streamFailed(_ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError) {
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {}
+  @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
+  func stream(_ stream: ByteStream, received count: Int) {}
+  func streamEnded(_ stream: ByteStream) { stream.close() }
+  func streamFailed(_ stream: ByteStream, _ error: ConnectionError) {
     stream.close()
   }
-  func streamDrained(_ stream: TCPStream) {}
-  func streamClosed(_ stream: TCPStream) {}
+  func streamDrained(_ stream: ByteStream) {}
+  func streamClosed(_ stream: ByteStream) {}
 }

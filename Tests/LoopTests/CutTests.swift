@@ -5,9 +5,9 @@ import Testing
 
 /// Stands between a client and a server and passes on at most so many bytes of the server, in pieces of a given size.
 @safe
-final class Proxy: StreamOwner {
-  private let near: TCPStream
-  private var far: TCPStream?
+final class CuttingRelay: StreamOwner {
+  private let near: ByteStream
+  private var far: ByteStream?
   private var allowed: Int
   private let piece: Int
   private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
@@ -15,7 +15,7 @@ final class Proxy: StreamOwner {
   private var early: [UInt8] = []
   private let loop: EventLoop
 
-  init(_ near: TCPStream, to port: UInt16, allowing count: Int, piece: Int) {
+  init(_ near: ByteStream, to port: UInt16, allowing count: Int, piece: Int) {
     self.near = near
     allowed = count
     self.piece = piece
@@ -36,10 +36,10 @@ final class Proxy: StreamOwner {
 
   deinit { unsafe memory.deallocate() }
 
-  func streamConnected(_ stream: TCPStream, error: LoopError?) {}
-  @unsafe func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {}
+  @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
 
-  func stream(_ stream: TCPStream, received count: Int) {
+  func stream(_ stream: ByteStream, received count: Int) {
     let bytes = unsafe Array(memory[..<count])
     if stream === near {
       if let far { _ = try? far.write(bytes.span) } else { early += bytes }
@@ -66,12 +66,12 @@ final class Proxy: StreamOwner {
     }
   }
 
-  func streamEnded(_ stream: TCPStream) { close() }
-  func streamFailed(_ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError) {
+  func streamEnded(_ stream: ByteStream) { close() }
+  func streamFailed(_ stream: ByteStream, _ error: ConnectionError) {
     close()
   }
-  func streamDrained(_ stream: TCPStream) {}
-  func streamClosed(_ stream: TCPStream) { close() }
+  func streamDrained(_ stream: ByteStream) {}
+  func streamClosed(_ stream: ByteStream) { close() }
 
   private func close() {
     if waiting.isEmpty { near.close() }
@@ -79,7 +79,7 @@ final class Proxy: StreamOwner {
   }
 }
 
-extension Proxy: @unchecked Sendable {}
+extension CuttingRelay: @unchecked Sendable {}
 
 @Suite(.timeLimit(.minutes(2))) struct CutTests {
   private static let expected = ["connected", "greeting ok", "A1 ok", "A2 ok", "A3 ok", "closed: logout"]
@@ -92,7 +92,7 @@ extension Proxy: @unchecked Sendable {}
     let target = bench.port
     let port = await loop.run {
       listener.value = try? Listener(loop: loop, address: address) {
-        _ = Proxy($0, to: target, allowing: count, piece: piece)
+        _ = CuttingRelay($0, to: target, allowing: count, piece: piece)
       }
       return listener.value?.address.port ?? 0
     }

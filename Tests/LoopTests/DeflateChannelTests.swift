@@ -6,12 +6,12 @@ import Testing
 /// A server that says a fixed text: the greeting, an answer to the first read, and one to the second.
 @safe
 private final class ScriptedPeer: StreamOwner {
-  private let stream: TCPStream
+  private let stream: ByteStream
   private var answers: ArraySlice<[UInt8]>
   private let closesBehind: Bool
   private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
 
-  init(_ stream: TCPStream, _ answers: [[UInt8]], closesBehind: Bool) {
+  init(_ stream: ByteStream, _ answers: [[UInt8]], closesBehind: Bool) {
     self.stream = stream
     self.answers = answers.dropFirst()
     self.closesBehind = closesBehind
@@ -22,21 +22,21 @@ private final class ScriptedPeer: StreamOwner {
 
   deinit { unsafe memory.deallocate() }
 
-  func streamConnected(_ stream: TCPStream, error: LoopError?) {}
-  @unsafe func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {}
+  @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
 
-  func stream(_ stream: TCPStream, received count: Int) {
+  func stream(_ stream: ByteStream, received count: Int) {
     guard count > 0, let answer = answers.popFirst() else { return }
     _ = try? stream.write(answer.span)
     if answers.isEmpty, closesBehind { stream.shutdownWriting() }
   }
 
-  func streamEnded(_ stream: TCPStream) { stream.close() }
-  func streamFailed(_ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError) {
+  func streamEnded(_ stream: ByteStream) { stream.close() }
+  func streamFailed(_ stream: ByteStream, _ error: ConnectionError) {
     stream.close()
   }
-  func streamDrained(_ stream: TCPStream) {}
-  func streamClosed(_ stream: TCPStream) {}
+  func streamDrained(_ stream: ByteStream) {}
+  func streamClosed(_ stream: ByteStream) {}
 }
 
 extension ScriptedPeer: @unchecked Sendable {}
@@ -142,7 +142,7 @@ extension ScriptedPeer: @unchecked Sendable {}
     let target = bench.port
     let port = await loop.run {
       listener.value = try? Listener(loop: loop, address: address) {
-        _ = Proxy($0, to: target, allowing: count, piece: piece)
+        _ = CuttingRelay($0, to: target, allowing: count, piece: piece)
       }
       return listener.value?.address.port ?? 0
     }

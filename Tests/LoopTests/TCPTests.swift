@@ -12,30 +12,32 @@ private final class Recorder: StreamOwner {
   var echoes = false
   var closesAtEnd = true
   var memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 1024, alignment: 16)
-  var onReceive: ((TCPStream) -> Void)?
-  var onDrained: ((TCPStream) -> Void)?
+  var onReceive: ((ByteStream) -> Void)?
+  var onDrained: ((ByteStream) -> Void)?
   var onClosed: (() -> Void)?
 
   deinit { unsafe memory.deallocate() }
 
-  func streamConnected(_ stream: TCPStream, error: LoopError?) { events.append(error == nil ? "connected" : "refused") }
-  @unsafe func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
-  func stream(_ stream: TCPStream, received count: Int) {
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {
+    events.append(error == nil ? "connected" : "refused")
+  }
+  @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
+  func stream(_ stream: ByteStream, received count: Int) {
     let bytes = unsafe Array(memory[..<count])
     received += bytes
     if echoes { _ = try? stream.write(bytes.span) }
     if count > 0 { onReceive?(stream) }
   }
-  func streamEnded(_ stream: TCPStream) {
+  func streamEnded(_ stream: ByteStream) {
     events.append("end")
     if closesAtEnd { stream.close() }
   }
-  func streamFailed(_ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError) {
-    events.append("failed \(operation)")
+  func streamFailed(_ stream: ByteStream, _ error: ConnectionError) {
+    events.append("failed \(error)")
     stream.close()
   }
-  func streamDrained(_ stream: TCPStream) { onDrained?(stream) }
-  func streamClosed(_ stream: TCPStream) {
+  func streamDrained(_ stream: ByteStream) { onDrained?(stream) }
+  func streamClosed(_ stream: ByteStream) {
     events.append("closed")
     onClosed?()
     // Scripts hold what they are part of.
@@ -51,14 +53,14 @@ private let loopback = SocketAddress(numeric: "127.0.0.1", port: 0)
   /// Listens, connects, and hands both ends to `body` on the loop's thread.
   private func withPair(
     on loop: EventLoop,
-    _ body: @escaping @Sendable (_ client: TCPStream, _ server: TCPStream, _ done: Promise<String>) -> Void
+    _ body: @escaping @Sendable (_ client: ByteStream, _ server: ByteStream, _ done: Promise<String>) -> Void
   ) async throws -> String {
     let done = Promise<String>()
     let address = try #require(loopback)
     loop.submit {
       do {
-        let accepted = Confined<TCPStream?>(nil)
-        let connected = Confined<TCPStream?>(nil)
+        let accepted = Confined<ByteStream?>(nil)
+        let connected = Confined<ByteStream?>(nil)
         @Sendable func meet() {
           if let server = accepted.value, let client = connected.value { body(client, server, done) }
         }

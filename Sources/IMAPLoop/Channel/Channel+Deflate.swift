@@ -136,7 +136,7 @@ extension Channel {
     return sent
   }
 
-  private func sendDeflated(to stream: TCPStream) throws(ConnectionError) {
+  private func sendDeflated(to stream: ByteStream) throws(ConnectionError) {
     let port = loop.deflatePort
     defer { port.clearOutput() }
     if let tls { return try encrypt(port.output.span, tls) }

@@ -1,9 +1,9 @@
 import IMAPStateMachine
 
 extension Channel: StreamOwner {
-  final func streamConnected(_ stream: TCPStream, error: LoopError?) {}
+  final func streamConnected(_ stream: ByteStream, error: ConnectionError?) {}
 
-  @unsafe final func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer {
+  @unsafe final func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer {
     if tls != nil || phase != .open { return unsafe loop.tlsPort.readBuffer }
     if let deflate { return unsafe compressedBuffer(deflate) }
     switch tail {
@@ -14,7 +14,7 @@ extension Channel: StreamOwner {
     return unsafe loop.scratch.prepareForRead(suggested: EventLoop.readSize)
   }
 
-  final func stream(_ stream: TCPStream, received count: Int) {
+  final func stream(_ stream: ByteStream, received count: Int) {
     if tls != nil {
       if count > 0 && (phase == .open || phase == .securing) { decrypt(count) }
     } else if phase == .open, let deflate {
@@ -33,7 +33,7 @@ extension Channel: StreamOwner {
     loop.markDirty(self)
   }
 
-  final func streamEnded(_ stream: TCPStream) {
+  final func streamEnded(_ stream: ByteStream) {
     flags.insert(.sawEnd)
     switch phase {
     case .securing:
@@ -46,15 +46,11 @@ extension Channel: StreamOwner {
     }
   }
 
-  final func streamFailed(
-    _ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError
-  ) {
-    fail(error.connectionError(operation))
-  }
+  final func streamFailed(_ stream: ByteStream, _ error: ConnectionError) { fail(error) }
 
-  final func streamDrained(_ stream: TCPStream) { loop.markDirty(self) }
+  final func streamDrained(_ stream: ByteStream) { loop.markDirty(self) }
 
-  final func streamClosed(_ stream: TCPStream) {
+  final func streamClosed(_ stream: ByteStream) {
     self.stream = nil
     if end == nil, isMachineRunning {
       // The loop shuts down and has closed the socket itself.

@@ -48,7 +48,7 @@ public class Channel: LoopMember {
     let handshakeTimeout: Duration
     /// When the connection must be set up, implicit TLS included; nil where only the handshake counts.
     var deadline: MonotonicInstant?
-    var connector: Connector?
+    var opener: StreamOpener?
     /// The port at ``host``.
     var port: UInt16 = 0
     /// Where in the queue of handshakes a client is.
@@ -107,7 +107,7 @@ public class Channel: LoopMember {
   final var phase = Phase.connecting
   final var flags: Flags = []
   final var setup: Setup?
-  final var stream: TCPStream?
+  final var stream: ByteStream?
   final var tls: TLSEngine?
   final var deflate: DeflateEngine?
   final var tail = Tail.none
@@ -276,8 +276,8 @@ public class Channel: LoopMember {
 // MARK: - Setting up
 
 extension Channel {
-  /// Takes over a connected socket. TLS comes first where the setup says so.
-  final func adopt(_ stream: TCPStream) {
+  /// Takes over a connection. TLS comes first where the setup says so. `unread` has come from the peer already.
+  final func adopt(_ stream: ByteStream, unread: [UInt8] = []) {
     self.stream = stream
     stream.owner = self
     if let setup, setup.isImplicit {
@@ -285,16 +285,30 @@ extension Channel {
     } else {
       ready()
     }
+    receive(unread)
     updateReading()
     loop.markDirty(self)
+  }
+
+  /// As if `bytes` had just been read.
+  private func receive(_ bytes: [UInt8]) {
+    var rest = bytes[...]
+    while !rest.isEmpty, let stream {
+      let memory = unsafe streamBuffer(stream)
+      let piece = rest.prefix(memory.count)
+      if piece.isEmpty { return }
+      unsafe memory.copyBytes(from: piece)
+      rest = rest.dropFirst(piece.count)
+      self.stream(stream, received: piece.count)
+    }
   }
 
   /// Ends the connection before there is a machine to tell.
   final func endBeforeMachine(_ reason: CloseReason) {
     if end != nil || phase == .closed { return }
     end = Ending(reason)
-    setup?.connector?.cancel()
-    setup?.connector = nil
+    setup?.opener?.cancel()
+    setup?.opener = nil
     endTurn()
     flags.insert(.broken)
     if stream == nil { loop.markDirty(self) } else { closeStream() }

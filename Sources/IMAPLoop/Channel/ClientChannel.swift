@@ -54,11 +54,14 @@ public final class ClientChannel: Channel {
   private var delegate: (any ClientChannelDelegate)?
   private var isReady = false
 
-  /// Starts to connect to `host`, a name or an address. Looking it up, the TCP connection and TLS must each be complete
-  /// `timeout` from now, also where TLS has to wait for other handshakes; see ``EventLoop/handshakeLimit``. `delegate` is kept until it was told that the channel is closed, which also happens where no
-  /// connection comes about. Nothing is called before this returns.
+  /// Starts to connect to `host`, a name or an address, through `proxy` where there is one. Looking it up, the TCP connection
+  /// and TLS must each be complete `timeout` from now, also where TLS has to wait for other handshakes; see
+  /// ``EventLoop/handshakeLimit``. With another `transport` than TCP the host is only the name that the server's certificate must
+  /// be for. `delegate` is kept until it was told that the channel is closed, which also happens where no connection comes
+  /// about. Nothing is called before this returns.
   public init(
-    loop: EventLoop, host: String, port: UInt16, security: TransportSecurity,
+    loop: EventLoop, host: String, port: UInt16, transport: Transport = .tcp, proxy: Proxy? = nil,
+    socket: SocketOptions = .init(), security: TransportSecurity,
     configuration: ClientConnection.Configuration = .init(), timeout: Duration = .seconds(30),
     delegate: any ClientChannelDelegate
   ) {
@@ -69,13 +72,26 @@ public final class ClientChannel: Channel {
     let deadline = loop.now.advanced(by: timeout)
     setup.deadline = deadline
     setup.port = port
-    setup.connector = Connector(loop: loop, host: host, port: port, deadline: deadline) { [self] result in
-      setup.connector = nil
-      switch result {
-      case .success(let stream): adopt(stream)
-      case .failure(.closedLocally): endBeforeMachine(.local)
-      case .failure(let error): endBeforeMachine(.error(error))
+    let completion: StreamOpener.Completion = { [self] in opened($0, setup) }
+    setup.opener =
+      if !transport.isTCP {
+        LocalOpener(loop: loop, transport, proxy: proxy, deadline: deadline, completion: completion)
+      } else if let proxy {
+        ProxyOpener(
+          loop: loop, host: host, port: port, proxy: proxy, options: socket, deadline: deadline, completion: completion)
+      } else {
+        Connector(
+          loop: loop, host: host, port: port, options: socket, deadline: deadline, completion: completion)
       }
+  }
+
+  private func opened(_ result: Result<ByteStream, ConnectionError>, _ setup: Setup) {
+    let unread = setup.opener?.unread ?? []
+    setup.opener = nil
+    switch result {
+    case .success(let stream): adopt(stream, unread: unread)
+    case .failure(.closedLocally): endBeforeMachine(.local)
+    case .failure(let error): endBeforeMachine(.error(error))
     }
   }
 

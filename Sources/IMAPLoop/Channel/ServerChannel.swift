@@ -71,7 +71,7 @@ public final class ServerChannel: Channel {
   }
 
   /// Takes over an accepted socket.
-  func start(_ stream: TCPStream, delegate: any ServerChannelDelegate) {
+  func start(_ stream: ByteStream, delegate: any ServerChannelDelegate) {
     self.delegate = delegate
     adopt(stream)
   }

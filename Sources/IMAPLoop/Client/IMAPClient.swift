@@ -39,6 +39,12 @@ public actor IMAPClient {
     public var host: String
     /// The port; nil is 993 for implicit TLS, else 143.
     public var port: UInt16?
+    /// What carries the bytes.
+    public var transport = Transport.tcp
+    /// Who connects on behalf of this client; nil connects directly.
+    public var proxy: Proxy?
+    /// What the TCP socket is told.
+    public var socket = SocketOptions()
     /// What protects the connection.
     public var security: Security
     /// Whose certificates are accepted. What is read for that, a file of certificates for example, is kept until this is set
@@ -75,6 +81,17 @@ public actor IMAPClient {
       self.port = port
       self.security = security
       self.trust = trust
+    }
+
+    /// A configuration for something else than TCP to a host, by default without TLS. `host` is the name that the server's
+    /// certificate must be for. Passwords may go over UNIX sockets and to child processes as they are: no network sees them.
+    public init(
+      transport: Transport, host: String = "localhost", security: Security = .plain,
+      trust: TLSContext.Trust = .system
+    ) {
+      self.init(host: host, security: security, trust: trust)
+      self.transport = transport
+      signIn.allowsPlaintext = transport.isLocal
     }
 
     private let contexts = TLSContextKeeper()
@@ -116,7 +133,8 @@ public actor IMAPClient {
     if configuration.security == .startTLS { connection.requiresTLS = true }
     self.session = session
     channel = ClientChannel(
-      loop: loop, host: configuration.host, port: configuration.effectivePort, security: security,
+      loop: loop, host: configuration.host, port: configuration.effectivePort, transport: configuration.transport,
+      proxy: configuration.proxy, socket: configuration.socket, security: security,
       configuration: connection, timeout: configuration.connectTimeout, delegate: session)
   }
 

@@ -146,7 +146,8 @@ extension IMAPError {
     case .transport(let failure):
       switch failure.operation {
       case .read, .write: .connectionLost(outcomeUnknown: outcomeUnknown)
-      case .resolve, .connect, .deflate, .listen: .transport(failure.operation)
+      case .command where outcomeUnknown: .connectionLost(outcomeUnknown: true)
+      case .resolve, .connect, .deflate, .listen, .command, .proxy: .transport(failure.operation)
       case .tls, .certificate:
         if case .certificate(let refusal)? = failure.tls { .certificate(refusal) } else { .tls(failure.tls ?? .other) }
       }

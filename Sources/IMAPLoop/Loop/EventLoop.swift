@@ -44,6 +44,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   var handshakes = HandshakeQueue()
   lazy var deflatePort = DeflatePort()
   lazy var resolver = Resolver(loop: self)
+  /// Where connections come from, for those who want them spread.
+  lazy var spread = SourceSpread()
   /// What the servers of the loop's connections announce, each list once.
   var listPool = ListPool()
   /// Machines for connections that wake. As a rule one is enough.
@@ -62,7 +64,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private var cachedNow: MonotonicInstant?
   private var dirty: [LoopMember] = []
   private var ready = Deque<Work>()
-  private var throttled: [TCPStream] = []
+  private var throttled: [ByteStream] = []
   private var thread = uv_thread_t()
   private var isRunning = false
 
@@ -215,7 +217,7 @@ extension EventLoop {
   }
 
   /// Lets a stream that has had its share of this tick read again in the next one.
-  func throttle(_ stream: TCPStream) { throttled.append(stream) }
+  func throttle(_ stream: ByteStream) { throttled.append(stream) }
 }
 
 // MARK: - The thread
@@ -499,7 +501,7 @@ extension EventLoop {
 
 extension EventLoop {
   /// The streams that are open. Complexity: O(handles).
-  func streams() -> [TCPStream] { handles().compactMap { $0 as? TCPStream } }
+  func streams() -> [ByteStream] { handles().compactMap { $0 as? ByteStream } }
 
   /// The handles that are open, without the loop's own. Complexity: O(handles).
   private func handles() -> [Handle] {

@@ -5,7 +5,7 @@ public struct HandleCounters: Sendable, Hashable, CustomStringConvertible {
   public enum Kind: Int, Sendable, Hashable, CaseIterable {
     /// The loop's own handles: its inbox, its timer and its end-of-tick hook.
     case loop
-    /// TCP connections.
+    /// Connections.
     case stream
     /// Listening sockets.
     case listener
@@ -15,6 +15,8 @@ public struct HandleCounters: Sendable, Hashable, CustomStringConvertible {
     case lookup
     /// TLS sessions.
     case tls
+    /// Child processes.
+    case process
   }
 
   /// The life of one kind of handle.

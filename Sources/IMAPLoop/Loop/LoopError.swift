@@ -24,7 +24,10 @@ public struct LoopError: Error, Hashable, Sendable, CustomStringConvertible {
     var text = [CChar](repeating: 0, count: 128)
     unsafe uv_err_name_r(code, &name, name.count)
     unsafe uv_strerror_r(code, &text, text.count)
-    return "\(string(text)) (\(string(name)))"
+    let known = "\(string(text)) (\(string(name)))"
+    if code != UV_EMFILE.rawValue { return known }
+    let limit = DescriptorLimit.current.map { "\($0)" } ?? "a limited number"
+    return "\(known); this process may have \(limit) of them, which `ulimit -n` raises"
   }
 
   /// The same failure as the machines report it.
@@ -34,6 +37,14 @@ public struct LoopError: Error, Hashable, Sendable, CustomStringConvertible {
 
   private static func string(_ characters: [CChar]) -> String {
     String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
+
+extension ConnectionError {
+  /// Whether this process, or its machine, has no descriptors or no memory left.
+  var isOwnFault: Bool {
+    guard case .transport(let failure) = self else { return false }
+    return [UV_EMFILE, UV_ENFILE, UV_ENOMEM, UV_ENOBUFS].contains { Int($0.rawValue) == failure.code }
   }
 }
 

@@ -1,131 +1,117 @@
 import IMAPStateMachine
 
-/// Opens one TCP connection: looks the name up, then tries the addresses in order, all before one deadline. An attempt gets
-/// its share of the time that is left, so that one dead address does not use it up.
-///
-/// Racing the addresses (RFC 8305) belongs here: ``attempt()`` would start the next one after a delay.
-final class Connector: LoopMember, StreamOwner {
+/// Opens one TCP connection: looks the name up, then races the addresses (RFC 8305), all before one deadline.
+final class Connector: StreamOpener, StreamOwner {
   private let host: String
   private let port: UInt16
   private let deadline: MonotonicInstant
-  private var completion: ((Result<TCPStream, ConnectionError>) -> Void)?
+  private let options: SocketOptions
   private var query: Resolver.Query?
-  private var addresses: ArraySlice<SocketAddress> = []
-  private var stream: TCPStream?
-  private var lastError: ConnectionError?
-  private var result: Result<TCPStream, ConnectionError>?
+  private var race: HappyEyeballs?
+  private var streams: [Int: TCPStream] = [:]
 
   /// Starts at once. `completion` is called later and once, unless ``cancel()`` comes first; it must give the stream a new
   /// owner or close it.
   init(
-    loop: EventLoop, host: String, port: UInt16, deadline: MonotonicInstant,
-    completion: @escaping (Result<TCPStream, ConnectionError>) -> Void
+    loop: EventLoop, host: String, port: UInt16, options: SocketOptions = .init(), deadline: MonotonicInstant,
+    completion: @escaping Completion
   ) {
     self.host = host
     self.port = port
     self.deadline = deadline
-    self.completion = completion
-    super.init(loop: loop)
+    self.options = options
+    super.init(loop: loop, completion: completion)
     if let address = SocketAddress(numeric: host, port: port) {
-      addresses = [address]
-      attempt()
+      begin([address])
     } else {
       loop.arm(self, at: deadline)
       query = loop.resolver.resolve(host: host, port: port) { [self] result in
         query = nil
         switch result {
-        case .success(let found):
-          addresses = found[...]
-          attempt()
+        case .success(let found): begin(found)
         case .failure(let error): finish(.failure(error))
         }
       }
     }
   }
 
-  /// Gives up. The completion is not called any more.
-  func cancel() {
-    completion = nil
-    stop()
-    if case .success(let stream) = result { stream.close() }
-    result = nil
-  }
-
-  override func tick() {
-    guard let result, let completion else { return }
-    self.completion = nil
-    self.result = nil
-    completion(result)
+  override func stop() {
+    loop.disarm(self)
+    query?.cancel()
+    query = nil
+    race = nil
+    let streams = self.streams
+    self.streams = [:]
+    for stream in streams.values { stream.close() }
   }
 
   override func timerFired() {
     if query != nil { return finish(.failure(.timedOut(.resolve))) }
-    lastError = .timedOut(.connect)
-    stream?.close()
-    stream = nil
-    if loop.now >= deadline { addresses = [] }
-    attempt()
+    perform(race?.timer(loop.now) ?? [])
   }
 
-  func streamConnected(_ stream: TCPStream, error: LoopError?) {
-    if stream !== self.stream { return }
-    self.stream = nil
-    guard let error else { return finish(.success(stream)) }
-    stream.close()
-    lastError = error.connectionError(.connect)
-    attempt()
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {
+    guard let index = index(of: stream) else { return }
+    if let error {
+      failed(index, error)
+    } else {
+      perform(race?.connected(index) ?? [])
+      streams[index] = nil
+      finish(.success(stream))
+    }
   }
 
-  func streamFailed(_ stream: TCPStream, _ operation: ConnectionError.TransportFailure.Operation, _ error: LoopError) {}
+  func streamFailed(_ stream: ByteStream, _ error: ConnectionError) {}
 
-  func streamClosed(_ stream: TCPStream) {
-    // Only where the loop shut down under an attempt: this class lets go of a stream before it closes it.
-    if case .success(let ready) = result, ready === stream { result = .failure(.closedLocally) }
-    if stream !== self.stream { return }
-    self.stream = nil
-    finish(.failure(.closedLocally))
+  // Only where the loop shut down under an attempt: this class lets go of a stream before it closes it.
+  func streamClosed(_ stream: ByteStream) {
+    if let index = index(of: stream) { streams[index] = nil }
+    lost(stream)
   }
 
   // A stream that is only connecting does not read or write.
-  @unsafe func streamBuffer(_ stream: TCPStream) -> UnsafeMutableRawBufferPointer { unsafe .init(start: nil, count: 0) }
-  func stream(_ stream: TCPStream, received count: Int) {}
-  func streamEnded(_ stream: TCPStream) {}
-  func streamDrained(_ stream: TCPStream) {}
+  @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer {
+    unsafe .init(start: nil, count: 0)
+  }
+  func stream(_ stream: ByteStream, received count: Int) {}
+  func streamEnded(_ stream: ByteStream) {}
+  func streamDrained(_ stream: ByteStream) {}
 
-  private func attempt() {
-    while result == nil, let address = addresses.popFirst() {
-      do throws(LoopError) {
-        let stream = try TCPStream(loop: loop)
-        stream.owner = self
-        self.stream = stream
-        try stream.connect(to: address)
-        let left = max(0, deadline.nanoseconds - loop.now.nanoseconds)
-        let share = left / Int64(addresses.count + 1)
-        return loop.arm(self, at: MonotonicInstant(nanoseconds: loop.now.nanoseconds + share))
-      } catch {
-        let failed = stream
-        stream = nil
-        failed?.close()
-        lastError = error.connectionError(.connect)
+  private func index(of stream: ByteStream) -> Int? { streams.first { $0.value === stream }?.key }
+
+  private func begin(_ addresses: [SocketAddress]) {
+    race = HappyEyeballs(addresses, deadline: deadline)
+    perform(race?.start(loop.now) ?? [])
+  }
+
+  private func failed(_ index: Int, _ error: ConnectionError) {
+    let stream = streams.removeValue(forKey: index)
+    stream?.owner = nil
+    stream?.close()
+    perform(race?.failed(index, error, loop.now) ?? [])
+  }
+
+  private func perform(_ actions: [HappyEyeballs.Action]) {
+    var actions = actions[...]
+    while let action = actions.popFirst(), !isOver {
+      switch action {
+      case .connect(let index):
+        guard let address = race?.addresses[index] else { continue }
+        do throws(LoopError) {
+          streams[index] = try TCPStream.connecting(to: address, options, on: loop, owner: self)
+        } catch {
+          actions += race?.failed(index, error.connectionError(.connect), loop.now) ?? []
+        }
+      case .close(let index):
+        let stream = streams.removeValue(forKey: index)
+        stream?.owner = nil
+        stream?.close()
+      case .fail:
+        // The name may have moved.
+        loop.resolver.forget(host)
+        finish(.failure(race?.error ?? .timedOut(.connect)))
       }
     }
-    finish(.failure(lastError ?? .timedOut(.connect)))
-  }
-
-  /// Keeps the result until the end of the tick, so that nobody is called from inside the initialiser.
-  private func finish(_ result: Result<TCPStream, ConnectionError>) {
-    if self.result != nil || completion == nil { return }
-    self.result = result
-    stop()
-    loop.markDirty(self)
-  }
-
-  private func stop() {
-    loop.disarm(self)
-    query?.cancel()
-    query = nil
-    let stream = self.stream
-    self.stream = nil
-    stream?.close()
+    if let wakeAt = race?.wakeAt { loop.arm(self, at: wakeAt) }
   }
 }

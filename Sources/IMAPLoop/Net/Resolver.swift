@@ -9,31 +9,62 @@ import IMAPStateMachine
 #endif
 
 /// Turns names into addresses. The system's resolver blocks a thread of libuv's small pool, which a process shares, so few
-/// look-ups run at once and the others wait here.
+/// look-ups run at once and the others wait here. Those for the same name are one, and what they bring is kept for a while.
 final class Resolver {
-  /// One look-up.
-  @safe
+  typealias Outcome = NameCache.Outcome
+
+  /// One caller's look-up.
   final class Query {
     let host: String
     let port: UInt16
-    fileprivate var completion: ((Result<[SocketAddress], ConnectionError>) -> Void)?
-    fileprivate var request: UnsafeMutablePointer<uv_getaddrinfo_t>?
-    fileprivate unowned let resolver: Resolver
+    fileprivate var completion: ((Outcome) -> Void)?
+    fileprivate weak var lookup: Lookup?
 
-    fileprivate init(
-      _ resolver: Resolver, host: String, port: UInt16,
-      completion: @escaping (Result<[SocketAddress], ConnectionError>) -> Void
-    ) {
-      self.resolver = resolver
+    fileprivate init(host: String, port: UInt16, completion: @escaping (Outcome) -> Void) {
       self.host = host
       self.port = port
       self.completion = completion
-      unsafe request = nil
     }
 
     /// Forgets the look-up: its completion is not called any more. The system may go on with it for a while.
     func cancel() {
+      if completion == nil { return }
       completion = nil
+      lookup?.queryCancelled()
+    }
+
+    fileprivate func complete(_ outcome: Outcome) {
+      let completion = self.completion
+      self.completion = nil
+      completion?(outcome.map { addresses in addresses.map { $0.with(port: port) } })
+    }
+  }
+
+  /// What all queries for one name wait for.
+  @safe
+  fileprivate final class Lookup {
+    let host: String
+    private(set) var queries: [Query] = []
+    /// How many of them were not cancelled.
+    private(set) var wanted = 0
+    var request: UnsafeMutablePointer<uv_getaddrinfo_t>?
+    unowned let resolver: Resolver
+
+    init(_ resolver: Resolver, host: String) {
+      self.resolver = resolver
+      self.host = host
+      unsafe request = nil
+    }
+
+    func add(_ query: Query) {
+      queries.append(query)
+      wanted += 1
+      query.lookup = self
+    }
+
+    func queryCancelled() {
+      wanted -= 1
+      if wanted > 0 { return }
       if let request = unsafe request {
         // Works only while no thread has begun with it.
         unsafe uv_cancel(UnsafeMutableRawPointer(request).assumingMemoryBound(to: uv_req_t.self))
@@ -41,28 +72,50 @@ final class Resolver {
     }
   }
 
+  /// What is known already.
+  var cache = NameCache()
+  /// Stands in for the system's resolver in tests. It must call back later.
+  var substitute: ((_ host: String, @escaping (Outcome) -> Void) -> Void)?
+
   private unowned let loop: EventLoop
-  private var waiting = Deque<Query>()
-  private var running: [Query] = []
+  private var waiting = Deque<Lookup>()
+  private var running: [Lookup] = []
+  /// The newest of each name, waiting or running.
+  private var lookups: [String: Lookup] = [:]
 
   init(loop: EventLoop) { self.loop = loop }
 
   /// Looks `host` up. `completion` is called later and once, with at least one address or an error, never from inside this
   /// call. Numeric addresses need no look-up: see ``SocketAddress/init(numeric:port:)``.
-  func resolve(
-    host: String, port: UInt16, completion: @escaping (Result<[SocketAddress], ConnectionError>) -> Void
-  ) -> Query {
-    let query = Query(self, host: host, port: port, completion: completion)
-    waiting.append(query)
+  func resolve(host: String, port: UInt16, completion: @escaping (Outcome) -> Void) -> Query {
+    let query = Query(host: host, port: port, completion: completion)
+    if let known = cache.find(host, loop.now), !loop.isShuttingDown {
+      completeLater([query], known)
+      return query
+    }
+    let key = host.lowercased()
+    let lookup: Lookup
+    if let found = lookups[key], found.wanted > 0 {
+      lookup = found
+    } else {
+      lookup = Lookup(self, host: key)
+      lookups[key] = lookup
+      waiting.append(lookup)
+    }
+    lookup.add(query)
     startWaiting()
     return query
   }
 
+  /// No address of `host` was any good: the next look-up asks anew.
+  func forget(_ host: String) { cache.forget(host) }
+
   /// Cancels everything: the loop shuts down.
   func cancelAll() {
-    let queries = running + waiting
+    let lookups = running + waiting
     waiting.removeAll()
-    for query in queries {
+    self.lookups = [:]
+    for query in lookups.flatMap(\.queries) {
       let completion = query.completion
       query.cancel()
       completion?(.failure(.closedLocally))
@@ -73,71 +126,95 @@ final class Resolver {
   private static var concurrent: Int { 2 }
 
   private func startWaiting() {
-    while running.count < Self.concurrent, let query = waiting.popFirst() {
-      if query.completion == nil { continue }
-      let status = start(query)
+    while running.count < Self.concurrent, let lookup = waiting.popFirst() {
+      if lookup.wanted == 0 {
+        drop(lookup)
+        continue
+      }
+      if let substitute {
+        running.append(lookup)
+        substitute(lookup.host) { [self] outcome in finished(lookup, outcome) }
+        continue
+      }
+      let status = start(lookup)
       if status == 0 { continue }
-      // Reported from the end of the tick: a completion never runs inside `resolve`.
-      let late = LateFailure(query, LoopError(status, "resolve \(query.host)"), loop)
-      loop.markDirty(late)
+      let error = LoopError(status, "resolve").connectionError(.resolve)
+      drop(lookup)
+      completeLater(lookup.queries, .failure(error))
     }
   }
 
-  private func start(_ query: Query) -> Int32 {
+  private func drop(_ lookup: Lookup) {
+    if lookups[lookup.host] === lookup { lookups[lookup.host] = nil }
+  }
+
+  /// From the end of the tick: a completion never runs inside `resolve`.
+  private func completeLater(_ queries: [Query], _ outcome: Outcome) {
+    loop.markDirty(Late(queries, outcome, loop))
+  }
+
+  private func start(_ lookup: Lookup) -> Int32 {
     if loop.isShuttingDown { return UV_ECANCELED.rawValue }
     // C strings end at the first zero byte: "good.example\0.evil" must not become another name.
-    if query.host.isEmpty || query.host.utf8.contains(0) { return UV_EINVAL.rawValue }
+    if lookup.host.isEmpty || lookup.host.utf8.contains(0) { return UV_EINVAL.rawValue }
     let request = UnsafeMutablePointer<uv_getaddrinfo_t>.allocate(capacity: 1)
     unsafe request.initialize(to: uv_getaddrinfo_t())
     var hints = unsafe addrinfo()
     unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    unsafe request.pointee.data = Unmanaged.passRetained(query).toOpaque()
+    unsafe request.pointee.data = Unmanaged.passRetained(lookup).toOpaque()
     let status = unsafe uv_getaddrinfo(
       loop.uv, request,
       { request, status, addresses in
         guard let request = unsafe request, let data = unsafe request.pointee.data else { return }
         // Safe: balances `passRetained`; libuv calls this once for each request that it took.
-        let query = unsafe Unmanaged<Query>.fromOpaque(data).takeRetainedValue()
-        let found = unsafe Resolver.list(addresses, port: query.port)
+        let lookup = unsafe Unmanaged<Lookup>.fromOpaque(data).takeRetainedValue()
+        let found = unsafe Resolver.list(addresses)
         unsafe uv_freeaddrinfo(addresses)
         unsafe request.deallocate()
-        unsafe query.request = nil
-        query.resolver.finished(query, status, found)
-      }, query.host, nil, &hints)
+        unsafe lookup.request = nil
+        lookup.resolver.systemFinished(lookup, status, found)
+      }, lookup.host, nil, &hints)
     if status != 0 {
-      unsafe Unmanaged.passUnretained(query).release()
+      unsafe Unmanaged.passUnretained(lookup).release()
       unsafe request.deallocate()
       return status
     }
-    unsafe query.request = request
-    running.append(query)
+    unsafe lookup.request = request
+    running.append(lookup)
     loop.counters.open(.lookup)
     return 0
   }
 
-  private func finished(_ query: Query, _ status: Int32, _ addresses: [SocketAddress]) {
+  private func systemFinished(_ lookup: Lookup, _ status: Int32, _ addresses: [SocketAddress]) {
     loop.counters.close(.lookup)
     loop.counters.free(.lookup)
-    running.removeAll { $0 === query }
-    let completion = query.completion
-    query.completion = nil
-    if status != 0 {
-      completion?(.failure(LoopError(status, "resolve").connectionError(.resolve)))
+    if status == UV_EAI_CANCELED.rawValue || status == UV_ECANCELED.rawValue {
+      finished(lookup, .failure(.closedLocally))
+    } else if status != 0 {
+      finished(lookup, .failure(LoopError(status, "resolve").connectionError(.resolve)))
     } else if addresses.isEmpty {
-      completion?(.failure(.transport(.init(.resolve, message: "no internet address for \(query.host)"))))
+      finished(
+        lookup, .failure(.transport(.init(.resolve, message: "no internet address for \(lookup.host)"))))
     } else {
-      completion?(.success(addresses))
+      finished(lookup, .success(addresses))
     }
+  }
+
+  private func finished(_ lookup: Lookup, _ outcome: Outcome) {
+    running.removeAll { $0 === lookup }
+    drop(lookup)
+    cache.keep(lookup.host, outcome, loop.now)
+    for query in lookup.queries { query.complete(outcome) }
     startWaiting()
   }
 
   /// In the order of the system, which follows RFC 6724, without duplicates.
-  private static func list(_ first: UnsafeMutablePointer<addrinfo>?, port: UInt16) -> [SocketAddress] {
+  private static func list(_ first: UnsafeMutablePointer<addrinfo>?) -> [SocketAddress] {
     var found: [SocketAddress] = []
     var next = unsafe first
-    // No real name has more, and the caller tries them one after the other.
+    // No real name has more, and the caller tries them all.
     while let entry = unsafe next, found.count < 32 {
-      if let system = unsafe entry.pointee.ai_addr, let address = unsafe SocketAddress(system, port: port),
+      if let system = unsafe entry.pointee.ai_addr, let address = unsafe SocketAddress(system, port: 0),
         !found.contains(address)
       {
         found.append(address)
@@ -147,20 +224,18 @@ final class Resolver {
     return found
   }
 
-  private final class LateFailure: LoopMember {
-    private let query: Query
-    private let error: LoopError
+  private final class Late: LoopMember {
+    private let queries: [Query]
+    private let outcome: Outcome
 
-    init(_ query: Query, _ error: LoopError, _ loop: EventLoop) {
-      self.query = query
-      self.error = error
+    init(_ queries: [Query], _ outcome: Outcome, _ loop: EventLoop) {
+      self.queries = queries
+      self.outcome = outcome
       super.init(loop: loop)
     }
 
     override func tick() {
-      let completion = query.completion
-      query.completion = nil
-      completion?(.failure(error.connectionError(.resolve)))
+      for query in queries { query.complete(outcome) }
     }
   }
 }

@@ -35,6 +35,15 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
   /// `host:port`, with brackets around an IPv6 address.
   public var description: String { isIPv6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+  /// The same address with another port.
+  public func with(port: UInt16) -> SocketAddress { SocketAddress(host: host, port: port, isIPv6: isIPv6) }
+
+  private init(host: String, port: UInt16, isIPv6: Bool) {
+    self.host = host
+    self.port = port
+    self.isIPv6 = isIPv6
+  }
+
   /// Reads what the system filled in; nil for other families.
   init?(_ address: UnsafePointer<sockaddr>, port: UInt16? = nil) {
     var text = [CChar](repeating: 0, count: 64)
@@ -54,6 +63,19 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
     default: return nil
     }
     host = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// The 4 or 16 bytes of the address; nil where it also has a scope, as `fe80::1%eth0`.
+  var bytes: [UInt8]? {
+    if host.utf8.contains(UInt8(ascii: "%")) { return nil }
+    var v4 = sockaddr_in()
+    var v6 = sockaddr_in6()
+    if !isIPv6 {
+      if unsafe uv_ip4_addr(host, 0, &v4) != 0 { return nil }
+      return unsafe withUnsafeBytes(of: &v4.sin_addr) { unsafe Array($0) }
+    }
+    if unsafe uv_ip6_addr(host, 0, &v6) != 0 { return nil }
+    return unsafe withUnsafeBytes(of: &v6.sin6_addr) { unsafe Array($0) }
   }
 
   /// Lends the address in the system's form.

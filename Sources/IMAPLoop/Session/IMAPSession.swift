@@ -117,7 +117,8 @@ public actor IMAPSession {
       } catch {
         live = nil
         if isStopping { break }
-        if Self.isFinal(error) {
+        // A transport that can be used once says so at the second attempt.
+        if Self.isFinal(error) || !configuration.client.transport.canReopen {
           reason = error
           break
         }

@@ -169,6 +169,10 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       case write
       /// Waiting for connections.
       case listen
+      /// A program that speaks IMAP could not be run, or has ended.
+      case command
+      /// A proxy did not do what it was asked to.
+      case proxy
     }
 
     /// What was being done.

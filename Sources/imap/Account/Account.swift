@@ -4,7 +4,10 @@ import IMAPStateMachine
 
 /// Where to connect, how, and as whom: what the command line, the environment and the configuration file say together.
 struct Account {
+  /// The server: what its certificate must be for.
   var host: String
+  var place: Place
+  var proxy: Proxy?
   var port: UInt16?
   var user: String
   var security: IMAPClient.Configuration.Security
@@ -18,9 +21,52 @@ struct Account {
   var timeout: Double
   var credentials: CredentialSource
 
+  /// Where the server is.
+  enum Place: Hashable {
+    case host(String)
+    /// A command whose standard input and output speak IMAP.
+    case stream(String)
+    /// The path of a UNIX socket.
+    case socket(String)
+
+    var transport: Transport {
+      switch self {
+      case .host: .tcp
+      case .stream(let command): .shell(command)
+      case .socket(let path): .unixSocket(path: (path as NSString).expandingTildeInPath)
+      }
+    }
+
+    /// For messages.
+    var name: String {
+      switch self {
+      case .host(let text), .stream(let text), .socket(let text): text
+      }
+    }
+
+    /// Whether it is reached by TCP.
+    var isHost: Bool {
+      if case .host = self { true } else { false }
+    }
+  }
+
   /// What one source says. Those before it in a list win.
   struct Layer {
     var values: [AccountKey: String]
+
+    /// The server that this source names. In IMAPClient's files `stream` is a switch, and the command is the host.
+    fileprivate var place: Place? {
+      if let path = values[.socket] { return .socket(path) }
+      let host = values[.host]
+      if let stream = values[.stream] {
+        switch AccountKey.boolean(stream) {
+        case nil: return .stream(stream)
+        case true?: if let host { return .stream(host) }
+        case false?: break
+        }
+      }
+      return host.map { .host($0.lowercased()) }
+    }
 
     /// Of two switches, nil where neither is named: STARTTLS where it is on, TLS or none where `ssl` says so.
     fileprivate var security: IMAPClient.Configuration.Security? {
@@ -35,22 +81,26 @@ struct Account {
   /// end: its credentials are for its own host and user, and given to no other.
   init(_ layers: [Layer], file: Int, hint: String) throws(Failure) {
     func value(_ key: AccountKey) -> String? { layers.lazy.compactMap { $0.values[key] }.first }
-    guard let host = value(.host) else {
+    guard let place = layers.lazy.compactMap(\.place).first else {
       throw Failure(.usage, "no server is named; give --host, set IMAP_HOST, or write an account into \(hint)")
     }
-    guard let user = value(.username) else {
+    self.place = place
+    let host = value(.host).flatMap { place == .stream($0) ? nil : $0 } ?? "localhost"
+    // Whoever answers a command or on a socket may know already who asks.
+    guard let user = value(.username) ?? (place.isHost ? nil : "") else {
       throw Failure(.usage, "no user is named; give --user, set IMAP_USERNAME, or write username into \(hint)")
     }
     self.host = host
     self.user = user
     port = value(.port).flatMap { UInt16($0) }
-    security = layers.lazy.compactMap(\.security).first ?? .implicitTLS
+    proxy = place.isHost ? value(.proxy).flatMap { Proxy(url: $0) } : nil
+    security = layers.lazy.compactMap(\.security).first ?? (place.isHost ? .implicitTLS : .plain)
     compresses = value(.compress).flatMap { AccountKey.boolean($0) } ?? false
     timeout = value(.timeout).flatMap { AccountKey.seconds($0) } ?? 30
 
     let fromFile = layers.suffix(file)
     func named(_ key: AccountKey) -> String? { fromFile.lazy.compactMap { $0.values[key] }.first }
-    let isOtherHost = named(.host).map { $0.lowercased() != host.lowercased() } ?? false
+    let isOtherHost = fromFile.lazy.compactMap(\.place).first.map { $0 != place } ?? false
     let isOtherUser = named(.username).map { $0 != user } ?? false
     var usable = layers
     for index in usable.indices.suffix(file) where isOtherHost || isOtherUser {

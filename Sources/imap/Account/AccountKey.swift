@@ -3,7 +3,7 @@ import IMAPLoop
 /// What a configuration file, or the environment, can say of an account. The names are those of IMAPClient's files, and a
 /// few more.
 enum AccountKey: String, CaseIterable {
-  case host, port, username, password, ssl, starttls, compress, timeout, oauth2
+  case host, port, username, password, ssl, starttls, compress, timeout, oauth2, stream, socket, proxy
   case passwordCommand = "password_command"
   case sslCheckHostname = "ssl_check_hostname"
   case sslVerifyCert = "ssl_verify_cert"
@@ -63,7 +63,12 @@ enum AccountKey: String, CaseIterable {
     case .oauth2TokenURL:
       return value.hasPrefix("https://") || value.hasPrefix("http://127.0.0.1:")
         ? nil : "\(rawValue) = \(value): write a URL that starts with https://"
-    case .host, .username, .password, .passwordCommand, .sslCAFile, .sslCAPath, .sslClientCert, .sslClientKey,
+    case .proxy:
+      // Not shown: it may hold a password.
+      return Proxy(url: value) == nil
+        ? "proxy: write a URL such as socks5://host:1080 or http://host:3128, with user:password@ before the host where it "
+          + "wants them" : nil
+    case .host, .stream, .socket, .username, .password, .passwordCommand, .sslCAFile, .sslCAPath, .sslClientCert, .sslClientKey,
       .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken, .oauth2Command:
       return nil
     }

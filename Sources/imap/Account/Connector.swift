@@ -18,14 +18,41 @@ struct Connector {
     self.tls = tls
   }
 
-  /// What to log in with, asked for where that has to be.
-  func credentials() throws(Failure) -> SignInCredentials { try account.credentials.credentials(of: account) }
+  /// What the server is called in messages.
+  var name: String { account.place.isHost ? account.host : account.place.name }
 
-  /// Connects and logs in.
-  func connect(_ credentials: SignInCredentials, on loop: EventLoop) async throws(IMAPError) -> IMAPClient {
+  /// What to log in with, asked for where that has to be; nil where the server may know already who asks.
+  func credentials() throws(Failure) -> SignInCredentials? {
+    account.place.isHost ? try account.credentials.credentials(of: account) : nil
+  }
+
+  /// Connects, and logs in unless the server says that this has been done.
+  func connect(_ known: SignInCredentials?, on loop: EventLoop) async throws(Failure) -> IMAPClient {
+    do {
+      let client = try await IMAPClient.connect(configuration, on: loop)
+      do {
+        if await client.phase != .authenticated {
+          if account.user.isEmpty { throw Failure(.usage, "\(name) wants to know who asks; give --user") }
+          try await client.signIn(try known ?? account.credentials.credentials(of: account))
+        }
+      } catch {
+        await client.logout()
+        throw error
+      }
+      return client
+    } catch let error as IMAPError {
+      throw Failure(error, host: name)
+    } catch {
+      throw error as? Failure ?? Failure(.failure, "\(error)")
+    }
+  }
+
+  private var configuration: IMAPClient.Configuration {
     var configuration = IMAPClient.Configuration(
       host: account.host, port: account.port, security: account.security)
     configuration.tls = tls
+    configuration.transport = account.place.transport
+    configuration.proxy = account.proxy
     // Whoever asks for no TLS has said that nothing shall protect the password.
     configuration.signIn.allowsPlaintext = account.security == .plain
     configuration.compresses = account.compresses
@@ -37,13 +64,6 @@ struct Connector {
     configuration.logger = logger
     configuration.recentLines = recentLines
     configuration.connection.wireObserver = wireObserver
-    let client = try await IMAPClient.connect(configuration, on: loop)
-    do throws(IMAPError) {
-      try await client.signIn(credentials)
-    } catch {
-      await client.logout()
-      throw error
-    }
-    return client
+    return configuration
   }
 }

@@ -34,7 +34,7 @@ final class Shell: Sendable {
     self.server = server
     self.keepGoing = keepGoing
     let account = account ?? ProcessInfo.processInfo.environment["IMAP_ACCOUNT"]
-    name = account ?? "\(server.connector.account.user)@\(server.connector.account.host)"
+    name = account ?? "\(server.connector.account.user)@\(server.connector.name)"
     state = Mutex(State(json: json))
     let vocabulary = Vocabulary(ShellVocabulary.self, hidden: ConnectionOptions.self, others: ShellVocabulary.own)
     self.vocabulary = vocabulary

@@ -10,7 +10,8 @@ final class ShellServer: MailServer {
   private let state: Mutex<State>
 
   private struct State {
-    var credentials: SignInCredentials
+    /// Nil where the server may know who asks.
+    var credentials: SignInCredentials?
     var client: IMAPClient?
     /// The mailbox that the shell is in.
     var mailbox: MailboxName?
@@ -36,7 +37,7 @@ final class ShellServer: MailServer {
       state.withLock { $0.client = client }
     } catch {
       await loop.shutdown()
-      throw Failure(error, host: connector.account.host)
+      throw error
     }
   }
 
@@ -132,7 +133,7 @@ final class ShellServer: MailServer {
       try await body(client)
     } catch {
       await forget(client)
-      if let error = error as? IMAPError { throw Failure(error, host: connector.account.host) }
+      if let error = error as? IMAPError { throw Failure(error, host: connector.name) }
       throw error
     }
     await forget(client)
@@ -148,13 +149,9 @@ final class ShellServer: MailServer {
       let credentials = try connector.credentials()
       state.withLock { $0.credentials = credentials }
     }
-    do {
-      let client = try await connector.connect(state.withLock(\.credentials), on: loop)
-      state.withLock { $0.client = client }
-      return client
-    } catch {
-      throw Failure(error, host: connector.account.host)
-    }
+    let client = try await connector.connect(state.withLock(\.credentials), on: loop)
+    state.withLock { $0.client = client }
+    return client
   }
 
   /// Opens the mailbox that the shell is in where another one, or none, is open.
@@ -213,7 +210,7 @@ final class ShellServer: MailServer {
       guard var error = error as? IMAPError else { return }
       // Whether IDLE was done is nobody's concern.
       if case .outcomeUnknown(_, let cause) = error { error = .connection(cause) }
-      let message = Failure(error, host: connector.account.host).message
+      let message = Failure(error, host: connector.name).message
       announce([await forget(client) ? "* \(message); the next command connects again" : "* \(message)"])
     }
   }

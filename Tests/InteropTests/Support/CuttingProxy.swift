@@ -13,6 +13,7 @@ final class CuttingProxy: Sendable {
   private let listener: Int32
   private let budget: Mutex<Int>
   private let counts = Mutex(Counts())
+  private let answers: [[UInt8]]
 
   private struct Counts {
     var passed = 0
@@ -22,8 +23,10 @@ final class CuttingProxy: Sendable {
   }
 
   /// A proxy in front of `target`. It serves one connection after the other on a thread of its own.
-  init(target: UInt16) throws {
+  /// Before it passes anything on, it gives each of `answers` to one message of the client.
+  init(target: UInt16, answers: [[UInt8]] = []) throws {
     self.target = target
+    self.answers = answers
     (listener, port) = try FreePort.listener()
     budget = Mutex(0)
     Thread.detachNewThread { [self] in serve() }
@@ -75,6 +78,9 @@ final class CuttingProxy: Sendable {
   private func relay(_ client: Int32, _ server: Int32) {
     var left = budget.withLock { $0 }
     var buffer = [UInt8](repeating: 0, count: 16 * 1024)
+    for answer in answers {
+      if unsafe recv(client, &buffer, buffer.count, 0) <= 0 || !send(client, answer, answer.count) { return }
+    }
     while true {
       var sockets = [
         pollfd(fd: client, events: Int16(POLLIN), revents: 0), pollfd(fd: server, events: Int16(POLLIN), revents: 0),

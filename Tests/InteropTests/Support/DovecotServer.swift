@@ -1,4 +1,5 @@
 import Foundation
+import IMAPLoop
 
 /// A Dovecot.
 final class DovecotServer: RealServer {
@@ -22,6 +23,20 @@ final class DovecotServer: RealServer {
 
   override func launch() throws -> [ServerProcess] {
     [try ServerProcess([executable, "-F", "-c", "\(folder)/dovecot.conf"])]
+  }
+
+  /// The command that serves the mail of `user` on its standard input and output, which is PREAUTH.
+  func preauthenticated(_ user: String) -> Transport.Command {
+    let program = ["/usr/lib/dovecot/imap", "/opt/homebrew/libexec/dovecot/imap"].first(
+      where: FileManager.default.isExecutableFile)
+    var command = Transport.Command(
+      "/usr/bin/env",
+      [
+        "USER=\(user)", "HOME=\(folder)/mail/\(user)", program ?? "/usr/lib/dovecot/imap", "-c",
+        "\(folder)/dovecot.conf",
+      ])
+    command.keepsErrorOutput = false
+    return command
   }
 
   private static func configuration(

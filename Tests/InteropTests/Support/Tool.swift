@@ -62,6 +62,12 @@ enum Tool {
       variables["IMAP_CONFIG"] = ""
       variables.merge(environment) { $1 }
       process.environment = variables
+      // Another child that this process starts meanwhile must not keep them open: their ends would never be seen.
+      for pipe in [input, output, error] {
+        for end in [pipe.fileHandleForReading, pipe.fileHandleForWriting] {
+          _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        }
+      }
       process.standardInput = input
       process.standardOutput = output
       process.standardError = error

@@ -1,0 +1,119 @@
+import IMAPStateMachine
+
+/// A server that connects to others on behalf of its clients. It sees what TLS does not protect.
+public struct Proxy: Sendable, Hashable, CustomStringConvertible {
+  enum Kind: Sendable, Hashable { case socks5, httpConnect }
+
+  let kind: Kind
+  /// Where the proxy is: a name or an address.
+  public let host: String
+  /// Its port.
+  public let port: UInt16
+  let user: String?
+  let password: Secret?
+
+  /// A SOCKS5 proxy (RFC 1928), with a user and a password where it wants them (RFC 1929). It looks host names up itself.
+  public static func socks5(
+    host: String, port: UInt16 = 1080, user: String? = nil, password: Secret? = nil
+  ) -> Proxy {
+    Proxy(kind: .socks5, host: host, port: port, user: user, password: password)
+  }
+
+  /// An HTTP proxy that knows CONNECT (RFC 9110, section 9.3.6), with a user and a password where it wants them (Basic, RFC
+  /// 7617). It looks host names up itself.
+  public static func httpConnect(
+    host: String, port: UInt16 = 80, user: String? = nil, password: Secret? = nil
+  ) -> Proxy {
+    Proxy(kind: .httpConnect, host: host, port: port, user: user, password: password)
+  }
+
+  /// Reads `socks5://user:password@host:1080` or `http://host:3128`; `socks5h` means the same as `socks5`. The parts of the
+  /// user may be percent-encoded. Nil where `url` is nothing of the kind.
+  public init?(url: String) {
+    guard let separator = url.firstRange(of: "://") else { return nil }
+    let standard: UInt16
+    switch url[..<separator.lowerBound].lowercased() {
+    case "socks5", "socks5h": (kind, standard) = (.socks5, 1080)
+    case "http": (kind, standard) = (.httpConnect, 80)
+    default: return nil
+    }
+    var rest = url[separator.upperBound...]
+    if rest.hasSuffix("/") { rest.removeLast() }
+    if let end = rest.lastIndex(of: "@") {
+      let parts = rest[..<end].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+      rest = rest[rest.index(after: end)...]
+      guard let name = parts.first.flatMap(Self.decoded), let user = String(validating: name, as: UTF8.self),
+        !user.isEmpty
+      else { return nil }
+      self.user = user
+      if parts.count > 1 {
+        guard let bytes = Self.decoded(parts[1]) else { return nil }
+        password = Secret(bytes)
+      } else {
+        password = nil
+      }
+    } else {
+      user = nil
+      password = nil
+    }
+    guard let (host, port) = Self.address(rest) else { return nil }
+    self.host = host
+    self.port = port ?? standard
+  }
+
+  /// The URL without user and password.
+  public var description: String {
+    let name = host.contains(":") ? "[\(host)]" : host
+    return "\(kind == .socks5 ? "socks5" : "http")://\(name):\(port)"
+  }
+
+  private init(kind: Kind, host: String, port: UInt16, user: String?, password: Secret?) {
+    self.kind = kind
+    self.host = host
+    self.port = port
+    self.user = user
+    self.password = password
+  }
+
+  /// `host`, `host:port` or `[address]:port`.
+  private static func address(_ text: Substring) -> (host: String, port: UInt16?)? {
+    var host = text
+    var digits: Substring?
+    if text.hasPrefix("[") {
+      guard let end = text.firstIndex(of: "]") else { return nil }
+      host = text[text.index(after: text.startIndex)..<end]
+      let behind = text[text.index(after: end)...]
+      if !behind.isEmpty {
+        if !behind.hasPrefix(":") { return nil }
+        digits = behind.dropFirst()
+      }
+    } else if let colon = text.firstIndex(of: ":") {
+      host = text[..<colon]
+      digits = text[text.index(after: colon)...]
+    }
+    // What else a URL may have, a path say, is no part of a proxy.
+    if host.isEmpty || host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f || "/?#@".utf8.contains($0) }) {
+      return nil
+    }
+    guard let digits else { return (String(host), nil) }
+    guard digits.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let port = UInt16(digits), port > 0 else { return nil }
+    return (String(host), port)
+  }
+
+  private static func decoded(_ text: Substring) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    var rest = text.utf8[...]
+    while let byte = rest.popFirst() {
+      if byte != UInt8(ascii: "%") {
+        bytes.append(byte)
+        continue
+      }
+      guard let high = rest.popFirst(), let low = rest.popFirst(),
+        let first = Character(UnicodeScalar(high)).hexDigitValue,
+        let second = Character(UnicodeScalar(low)).hexDigitValue
+      else { return nil }
+      bytes.append(UInt8(first * 16 + second))
+    }
+    return bytes
+  }
+}
