@@ -115,6 +115,12 @@ public final class ClientChannel: Channel {
     try machine.endIdle(id, now: loop.now)
   }
 
+  /// Takes back a command that was not sent; see `ClientConnection.withdraw(_:now:)`.
+  public func withdraw(_ id: CommandID) -> Bool {
+    defer { changed() }
+    return machine.withdraw(id, now: loop.now)
+  }
+
   private final class ClientSetup: Setup {
     let configuration: ClientConnection.Configuration
 

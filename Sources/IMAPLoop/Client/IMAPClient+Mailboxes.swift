@@ -162,7 +162,7 @@ extension IMAPClient {
       try await run("UNSELECT", .unselect)
       return
     }
-    // Both at once, so that no other call comes between.
+    // Both at once, so that no other call comes between; and they are not taken apart: CLOSE alone expunges.
     let examine = try send("EXAMINE", .examine(name))
     let close = try send("CLOSE", .close)
     _ = try result("EXAMINE", await awaitOutcome(of: examine), of: examine).get()
@@ -180,15 +180,20 @@ extension IMAPClient {
 
   /// IDLE (RFC 2177) until ``endIdle()``, or until another command is sent. Returns when the server has completed it.
   /// `whenIdling` is called on the loop's thread once the server has accepted. Renewed by itself. Cancelling the
-  /// task ends the IDLE, too.
+  /// task ends the IDLE, too: then it returns at once, without an error.
   public func idle(whenIdling: @escaping @Sendable () -> Void = {}) async throws(IMAPError) {
     var id: CommandID?
     // A later IDLE may be running by then.
     defer { if idleID == id { idleID = nil } }
-    try await run("IDLE", .idle) { waiter in
-      id = waiter.id
-      idleID = waiter.id
-      waiter.onIdle = whenIdling
+    do throws(IMAPError) {
+      try await run("IDLE", .idle) { waiter in
+        id = waiter.id
+        idleID = waiter.id
+        waiter.onIdle = whenIdling
+      }
+    } catch {
+      if case .cancelled = error { return }
+      throw error
     }
   }
 

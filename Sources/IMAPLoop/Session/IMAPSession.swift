@@ -52,7 +52,7 @@ public actor IMAPSession {
   private var known: SelectedMailbox?
   /// Whether events were lost because nobody took them.
   private var hasOverflown = false
-  private var waiting: [CheckedContinuation<Void, Never>] = []
+  private var waiting = WaitList()
   private var sleeper: CheckedContinuation<Void, Never>?
   private var timer: LoopTimer?
   /// What came while the mailbox is being opened; nil once it is.
@@ -83,11 +83,11 @@ public actor IMAPSession {
     return stream
   }
 
-  /// Logs out and ends the session. Returns when it is over.
+  /// Logs out and ends the session. Returns when it is over. A connection that is not ready yet is given up at once.
   public func stop() async {
     isStopping = true
     wake()
-    await live?.logout()
+    if let live { await live.logout() } else { running?.cancel() }
     await running?.value
   }
 
@@ -101,7 +101,13 @@ public actor IMAPSession {
   ) async throws -> Value {
     while live == nil {
       if isStopping || running == nil { throw IMAPError.connection(.closedLocally) }
-      await withCheckedContinuation { waiting.append($0) }
+      let id = waiting.makeID()
+      let isWoken = await withTaskCancellationHandler {
+        await park(id)
+      } onCancel: {
+        Task { await self.giveUp(id) }
+      }
+      if !isWoken { throw IMAPError.cancelled(command: "connect") }
     }
     guard let live else { throw IMAPError.connection(.closedLocally) }
     return try await body(live)
@@ -136,7 +142,9 @@ public actor IMAPSession {
   /// Trying again would lock the account.
   private static func isFinal(_ error: IMAPError) -> Bool {
     switch error.reason {
-    case .notAuthenticated, .expired, .privacyRequired: true
+    case .notAuthenticated, .expired, .privacyRequired, .accessDisabled, .applicationPasswordRequired,
+      .webLoginRequired:
+      true
     default: false
     }
   }
@@ -254,11 +262,15 @@ public actor IMAPSession {
     if let live { Task { await live.close() } }
   }
 
-  private func release() {
-    let continuations = waiting
-    waiting = []
-    for continuation in continuations { continuation.resume() }
+  private func release() { waiting.resumeAll() }
+
+  private func park(_ id: WaitList.ID) async -> Bool {
+    await withCheckedContinuation { continuation in
+      if Task.isCancelled { continuation.resume(returning: false) } else { waiting.add(id, continuation) }
+    }
   }
+
+  private func giveUp(_ id: WaitList.ID) { waiting.cancel(id) }
 
   /// Returns after `duration`, or when the session is stopped.
   private func sleep(_ duration: Duration) async {
