@@ -187,6 +187,18 @@ import Testing
     }
   }
 
+  /// What is cancelled in its scope says goodbye all the same.
+  @Test func leavingTheScopeLogsOut() async throws {
+    let server = try ScriptedServer(capabilities: "", [("CHECK", ["HOLD"])])
+    defer { server.stop() }
+    let configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
+    let task = Task { try await IMAPClient.withClient(configuration) { try await $0.check() } }
+    await server.received("CHECK")
+    task.cancel()
+    await #expect(throws: IMAPError.cancelled(command: "CHECK", outcomeUnknown: true)) { try await task.value }
+    #expect(server.commands == ["CHECK", "LOGOUT"])
+  }
+
   @Test func waitingForTheEnd() async throws {
     try await withScript("", []) { client, server in
       let task = Task { await client.waitUntilClosed() }

@@ -20,6 +20,8 @@ public protocol ClientChannelDelegate: AnyObject {
   func channel(_ channel: ClientChannel, received event: borrowing ClientEvent)
   /// STARTTLS is complete: what follows is protected.
   func channelSecured(_ channel: ClientChannel)
+  /// So many bytes of the protocol were handed to the layers below.
+  func channel(_ channel: ClientChannel, sent count: Int)
   /// Less than 32 KiB wait to be sent, after it were more than 64 KiB.
   func channelWritable(_ channel: ClientChannel)
   /// The connection is over and its socket closed. The last call; the channel lets go of its delegate.
@@ -29,6 +31,8 @@ public protocol ClientChannelDelegate: AnyObject {
 extension ClientChannelDelegate {
   /// Does nothing.
   public func channelSecured(_ channel: ClientChannel) {}
+  /// Does nothing.
+  public func channel(_ channel: ClientChannel, sent count: Int) {}
   /// Does nothing.
   public func channelWritable(_ channel: ClientChannel) {}
 }
@@ -71,6 +75,12 @@ public final class ClientChannel: Channel {
 
   /// What ENABLE has switched on.
   public var enabled: [Capability] { machine.enabled }
+
+  /// How many bytes of the protocol have come; see `ClientConnection.receivedCount`.
+  public var receivedCount: UInt64 { machine.receivedCount }
+
+  /// Whether the server has accepted an IDLE that was not ended.
+  public var isIdling: Bool { machine.isIdling }
 
   /// The selected mailbox.
   public var selected: SelectedMailbox? { machine.selected }
@@ -185,7 +195,10 @@ public final class ClientChannel: Channel {
   override func machineTimedOut() { machine.handleTimeout(now: loop.now) }
   override func machineCloses() { machine.close(now: loop.now) }
   override func machineFails(_ error: ConnectionError) { machine.transportFailed(error) }
-  override func sendOutbound(to sink: (Span<UInt8>) -> Int) { Self.send(&machine, to: sink) }
+  override func sendOutbound(to sink: (Span<UInt8>) -> Int) {
+    let count = Self.send(&machine, to: sink)
+    if count > 0 { delegate?.channel(self, sent: count) }
+  }
   override func becameWritable() { delegate?.channelWritable(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
 
@@ -196,9 +209,10 @@ public final class ClientChannel: Channel {
   }
 
   /// A span of a class's property cannot be named, that of an `inout` argument can.
-  private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) {
-    if machine.outboundCount == 0 { return }
+  private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) -> Int {
+    if machine.outboundCount == 0 { return 0 }
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
+    return count
   }
 }

@@ -114,6 +114,12 @@ final class ClientSession: ClientChannelDelegate {
   private var closeWaiters = WaitList()
   private var events: AsyncStream<MailboxEvent>.Continuation?
   private var eventHandler: ((MailboxEvent) -> Void)?
+  /// Those that watch by IDLE.
+  var watchers: [WaitList.ID: AsyncThrowingStream<MailboxEvent, any Error>.Continuation] = [:]
+  /// How many bytes were sent.
+  private(set) var sentCount: UInt64 = 0
+  /// Who has the selected mailbox for himself, once anybody had.
+  var lock: MailboxLock?
   /// The FETCH response that is being read.
   var fetching = Fetching.none
   /// Whether the server is held up.
@@ -177,6 +183,7 @@ final class ClientSession: ClientChannelDelegate {
   func yield(_ event: MailboxEvent) {
     eventHandler?(event)
     events?.yield(event)
+    for watcher in watchers.values { watcher.yield(event) }
   }
 
   /// Unsolicited events go to `continuation` from now on; the stream before it ends.
@@ -189,6 +196,8 @@ final class ClientSession: ClientChannelDelegate {
   // MARK: ClientChannelDelegate
 
   func channelConnected(_ channel: ClientChannel) {}
+
+  func channel(_ channel: ClientChannel, sent count: Int) { sentCount += UInt64(clamping: count) }
 
   func channelSecured(_ channel: ClientChannel) {
     guard let id = startTLS else { return }
@@ -292,6 +301,8 @@ final class ClientSession: ClientChannelDelegate {
       if waiter?.dataHandler?(view) != true { yield(.searchUpdate(result.copy())) }
       return
     }
+    // Dovecot writes it every two minutes, so that nobody in between forgets the connection.
+    if channel.isIdling, case .status(let status) = copy view, status.isProofOfLife { return }
     // Other responses do not, and servers answer in order. A command that waits to be sent cannot have been answered.
     for waiter in waiters {
       guard let handler = waiter.dataHandler, channel.isInFlight(waiter.id) else { continue }
@@ -314,6 +325,17 @@ final class ClientSession: ClientChannelDelegate {
     case .capability, .enabled, .id, .namespace, .lsub, .search, .sort, .thread, .acl, .listRights, .myRights, .quota,
       .quotaRoots, .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:
       break
+    }
+  }
+}
+
+extension StatusView {
+  /// Whether it is an `OK Still here`, which says nothing else.
+  fileprivate var isProofOfLife: Bool {
+    guard condition == .ok else { return false }
+    switch code {
+    case .some: return false
+    case .none: return text.lossyString().lowercased().hasPrefix("still here")
     }
   }
 }

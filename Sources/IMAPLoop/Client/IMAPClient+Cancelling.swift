@@ -23,6 +23,9 @@ extension IMAPClient {
     session.updateReading(channel)
   }
 
+  /// LOGOUT also where the task is cancelled: servers go on counting connections that were only closed.
+  func leave() async { await shielded { await self.logout() } }
+
   /// Runs `body` also where the task is cancelled: what it does must be done for what was done before.
   func shielded<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) async -> Value {
     await Task { await body() }.value

@@ -158,6 +158,8 @@ extension IMAPClient {
   /// UNSELECT (RFC 3691): leaves the mailbox without expunging. On a server that lacks it the mailbox is opened for reading
   /// only and closed, which expunges nothing (RFC 3501, section 6.4.2).
   public func unselect() async throws(IMAPError) {
+    let isTaken = try await enterMailbox()
+    defer { leaveMailbox(isTaken) }
     guard let name = channel.selected?.name, try await !has(.unselect) else {
       try await run("UNSELECT", .unselect)
       return
@@ -171,7 +173,11 @@ extension IMAPClient {
 
   /// CLOSE (RFC 9051, section 6.4.1): expunges every message that is marked deleted, without a word, and leaves the
   /// mailbox.
-  public func closeMailbox() async throws(IMAPError) { try await run("CLOSE", .close) }
+  public func closeMailbox() async throws(IMAPError) {
+    let isTaken = try await enterMailbox()
+    defer { leaveMailbox(isTaken) }
+    try await run("CLOSE", .close)
+  }
 
   /// CHECK (RFC 3501, section 6.4.1): lets the server tidy up the mailbox.
   public func check() async throws(IMAPError) { try await run("CHECK", .check) }
@@ -216,6 +222,8 @@ extension IMAPClient {
   private func open(
     _ name: String, _ mailbox: MailboxName, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> SelectedMailbox {
+    let isTaken = try await enterMailbox()
+    defer { leaveMailbox(isTaken) }
     do throws(IMAPError) {
       try await run(name, command, prepare: prepare)
     } catch {

@@ -58,6 +58,7 @@ public actor IMAPClient {
       self.port = port
       self.security = security
       self.trust = trust
+      connection.idleJitter = .seconds(20)
     }
 
     /// The port that is connected to.
@@ -134,6 +135,9 @@ public actor IMAPClient {
 
   /// What the server announced last; nil where nothing valid is known. ``capability()`` asks.
   public var knownCapabilities: [Capability]? { channel.capabilities }
+
+  /// How many bytes of the protocol have come and gone: above TLS and compression.
+  public var traffic: (received: UInt64, sent: UInt64) { (channel.receivedCount, session.sentCount) }
 
   /// The selected mailbox, as kept up to date by every response.
   public var selected: SelectedMailbox? { channel.selected }

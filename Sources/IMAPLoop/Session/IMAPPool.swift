@@ -20,6 +20,10 @@ public actor IMAPPool {
     public var probeAfter = Duration.seconds(30)
     /// What limits the connections of all pools to this host; nil for nothing.
     public var limit: ConnectionLimit?
+    /// What limits how often all that share this log in to the host; nil for nothing.
+    public var loginLimit: LoginLimit?
+    /// Where the provider of the host is looked for: its bounds hold, too.
+    public var profiles = HostProfile.known
 
     /// A pool of up to four connections.
     public init(
@@ -50,6 +54,11 @@ public actor IMAPPool {
   /// A pool on `loop`, without connections.
   public init(_ configuration: Configuration, on loop: EventLoop) {
     self.loop = loop
+    var configuration = configuration
+    if let profile = HostProfile.find(host: configuration.client.host, in: configuration.profiles) {
+      configuration.client.apply(profile)
+      if let most = profile.connections { configuration.maximum = min(configuration.maximum, most) }
+    }
     self.configuration = configuration
   }
 
@@ -170,9 +179,13 @@ public actor IMAPPool {
   }
 
   private func connect() async throws -> IMAPClient {
+    try await configuration.loginLimit?.wait(for: configuration.client.host)
     let client = try await IMAPClient.connect(configuration.client, on: loop)
     do {
       if await client.phase == .notAuthenticated { try await client.signIn(configuration.credentials()) }
+      let greeting = await client.greeting?.text ?? ""
+      let profile = HostProfile.find(host: configuration.client.host, greeting: greeting, in: configuration.profiles)
+      if profile?.needsID == true { _ = try await client.id(HostProfile.identification) }
       return client
     } catch {
       await client.close()
@@ -196,7 +209,7 @@ public actor IMAPPool {
   }
 
   private func end(_ client: IMAPClient) async {
-    await client.logout()
+    await client.leave()
     await configuration.limit?.give(configuration.client.host)
     leave()
   }

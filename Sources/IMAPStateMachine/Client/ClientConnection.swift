@@ -190,6 +190,10 @@ public struct ClientConnection: ~Copyable {
   /// renewal of an IDLE starts anew.
   public mutating func resumed(now: MonotonicInstant) { state.lastProgress = now }
 
+  /// How many bytes have come from the server, as far as they were handed in: below TLS and other layers they were more or
+  /// fewer.
+  public var receivedCount: UInt64 { UInt64(clamping: state.received) }
+
   /// Whether the server has accepted an IDLE, and DONE was not sent.
   public var isIdling: Bool { state.isIdling }
 
