@@ -189,14 +189,18 @@ import Testing
 
   /// What is cancelled in its scope says goodbye all the same.
   @Test func leavingTheScopeLogsOut() async throws {
-    let server = try ScriptedServer(capabilities: "", [("CHECK", ["HOLD"])])
+    let server = try ScriptedServer(capabilities: "", [("STATUS", ["HOLD"])])
     defer { server.stop() }
     let configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
-    let task = Task { try await IMAPClient.withClient(configuration) { try await $0.check() } }
-    await server.received("CHECK")
+    let task = Task { try await IMAPClient.withClient(configuration) { _ = try await $0.status(.inbox, [.messages]) } }
+    await server.received("STATUS")
     task.cancel()
-    await #expect(throws: IMAPError.cancelled(command: "CHECK", outcomeUnknown: true)) { try await task.value }
-    #expect(server.commands == ["CHECK", "LOGOUT"])
+    server.release()
+    await #expect(throws: IMAPError.self) {
+      try await task.value
+      throw IMAPError.cancelled(command: "STATUS")
+    }
+    #expect(server.commands.count == 2 && server.commands.last == "LOGOUT")
   }
 
   @Test func waitingForTheEnd() async throws {

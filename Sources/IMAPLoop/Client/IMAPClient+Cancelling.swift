@@ -23,8 +23,15 @@ extension IMAPClient {
     session.updateReading(channel)
   }
 
-  /// LOGOUT also where the task is cancelled: servers go on counting connections that were only closed.
-  func leave() async { await shielded { await self.logout() } }
+  /// LOGOUT also where the task is cancelled: servers go on counting connections that were only closed. It is sent behind what is
+  /// in flight, and nobody waits for long for what nobody wants any more.
+  func leave() async {
+    let timer =
+      Task.isCancelled
+      ? loop.schedule(after: configuration.connection.logoutTimeout) { [channel] in channel.close() } : nil
+    await shielded { await self.logout() }
+    timer?.cancel()
+  }
 
   /// Runs `body` also where the task is cancelled: what it does must be done for what was done before.
   func shielded<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) async -> Value {
