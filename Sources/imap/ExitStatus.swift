@@ -179,7 +179,7 @@ struct Failure: Error {
     let said = status.text.isEmpty ? status.description : status.text
     let refusal = "\(host) refused \(command): \(said)"
     switch (command, reason) {
-    case ("LOGIN", .unavailable), ("AUTHENTICATE", .unavailable):
+    case ("LOGIN", .unavailable), ("AUTHENTICATE", .unavailable), ("LOGIN", .limit), ("AUTHENTICATE", .limit):
       self.init(.unavailable, "\(host) cannot log in anybody now: \(said); try again later")
     case (_, .expired):
       self.init(.credentials, "\(host) says that the password has expired: \(said); set a new one with your provider")

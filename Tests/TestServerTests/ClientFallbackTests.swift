@@ -150,21 +150,36 @@ import Testing
         }
         return count
       }
-      await #expect(throws: IMAPError.cancelled(command: "FETCH")) { try await task.value }
+      await #expect { try await task.value } throws: { ($0 as? IMAPError)?.reason == .cancelled }
       try await client.noop()
     }
   }
 
-  /// A source that notices when its message is complete, or refused.
-  @Test func aSourceThatIsEndedEarly() async throws {
+  /// The last bytes go when the source has ended: what has more than was said is not stored in part.
+  @Test func aSourceWithWhatWasAnnounced() async throws {
     try await withClient(without: [.literalPlus, Capability("LITERAL-"), .imap4rev2]) { _, client in
       let source = AsyncThrowingStream<[UInt8], any Error> { continuation in
-        continuation.onTermination = { _ in }
         continuation.yield(Array("Subject: x\r\n\r\n".utf8))
         continuation.yield(Array("ab\r\n".utf8))
+        continuation.finish()
       }
       #expect(try await client.append(source, byteCount: 18, to: .inbox)?.destination == [7])
       try await client.noop()
+    }
+  }
+
+  @Test(arguments: [0, 4] as [UInt64])
+  func aSourceWithMore(than announced: UInt64) async throws {
+    try await withClient(without: []) { server, client in
+      let (source, continuation) = AsyncStream<[UInt8]>.makeStream()
+      for _ in 0..<2 { continuation.yield(Array("ab\r\n".utf8)) }
+      continuation.finish()
+      await #expect(throws: IMAPError.source(command: "APPEND", "there are more bytes than were announced")) {
+        try await client.append(source, byteCount: announced, to: .inbox)
+      }
+      #expect(try await server.messages(user: "user").count == 6)
+      // Where nothing was announced nothing was sent.
+      if announced == 0 { try await client.noop() }
     }
   }
 

@@ -104,6 +104,9 @@ public final class ClientChannel: Channel {
   /// What ENABLE has switched on.
   public var enabled: [Capability] { awake.connection.enabled }
 
+  /// Whether the server has accepted an IDLE that was not ended.
+  public var isIdling: Bool { machine?.connection.isIdling ?? resting?.isIdling ?? false }
+
   /// The selected mailbox.
   public var selected: SelectedMailbox? { awake.connection.selected }
 
@@ -148,6 +151,12 @@ public final class ClientChannel: Channel {
   public func endIdle(_ id: CommandID) throws(ConnectionError) {
     defer { changed() }
     try awake.connection.endIdle(id, now: loop.now)
+  }
+
+  /// Takes back a command that was not sent; see `ClientConnection.withdraw(_:now:)`.
+  public func withdraw(_ id: CommandID) -> Bool {
+    defer { changed() }
+    return awake.connection.withdraw(id, now: loop.now)
   }
 
   private final class ClientSetup: Setup {

@@ -12,6 +12,8 @@ typealias DataHandler = (borrowing UntaggedView) -> Bool
 enum Outcome: Sendable {
   case completed(Status)
   case failed(ConnectionError)
+  /// Its caller's task was cancelled. A command that the server has goes on without him.
+  case cancelled(wasSent: Bool)
 }
 
 /// A command that somebody waits for, and what was gathered for it. Used on the loop's thread only.
@@ -21,6 +23,8 @@ final class CommandWaiter {
   var dataHandler: DataHandler?
   /// Gets the FETCH responses as they come.
   var fetchHandler: FetchHandler?
+  /// Gets each FETCH response whole; instead of ``fetchHandler``.
+  var collect: ((FetchResponse) -> Void)?
   /// The bytes of an APPEND that were not written yet.
   var literal: ArraySlice<UInt8> = []
   /// Brings more of them.
@@ -43,6 +47,8 @@ final class CommandWaiter {
   private(set) var failure: SASLError?
   /// Called when the server accepts an IDLE.
   var onIdle: (() -> Void)?
+  /// Whether nobody waits for it any longer.
+  private(set) var isAbandoned = false
   private var continuation: CheckedContinuation<Outcome, Never>?
   private var outcome: Outcome?
 
@@ -60,6 +66,20 @@ final class CommandWaiter {
     if let outcome { continuation.resume(returning: outcome) } else { self.continuation = continuation }
   }
 
+  /// Its caller goes on. What comes for it is taken, so that nobody else gets it, and dropped.
+  func abandon(wasSent: Bool) {
+    if outcome != nil { return }
+    isAbandoned = true
+    if fetchHandler != nil { fetchHandler = { _ in } }
+    if collect != nil { collect = { _ in } }
+    if onIdle != nil { onIdle = {} }
+    let outcome = Outcome.cancelled(wasSent: wasSent)
+    self.outcome = outcome
+    feed?.wake()
+    continuation?.resume(returning: outcome)
+    continuation = nil
+  }
+
   /// The server has completed a SASL exchange. Returns whether its word counts.
   func conclude(isOK: Bool) -> Bool {
     switch conversation {
@@ -72,7 +92,7 @@ final class CommandWaiter {
   }
 
   func finish(_ outcome: Outcome) {
-    self.outcome = outcome
+    if !isAbandoned { self.outcome = outcome }
     onFinish?(outcome)
     onFinish = nil
     feed?.wake()
@@ -89,23 +109,27 @@ final class ClientSession: ClientChannelDelegate {
   private(set) var closeReason: CloseReason?
   /// Nil unless the client logs, counts or keeps lines.
   let observer: ClientObserver?
-  private var waiters = Deque<CommandWaiter>()
+  private(set) var waiters = Deque<CommandWaiter>()
   /// The STARTTLS whose handshake is running, or the COMPRESS that was agreed to.
   private var upgrading: CommandID?
   private let deflateLimits: DeflateLimits
   private var greetingWaiters: [CheckedContinuation<Outcome, Never>] = []
-  private var closeWaiters: [CheckedContinuation<Void, Never>] = []
+  private var closeWaiters = WaitList()
   private var events: AsyncStream<MailboxEvent>.Continuation?
   private var eventHandler: ((MailboxEvent) -> Void)?
-  /// A FETCH response that nobody asked for and that is being gathered.
-  private var unsolicited: FetchResponse?
-  /// Whom the FETCH response that is being read belongs to.
-  private var fetchOwner: CommandWaiter?
+  /// Those that watch by IDLE.
+  var watchers: [WaitList.ID: AsyncThrowingStream<MailboxEvent, any Error>.Continuation] = [:]
+  /// How many bytes were sent.
+  private(set) var sentCount: UInt64 = 0
+  /// Who has the selected mailbox for himself, once anybody had.
+  var lock: MailboxLock?
+  /// The FETCH response that is being read.
+  var fetching = Fetching.none
   /// Whether the server is held up.
   private var isHolding = false
-  /// Whether a FETCH or STORE is in flight, or was let go.
-  private var isFetching = false
-  private var fetchTurns = Deque<CheckedContinuation<Void, Never>>()
+
+  /// Which commands may be answered by FETCH responses now.
+  var gate = FetchGate()
 
   /// The FETCHes whose messages are taken one by one.
   var fetches: [CommandID: FetchQueue] = [:]
@@ -126,7 +150,7 @@ final class ClientSession: ClientChannelDelegate {
   func updateReading(_ channel: ClientChannel) {
     if fetches.isEmpty, !isHolding { return }
     let isWanted =
-      !fetchTurns.isEmpty || waiters.contains { $0.queue.map { $0.isAwaited } ?? !$0.isIdle }
+      gate.hasWaiting || waiters.contains { $0.queue.map { $0.isAwaited } ?? !$0.isIdle }
     if isHolding {
       if !isWanted, fetches.values.contains(where: { !$0.isLow }) { return }
       isHolding = false
@@ -137,22 +161,8 @@ final class ClientSession: ClientChannelDelegate {
     }
   }
 
-  /// FETCH responses do not say whose they are, and servers are known to answer several commands before they complete the
-  /// first. So the FETCHes and STOREs of different callers go one after the other. Resumes `turn` when it is its turn; each
-  /// ends by ``endFetch()``.
-  func awaitFetch(_ turn: CheckedContinuation<Void, Never>, _ channel: ClientChannel) {
-    if isFetching {
-      fetchTurns.append(turn)
-      updateReading(channel)
-    } else {
-      isFetching = true
-      turn.resume()
-    }
-  }
-
-  func endFetch() {
-    if let turn = fetchTurns.popFirst() { turn.resume() } else { isFetching = false }
-  }
+  /// See ``FetchGate``. The next ones may go, and wait no longer.
+  func endFetch(_ turn: FetchTurn) { gate.leave(turn) }
 
   func waiter(of id: CommandID) -> CommandWaiter? { waiters.first { $0.id == id } }
 
@@ -166,16 +176,22 @@ final class ClientSession: ClientChannelDelegate {
     }
   }
 
-  func awaitClose(_ continuation: CheckedContinuation<Void, Never>) {
-    if closeReason != nil { continuation.resume() } else { closeWaiters.append(continuation) }
+  /// Resumes `continuation` once the connection is closed, or when ``stopAwaitingClose(_:)`` comes.
+  func awaitClose(_ id: WaitList.ID, _ continuation: CheckedContinuation<Bool, Never>) {
+    if closeReason != nil { continuation.resume(returning: true) } else { closeWaiters.add(id, continuation) }
   }
+
+  func newCloseWait() -> WaitList.ID { closeWaiters.makeID() }
+
+  func stopAwaitingClose(_ id: WaitList.ID) { closeWaiters.cancel(id) }
 
   /// Unsolicited events go to `handler` from now on, too, on the loop's thread, none of them lost.
   func setHandler(_ handler: @escaping (MailboxEvent) -> Void) { eventHandler = handler }
 
-  private func yield(_ event: MailboxEvent) {
+  func yield(_ event: MailboxEvent) {
     eventHandler?(event)
     events?.yield(event)
+    for watcher in watchers.values { watcher.yield(event) }
   }
 
   /// Unsolicited events go to `continuation` from now on; the stream before it ends.
@@ -191,7 +207,10 @@ final class ClientSession: ClientChannelDelegate {
 
   func channelSecuring(_ channel: ClientChannel) { observer?.securing() }
 
-  func channel(_ channel: ClientChannel, sent byteCount: Int) { observer?.sent(byteCount) }
+  func channel(_ channel: ClientChannel, sent byteCount: Int) {
+    observer?.sent(byteCount)
+    sentCount += UInt64(clamping: byteCount)
+  }
 
   func channelSecured(_ channel: ClientChannel) {
     observer?.secured(channel)
@@ -244,10 +263,10 @@ final class ClientSession: ClientChannelDelegate {
       waiter.onIdle?()
       if waiter.mustEnd { try? channel.endIdle(id) }
     case .challenge(let id, let challenge):
-      if let waiter = waiter(of: id), let onChallenge = waiter.onChallenge {
+      if let waiter = waiter(of: id), !waiter.isAbandoned, let onChallenge = waiter.onChallenge {
         onChallenge(challenge.decode())
       } else {
-        // Whoever runs it has said all there is.
+        // Whoever runs it has said all there is, or has gone.
         try? channel.cancelAuthentication(id)
       }
     }
@@ -258,20 +277,18 @@ final class ClientSession: ClientChannelDelegate {
     observer?.closed(reason, channel)
     let error = reason.commandError
     let waitingForGreeting = greetingWaiters
-    let waitingForClose = closeWaiters
     let waitingForAnswers = waiters
     greetingWaiters = []
-    closeWaiters = []
     waiters = []
     for continuation in waitingForGreeting { continuation.resume(returning: .failed(error)) }
     for waiter in waitingForAnswers { waiter.finish(.failed(error)) }
-    for continuation in waitingForClose { continuation.resume() }
+    closeWaiters.resumeAll()
     events?.finish()
     events = nil
     eventHandler = nil
   }
 
-  private func finish(_ id: CommandID, _ outcome: Outcome, _ channel: ClientChannel) {
+  func finish(_ id: CommandID, _ outcome: Outcome, _ channel: ClientChannel) {
     observer?.ended(id, outcome, channel)
     guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
     waiters.remove(at: index).finish(outcome)
@@ -299,7 +316,7 @@ final class ClientSession: ClientChannelDelegate {
     case .malformed(_, let problem):
       observer?.unexpected(problem)
       // Inside a FETCH response its owner must hear of it.
-      if fetchOwner != nil || unsolicited != nil { receiveFetch(event, channel) }
+      if fetching.isInside { receiveFetch(event, channel) }
     case .unknown(let line):
       observer?.unexpected(nil)
       yield(.unknown(line.copy()))
@@ -316,6 +333,8 @@ final class ClientSession: ClientChannelDelegate {
       if waiter?.dataHandler?(view) != true { yield(.searchUpdate(result.copy())) }
       return
     }
+    // Dovecot writes it every two minutes, so that nobody in between forgets the connection.
+    if channel.isIdling, case .status(let status) = copy view, status.isProofOfLife { return }
     // Other responses do not, and servers answer in order. A command that waits to be sent cannot have been answered.
     for waiter in waiters {
       guard let handler = waiter.dataHandler, channel.isInFlight(waiter.id) else { continue }
@@ -340,40 +359,15 @@ final class ClientSession: ClientChannelDelegate {
       break
     }
   }
+}
 
-  /// A FETCH response turned out to be no answer to the command that gathered it.
-  func wasUnsolicited(_ response: FetchResponse) { yield(.changed(response)) }
-
-  private func receiveFetch(_ event: borrowing ResponseEvent, _ channel: ClientChannel) {
-    switch copy event {
-    case .fetchBegin(let sequence): beginFetch(FetchResponse(sequence: sequence, attributes: []), channel)
-    case .uidFetchBegin(let uid): beginFetch(FetchResponse(uid: uid), channel)
-    default: break
-    }
-    if let fetchOwner {
-      fetchOwner.fetchHandler?(event)
-    } else {
-      gather(event)
-    }
-    if case .fetchEnd = copy event {
-      fetchOwner = nil
-      updateReading(channel)
-    }
-  }
-
-  private func beginFetch(_ response: FetchResponse, _ channel: ClientChannel) {
-    fetchOwner = waiters.first { $0.fetchHandler != nil && channel.isInFlight($0.id) }
-    if fetchOwner == nil { unsolicited = response }
-  }
-
-  private func gather(_ event: borrowing ResponseEvent) {
-    switch copy event {
-    case .fetchAttribute(let attribute): unsolicited?.attributes.append(attribute.copy())
-    case .fetchEnd:
-      if let response = unsolicited, !response.attributes.isEmpty { yield(.changed(response)) }
-      unsolicited = nil
-    // Nobody asked for a body, so nobody keeps its bytes.
-    default: break
+extension StatusView {
+  /// Whether it is an `OK Still here`, which says nothing else.
+  fileprivate var isProofOfLife: Bool {
+    guard condition == .ok else { return false }
+    switch code {
+    case .some: return false
+    case .none: return text.lossyString().lowercased().hasPrefix("still here")
     }
   }
 }

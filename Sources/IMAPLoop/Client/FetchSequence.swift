@@ -165,7 +165,11 @@ extension IMAPClient {
   }
 
   fileprivate func startFetch(_ command: Command) async throws(IMAPError) -> CommandID {
-    await awaitFetch()
+    let turn = try await awaitFetch("FETCH", command, isGathered: false)
+    if Task.isCancelled {
+      session.endFetch(turn)
+      throw .cancelled(command: "FETCH")
+    }
     let queue = FetchQueue()
     do throws(IMAPError) {
       let waiter = try send("FETCH", command) { waiter in
@@ -174,12 +178,12 @@ extension IMAPClient {
       }
       session.fetches[waiter.id] = queue
       waiter.onFinish = { [self] outcome in
-        session.endFetch()
+        session.endFetch(turn)
         queue.finish(result("FETCH", outcome, of: waiter).map { _ in })
       }
       return waiter.id
     } catch {
-      session.endFetch()
+      session.endFetch(turn)
       throw error
     }
   }
@@ -198,15 +202,22 @@ extension IMAPClient {
       return response
     }
     session.fetches[id] = nil
-    defer { session.updateReading(channel) }
     queue.abandon()
-    if Task.isCancelled { throw .cancelled(command: "FETCH") }
+    if Task.isCancelled {
+      let isSent = channel.isInFlight(id)
+      cancel(id)
+      session.updateReading(channel)
+      throw .cancelled(command: "FETCH", outcomeUnknown: isSent)
+    }
+    session.updateReading(channel)
     if case .failure(let error) = queue.outcome { throw error }
     return nil
   }
 
   fileprivate func abandonFetch(_ id: CommandID) {
     session.fetches.removeValue(forKey: id)?.abandon()
+    // What was not sent need not be.
+    cancel(id)
     session.updateReading(channel)
   }
 

@@ -38,10 +38,10 @@ extension IMAPClient {
     let client = try await connect(configuration, on: loop)
     do {
       let value = try await body(client)
-      await client.logout()
+      await client.leave()
       return value
     } catch {
-      await client.logout()
+      await client.leave()
       throw error
     }
   }

@@ -158,11 +158,13 @@ extension IMAPClient {
   /// UNSELECT (RFC 3691): leaves the mailbox without expunging. On a server that lacks it the mailbox is opened for reading
   /// only and closed, which expunges nothing (RFC 3501, section 6.4.2).
   public func unselect() async throws(IMAPError) {
+    let isTaken = try await enterMailbox()
+    defer { leaveMailbox(isTaken) }
     guard let name = channel.selected?.name, try await !has(.unselect) else {
       try await run("UNSELECT", .unselect)
       return
     }
-    // Both at once, so that no other call comes between.
+    // Both at once, so that no other call comes between; and they are not taken apart: CLOSE alone expunges.
     let examine = try send("EXAMINE", .examine(name))
     let close = try send("CLOSE", .close)
     _ = try result("EXAMINE", await awaitOutcome(of: examine), of: examine).get()
@@ -171,7 +173,11 @@ extension IMAPClient {
 
   /// CLOSE (RFC 9051, section 6.4.1): expunges every message that is marked deleted, without a word, and leaves the
   /// mailbox.
-  public func closeMailbox() async throws(IMAPError) { try await run("CLOSE", .close) }
+  public func closeMailbox() async throws(IMAPError) {
+    let isTaken = try await enterMailbox()
+    defer { leaveMailbox(isTaken) }
+    try await run("CLOSE", .close)
+  }
 
   /// CHECK (RFC 3501, section 6.4.1): lets the server tidy up the mailbox.
   public func check() async throws(IMAPError) { try await run("CHECK", .check) }
@@ -180,15 +186,20 @@ extension IMAPClient {
 
   /// IDLE (RFC 2177) until ``endIdle()``, or until another command is sent. Returns when the server has completed it.
   /// `whenIdling` is called on the loop's thread once the server has accepted. Renewed by itself. Cancelling the
-  /// task ends the IDLE, too.
+  /// task ends the IDLE, too: then it returns at once, without an error.
   public func idle(whenIdling: @escaping @Sendable () -> Void = {}) async throws(IMAPError) {
     var id: CommandID?
     // A later IDLE may be running by then.
     defer { if idleID == id { idleID = nil } }
-    try await run("IDLE", .idle) { waiter in
-      id = waiter.id
-      idleID = waiter.id
-      waiter.onIdle = whenIdling
+    do throws(IMAPError) {
+      try await run("IDLE", .idle) { waiter in
+        id = waiter.id
+        idleID = waiter.id
+        waiter.onIdle = whenIdling
+      }
+    } catch {
+      if case .cancelled = error { return }
+      throw error
     }
   }
 
@@ -211,6 +222,8 @@ extension IMAPClient {
   private func open(
     _ name: String, _ mailbox: MailboxName, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> SelectedMailbox {
+    let isTaken = try await enterMailbox()
+    defer { leaveMailbox(isTaken) }
     do throws(IMAPError) {
       try await run(name, command, prepare: prepare)
     } catch {

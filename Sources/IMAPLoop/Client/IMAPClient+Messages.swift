@@ -9,7 +9,7 @@ extension IMAPClient {
     let responses = try await gatherFetch("FETCH", .fetch(messages, items, changedSince: changedSince)).responses
     // A change of flags that came in between is news, not the answer.
     let asksForMore = items.contains { !Self.isNews($0) }
-    let news = responses.filter { asksForMore && !$0.attributes.isEmpty && $0.attributes.allSatisfy(Self.isNews) }
+    let news = responses.filter { asksForMore && !$0.attributes.isEmpty && $0.isNews }
     if news.isEmpty { return responses }
     for response in news { session.wasUnsolicited(response) }
     return responses.filter { !news.contains($0) }
@@ -17,13 +17,6 @@ extension IMAPClient {
 
   /// Whether a server sends the item without being asked.
   private static func isNews(_ item: FetchItem) -> Bool { [.uid, .flags, .modSeq].contains(item) }
-
-  private static func isNews(_ attribute: FetchAttribute) -> Bool {
-    switch attribute {
-    case .uid, .flags, .modSeq: true
-    default: false
-    }
-  }
 
   /// FETCH, each event handed to `events` as it comes, on the loop's thread, borrowed and without a copy: bodies of any
   /// size pass through in constant memory. `events` must not block.
@@ -134,7 +127,7 @@ extension IMAPClient {
       try await expunge()
     } catch {
       // The marks of the others come back whatever went wrong.
-      _ = try? await store(.uids(kept), mark)
+      await shielded { _ = try? await self.store(.uids(kept), mark) }
       throw error
     }
     try await store(.uids(kept), mark)

@@ -3,7 +3,7 @@ import IMAPStateMachine
 /// What concerns the session and no mailbox.
 extension IMAPClient {
   /// Sends a command that has no function of its own, and returns its status and all that came while it was in flight and that
-  /// is not news of the mailbox. Errors name it "Command".
+  /// is not news of the mailbox. Errors name it by its word on the wire.
   ///
   /// Throws `.misuse` where the command has no form on the wire, and for those that take more than one answer: STARTTLS,
   /// AUTHENTICATE, COMPRESS, IDLE, APPEND and LOGOUT.
@@ -13,37 +13,42 @@ extension IMAPClient {
       throw .connection(.misuse(ConnectionError.Misuse(.wrongState, state: channel.state.description)))
     default: break
     }
+    // Written on this actor's thread only, before `run` returns.
     var responses: [Response] = []
     var collector = FetchCollector()
-    let status = try await runFetch("Command", command) { waiter in
-      waiter.dataHandler = { view in
-        switch copy view {
-        // These go to ``events()`` as ever.
-        case .status, .exists, .recent, .expunge, .vanished: return false
-        default:
-          responses.append(view.copy())
-          return true
-        }
+    let takeData: DataHandler = { view in
+      switch copy view {
+      // These go to ``events()`` as ever.
+      case .status, .exists, .recent, .expunge, .vanished: return false
+      default:
+        responses.append(view.copy())
+        return true
       }
-      waiter.fetchHandler = { event in
-        if let response = collector.add(event) { responses.append(.fetch(response)) }
+    }
+    let takeFetch: FetchHandler = { event in
+      if let response = collector.add(event) { responses.append(.fetch(response)) }
+    }
+    let status: Status
+    switch command {
+    case .fetch, .store, .storeLabels, .storeAnnotations, .partial, .other:
+      status = try await runFetch(command.name, command) { waiter in
+        waiter.dataHandler = takeData
+        waiter.fetchHandler = takeFetch
       }
+    case .select, .examine:
+      // With QRESYNC they are answered by FETCH responses, too.
+      status = try await run(command.name, command) { waiter in
+        waiter.dataHandler = takeData
+        waiter.fetchHandler = takeFetch
+      }
+    default: status = try await run(command.name, command) { $0.dataHandler = takeData }
     }
     return (status, responses)
   }
 
   /// As ``run(_:)-(Command)``, for a command that the library does not know. It is sent alone, as nobody knows what it does.
   public func run(_ command: GenericCommand) async throws(IMAPError) -> (status: Status, responses: [Response]) {
-    do throws(IMAPError) {
-      return try await run(.other(command))
-    } catch {
-      switch error {
-      case .refused(_, let status): throw .refused(command: command.name, status)
-      case .rejected(_, let status): throw .rejected(command: command.name, status)
-      case .outcomeUnknown(_, let cause): throw .outcomeUnknown(command: command.name, cause)
-      default: throw error
-      }
-    }
+    try await run(.other(command))
   }
 
   /// LANGUAGE (RFC 5255, section 3): asks for the first of `languages` that the server has; without any, for those that it

@@ -81,6 +81,7 @@ public actor IMAPClient {
       self.port = port
       self.security = security
       self.trust = trust
+      connection.idleJitter = .seconds(20)
     }
 
     /// A configuration for something else than TCP to a host, by default without TLS. `host` is the name that the server's
@@ -139,7 +140,15 @@ public actor IMAPClient {
   }
 
   private func start(_ security: Configuration.Security) async throws(IMAPError) {
-    let outcome = await withCheckedContinuation { session.awaitGreeting($0) }
+    let outcome = await withTaskCancellationHandler {
+      await awaitGreeting()
+    } onCancel: {
+      Task { await self.hangUp() }
+    }
+    if Task.isCancelled {
+      channel.close()
+      throw .cancelled(command: "connect")
+    }
     if case .failed(let error) = outcome { throw .connection(error) }
     if security != .startTLS {
       // PREAUTH is a login, too.
@@ -153,6 +162,13 @@ public actor IMAPClient {
       await close()
       throw error
     }
+  }
+
+  private func hangUp() { channel.close() }
+
+  /// A method, as ``awaitOutcome(of:)``.
+  private func awaitGreeting() async -> Outcome {
+    await withCheckedContinuation { session.awaitGreeting($0) }
   }
 
   // MARK: Start and end
@@ -169,6 +185,9 @@ public actor IMAPClient {
   /// What the server announced last; nil where nothing valid is known. ``capability()`` asks.
   public var knownCapabilities: [Capability]? { channel.capabilities }
 
+  /// How many bytes of the protocol have come and gone: above TLS and compression.
+  public var traffic: (received: UInt64, sent: UInt64) { (UInt64(clamping: channel.receivedCount), session.sentCount) }
+
   /// The selected mailbox, as kept up to date by every response.
   public var selected: SelectedMailbox? { channel.selected }
 
@@ -180,7 +199,7 @@ public actor IMAPClient {
   }
 
   /// LOGOUT (RFC 9051, section 6.1.3), then waits for the end of the connection. It does not fail: a connection that is
-  /// gone already is what was wanted.
+  /// gone already is what was wanted. Where the task is cancelled the connection is closed at once.
   public func logout() async {
     // Where too many commands wait it can't be sent, and nobody would end the connection.
     if (try? await run("LOGOUT", .logout)) == nil { channel.close() }
@@ -193,10 +212,24 @@ public actor IMAPClient {
     await waitUntilClosed()
   }
 
-  /// Returns once the connection is closed, by whomever.
+  /// Returns once the connection is closed, by whomever, or when the task is cancelled.
   public func waitUntilClosed() async {
-    await withCheckedContinuation { session.awaitClose($0) }
+    let id = session.newCloseWait()
+    await withTaskCancellationHandler {
+      await awaitClose(id)
+    } onCancel: {
+      Task { await self.stopAwaitingClose(id) }
+    }
   }
+
+  /// A method, as ``awaitOutcome(of:)``.
+  private func awaitClose(_ id: WaitList.ID) async {
+    _ = await withCheckedContinuation { continuation in
+      if Task.isCancelled { continuation.resume(returning: false) } else { session.awaitClose(id, continuation) }
+    }
+  }
+
+  private func stopAwaitingClose(_ id: WaitList.ID) { session.stopAwaitingClose(id) }
 
   /// What happens without having been asked for, from now on: new messages, expunges, flag changes, notices. The stream
   /// ends with the connection, or when the next one is asked for. Up to 10,000 events wait; then the oldest go.
@@ -278,43 +311,15 @@ public actor IMAPClient {
   func run(
     _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> Status {
+    if Task.isCancelled { throw .cancelled(command: name) }
     let waiter = try send(name, command, prepare: prepare)
     let id = waiter.id
     let outcome = await withTaskCancellationHandler {
       await awaitOutcome(of: waiter)
     } onCancel: {
-      Task { await endIdle(id) }
+      Task { await cancel(id) }
     }
     return try result(name, outcome, of: waiter).get()
-  }
-
-  /// As ``run(_:_:prepare:)``, for commands that FETCH responses answer.
-  func runFetch(
-    _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void
-  ) async throws(IMAPError) -> Status {
-    await awaitFetch()
-    defer { session.endFetch() }
-    return try await run(name, command, prepare: prepare)
-  }
-
-  /// As ``runFetch(_:_:prepare:)``, and returns the responses that came.
-  func gatherFetch(
-    _ name: String, _ command: Command
-  ) async throws(IMAPError) -> (responses: [FetchResponse], status: Status) {
-    // Written on this actor's thread only, before `run` returns.
-    var collector = FetchCollector()
-    var responses: [FetchResponse] = []
-    let status = try await runFetch(name, command) { waiter in
-      waiter.fetchHandler = { event in
-        if let response = collector.add(event) { responses.append(response) }
-      }
-    }
-    return (responses, status)
-  }
-
-  /// A method, as ``awaitOutcome(of:)``.
-  func awaitFetch() async {
-    await withCheckedContinuation { session.awaitFetch($0, channel) }
   }
 
   /// Sends `command`. `prepare` sees the waiter before any response can.
@@ -334,6 +339,7 @@ public actor IMAPClient {
   /// The status of the command that `waiter` waited for, or why it failed.
   func result(_ name: String, _ outcome: Outcome, of waiter: CommandWaiter) -> Result<Status, IMAPError> {
     switch outcome {
+    case .cancelled(let wasSent): return .failure(.cancelled(command: name, outcomeUnknown: wasSent))
     case .failed(let error):
       return .failure(
         channel.mayHaveBeenDone(waiter.id) ? .outcomeUnknown(command: name, error) : .connection(error))
@@ -365,12 +371,11 @@ public actor IMAPClient {
     await withCheckedContinuation { waiter.wait($0) }
   }
 
-  /// Ends the IDLE `id`, now or, if the server has not been asked yet, as soon as it has accepted. Other commands go on: the
-  /// server has them, and cutting them off would cost the connection.
+  /// Ends the IDLE `id`. One that was not sent is taken back.
   func endIdle(_ id: CommandID) {
     guard let waiter = session.waiter(of: id), waiter.isIdle else { return }
     waiter.mustEnd = true
-    // It is refused where the IDLE still waits to be sent.
+    if channel.withdraw(id) { return session.finish(id, .completed(Status(.ok, "")), channel) }
     try? channel.endIdle(id)
   }
 }

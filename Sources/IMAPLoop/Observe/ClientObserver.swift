@@ -130,6 +130,8 @@ final class ClientObserver: @unchecked Sendable {
       metrics?.command(command.name, .failed, took: duration)
       metadata["error"] = "\(Self.text(error))"
       logger?.debug("failed", metadata: metadata)
+    // It was never sent: what was is finished by its completion.
+    case .cancelled: logger?.debug("cancelled", metadata: metadata)
     }
   }
 

@@ -6,7 +6,7 @@ public actor ConnectionLimit {
 
   private struct Host {
     var open = 0
-    var waiting: [CheckedContinuation<Void, Never>] = []
+    var waiting = WaitList()
     /// Ask pools to close a connection that nobody uses.
     var reclaims: [ObjectIdentifier: @Sendable () async -> Void] = [:]
   }
@@ -21,24 +21,39 @@ public actor ConnectionLimit {
     return true
   }
 
-  /// Returns once another connection to `host` may be opened, in the order of asking. Pools that keep one which nobody uses
-  /// are asked to close it.
-  func take(_ host: String) async {
-    if tryTake(host) { return }
+  /// Returns true once another connection to `host` may be opened, in the order of asking, and false where the task is
+  /// cancelled before. Pools that keep one which nobody uses are asked to close it.
+  func take(_ host: String) async -> Bool {
+    if tryTake(host) { return true }
     let reclaims = hosts[host]?.reclaims.values.map { $0 } ?? []
     Task { for reclaim in reclaims { await reclaim() } }
-    // Whoever gives one back leaves it to the first that waits.
-    await withCheckedContinuation { hosts[host, default: Host()].waiting.append($0) }
+    let id = hosts[host, default: Host()].waiting.makeID()
+    return await withTaskCancellationHandler {
+      await wait(host, id)
+    } onCancel: {
+      Task { await self.giveUp(host, id) }
+    }
   }
+
+  /// Whoever gives one back leaves it to the first that waits.
+  private func wait(_ host: String, _ id: WaitList.ID) async -> Bool {
+    await withCheckedContinuation { continuation in
+      if Task.isCancelled { return continuation.resume(returning: false) }
+      // One may have come back since.
+      if tryTake(host) { return continuation.resume(returning: true) }
+      hosts[host, default: Host()].waiting.add(id, continuation)
+    }
+  }
+
+  private func giveUp(_ host: String, _ id: WaitList.ID) { hosts[host]?.waiting.cancel(id) }
 
   /// Whether somebody waits for a connection to `host`.
   func isWanted(_ host: String) -> Bool { hosts[host]?.waiting.isEmpty == false }
 
   /// A connection to `host` is closed.
   func give(_ host: String) {
-    if isWanted(host) {
-      hosts[host]?.waiting.removeFirst().resume()
-    } else if let open = hosts[host]?.open, open > 0 {
+    if hosts[host]?.waiting.resumeFirst() == true { return }
+    if let open = hosts[host]?.open, open > 0 {
       hosts[host]?.open -= 1
     }
   }

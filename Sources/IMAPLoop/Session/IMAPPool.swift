@@ -20,6 +20,10 @@ public actor IMAPPool {
     public var probeAfter = Duration.seconds(30)
     /// What limits the connections of all pools to this host; nil for nothing.
     public var limit: ConnectionLimit?
+    /// What limits how often all that share this log in to the host; nil for nothing.
+    public var loginLimit: LoginLimit?
+    /// Where the provider of the host is looked for: its bounds hold, too.
+    public var profiles = HostProfile.known
 
     /// A pool of up to four connections.
     public init(
@@ -41,7 +45,7 @@ public actor IMAPPool {
   private var spares: [Spare] = []
   /// How many there are: spare, in use, and being connected.
   private var count = 0
-  private var waiting: [CheckedContinuation<Void, Never>] = []
+  private var waiting = WaitList()
   private var isClosed = false
 
   /// The loop's thread.
@@ -50,6 +54,11 @@ public actor IMAPPool {
   /// A pool on `loop`, without connections.
   public init(_ configuration: Configuration, on loop: EventLoop) {
     self.loop = loop
+    var configuration = configuration
+    if let profile = HostProfile.find(host: configuration.client.host, in: configuration.profiles) {
+      configuration.client.apply(profile)
+      if let most = profile.connections { configuration.maximum = min(configuration.maximum, most) }
+    }
     self.configuration = configuration
   }
 
@@ -58,11 +67,12 @@ public actor IMAPPool {
 
   /// Runs `body` with a connection that nobody else uses meanwhile, with `mailbox` open where one is named: one that has it
   /// open already, else another that is spare, else a new one. Where there are as many as there may be it waits, in the
-  /// order of the calls. Throws what `body` throws, and what connecting, logging in and SELECT throw.
+  /// order of the calls, and no longer than `timeout`. Throws what `body` throws, and what connecting, logging in and SELECT
+  /// throw; `.connection(.timedOut(.turn))` where no connection came free in time.
   public func withClient<Value: Sendable>(
-    in mailbox: MailboxName? = nil, _ body: @Sendable (IMAPClient) async throws -> Value
+    in mailbox: MailboxName? = nil, timeout: Duration? = nil, _ body: @Sendable (IMAPClient) async throws -> Value
   ) async throws -> Value {
-    let client = try await take(mailbox)
+    let client = try await take(mailbox, until: timeout.map { loop.now.advanced(by: $0) })
     do {
       if let mailbox, await client.selected?.name != mailbox { try await client.select(mailbox) }
       let value = try await body(client)
@@ -78,33 +88,64 @@ public actor IMAPPool {
   /// `.connection(.closedLocally)`.
   public func close() async {
     isClosed = true
-    let waiters = waiting
-    waiting = []
-    for waiter in waiters { waiter.resume() }
+    waiting.resumeAll()
     let old = spares
     spares = []
     for spare in old { await end(spare.client) }
     await configuration.limit?.leave(configuration.client.host, ObjectIdentifier(self))
   }
 
-  private func take(_ mailbox: MailboxName?) async throws -> IMAPClient {
+  private func take(_ mailbox: MailboxName?, until deadline: MonotonicInstant?) async throws -> IMAPClient {
     while true {
       if isClosed { throw IMAPError.connection(.closedLocally) }
+      if Task.isCancelled {
+        // It may be this task that was woken.
+        wakeOne()
+        throw IMAPError.cancelled(command: "connect")
+      }
       if let index = spares.firstIndex(where: { $0.mailbox == mailbox }) ?? spares.indices.last {
         let spare = spares.remove(at: index)
         if await isThere(spare) { return spare.client }
         await end(spare.client)
-      } else if count < configuration.maximum, await mayConnect() {
+      } else if count < configuration.maximum, try await mayConnect(until: deadline) {
         do { return try await connect() } catch {
           await configuration.limit?.give(configuration.client.host)
           leave()
           throw error
         }
       } else if spares.isEmpty {
-        await withCheckedContinuation { waiting.append($0) }
+        try await wait(until: deadline)
       }
     }
   }
+
+  /// Waits for a connection to come free.
+  private func wait(until deadline: MonotonicInstant?) async throws {
+    let id = waiting.makeID()
+    let timer = deadline.map { deadline in
+      loop.schedule(after: loop.now.duration(to: deadline)) { [weak self] in self?.assumeIsolated { $0.giveUp(id) } }
+    }
+    defer { timer?.cancel() }
+    let isWoken = await withTaskCancellationHandler {
+      await park(id)
+    } onCancel: {
+      Task { await self.giveUp(id) }
+    }
+    if !isWoken { throw Self.failure }
+  }
+
+  /// Why a wait ended without a connection.
+  private static var failure: IMAPError {
+    Task.isCancelled ? .cancelled(command: "connect") : .connection(.timedOut(.turn))
+  }
+
+  private func park(_ id: WaitList.ID) async -> Bool {
+    await withCheckedContinuation { continuation in
+      if Task.isCancelled { continuation.resume(returning: false) } else { waiting.add(id, continuation) }
+    }
+  }
+
+  private func giveUp(_ id: WaitList.ID) { waiting.cancel(id) }
 
   private func isThere(_ spare: Spare) async -> Bool {
     if await spare.client.phase == .closed { return false }
@@ -114,7 +155,7 @@ public actor IMAPPool {
 
   /// Whether another connection may be opened, which then counts. Where the host has as many as it may, one of this pool will
   /// come back; only a pool that has none waits for those of others.
-  private func mayConnect() async -> Bool {
+  private func mayConnect(until deadline: MonotonicInstant?) async throws -> Bool {
     count += 1
     guard let limit = configuration.limit else { return true }
     let host = configuration.client.host
@@ -124,14 +165,27 @@ public actor IMAPPool {
       count -= 1
       return false
     }
-    await limit.take(host)
-    return true
+    let taking = Task { await limit.take(host) }
+    let timer = deadline.map { loop.schedule(after: loop.now.duration(to: $0)) { taking.cancel() } }
+    defer { timer?.cancel() }
+    let isTaken = await withTaskCancellationHandler {
+      await taking.value
+    } onCancel: {
+      taking.cancel()
+    }
+    if isTaken { return true }
+    leave()
+    throw Self.failure
   }
 
   private func connect() async throws -> IMAPClient {
+    try await configuration.loginLimit?.wait(for: configuration.client.host)
     let client = try await IMAPClient.connect(configuration.client, on: loop)
     do {
       if await client.phase == .notAuthenticated { try await client.signIn(configuration.credentials()) }
+      let greeting = await client.greeting?.text ?? ""
+      let profile = HostProfile.find(host: configuration.client.host, greeting: greeting, in: configuration.profiles)
+      if profile?.needsID == true { _ = try await client.id(HostProfile.identification) }
       return client
     } catch {
       await client.close()
@@ -155,7 +209,7 @@ public actor IMAPPool {
   }
 
   private func end(_ client: IMAPClient) async {
-    await client.logout()
+    await client.leave()
     await configuration.limit?.give(configuration.client.host)
     leave()
   }
@@ -166,6 +220,6 @@ public actor IMAPPool {
   }
 
   private func wakeOne() {
-    if !waiting.isEmpty { waiting.removeFirst().resume() }
+    waiting.resumeFirst()
   }
 }

@@ -27,6 +27,15 @@ public actor IMAPSession {
     public var backoff = Backoff()
     /// How often a server without IDLE is asked for news.
     public var pollInterval = Duration.seconds(120)
+    /// What a server with NOTIFY (RFC 5465) shall tell by itself, instead of IDLE, once the mailbox is open: with it news of other
+    /// mailboxes come as well. Nil for IDLE. A server that lacks it, or refuses this, is watched by IDLE.
+    public var notify: NotifyRequest?
+    /// How often a connection that waits for NOTIFY's news asks for them, so that it is not forgotten on the way.
+    public var keepAlive = Duration.seconds(240)
+    /// What limits how often all that share this log in to the host; nil for nothing.
+    public var loginLimit: LoginLimit?
+    /// Where the provider of the host is looked for: its bounds hold, too.
+    public var profiles = HostProfile.known
 
     /// A session that watches `mailbox`.
     public init(
@@ -41,6 +50,22 @@ public actor IMAPSession {
     }
   }
 
+  /// What a session is doing.
+  public enum State: Hashable, Sendable {
+    /// Nothing: it was not started, or is over.
+    case idle
+    /// Connecting.
+    case connecting
+    /// Logging in.
+    case loggingIn
+    /// Opening the mailbox.
+    case opening
+    /// Watching the mailbox.
+    case watching
+    /// Waiting for the next attempt to connect.
+    case waiting
+  }
+
   private let loop: EventLoop
   private let configuration: Configuration
   private var backoff: Backoff
@@ -52,11 +77,14 @@ public actor IMAPSession {
   private var known: SelectedMailbox?
   /// Whether events were lost because nobody took them.
   private var hasOverflown = false
-  private var waiting: [CheckedContinuation<Void, Never>] = []
+  private var waiting = WaitList()
   private var sleeper: CheckedContinuation<Void, Never>?
   private var timer: LoopTimer?
   /// What came while the mailbox is being opened; nil once it is.
   private var held: [MailboxEvent]?
+
+  /// What the session is doing now.
+  public private(set) var state = State.idle
 
   /// The loop's thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
@@ -64,6 +92,10 @@ public actor IMAPSession {
   /// A session on `loop`, which does nothing before ``start()``.
   public init(_ configuration: Configuration, on loop: EventLoop) {
     self.loop = loop
+    var configuration = configuration
+    if let profile = HostProfile.find(host: configuration.client.host, in: configuration.profiles) {
+      configuration.client.apply(profile)
+    }
     self.configuration = configuration
     backoff = configuration.backoff
   }
@@ -83,11 +115,11 @@ public actor IMAPSession {
     return stream
   }
 
-  /// Logs out and ends the session. Returns when it is over.
+  /// Logs out and ends the session. Returns when it is over. A connection that is not ready yet is given up at once.
   public func stop() async {
     isStopping = true
     wake()
-    await live?.logout()
+    if let live { await live.logout() } else { running?.cancel() }
     await running?.value
   }
 
@@ -101,7 +133,13 @@ public actor IMAPSession {
   ) async throws -> Value {
     while live == nil {
       if isStopping || running == nil { throw IMAPError.connection(.closedLocally) }
-      await withCheckedContinuation { waiting.append($0) }
+      let id = waiting.makeID()
+      let isWoken = await withTaskCancellationHandler {
+        await park(id)
+      } onCancel: {
+        Task { await self.giveUp(id) }
+      }
+      if !isWoken { throw IMAPError.cancelled(command: "connect") }
     }
     guard let live else { throw IMAPError.connection(.closedLocally) }
     return try await body(live)
@@ -123,12 +161,14 @@ public actor IMAPSession {
           break
         }
         let wait = backoff.failed(at: loop.now, retryAfter: error.retryAfter, chance: .random(in: 0 ... .max))
+        state = .waiting
         yield(.disconnected(error, retryIn: wait))
         await sleep(wait)
       }
     }
     live = nil
     isStopping = true
+    state = .idle
     release()
     yield(.stopped(reason))
     events?.finish()
@@ -137,20 +177,29 @@ public actor IMAPSession {
   /// Trying again would lock the account.
   private static func isFinal(_ error: IMAPError) -> Bool {
     switch error.reason {
-    case .notAuthenticated, .expired, .privacyRequired: true
+    case .notAuthenticated, .expired, .privacyRequired, .accessDisabled, .applicationPasswordRequired,
+      .webLoginRequired:
+      true
     default: false
     }
   }
 
   private func connectAndWatch() async throws(IMAPError) {
+    state = .connecting
+    try await configuration.loginLimit?.wait(for: configuration.client.host)
     let client = try await IMAPClient.connect(configuration.client, on: loop)
     do throws(IMAPError) {
-      try await logIn(client)
-      try await open(client)
+      let greeting = await client.greeting?.text ?? ""
+      let profile = HostProfile.find(host: configuration.client.host, greeting: greeting, in: configuration.profiles)
+      state = .loggingIn
+      try await logIn(client, profile)
+      state = .opening
+      try await open(client, profile)
       backoff.succeeded(at: loop.now)
+      state = .watching
       live = client
       release()
-      try await watch(client)
+      try await watch(client, profile)
       await client.waitUntilClosed()
     } catch {
       live = nil
@@ -159,7 +208,7 @@ public actor IMAPSession {
     }
   }
 
-  private func logIn(_ client: IMAPClient) async throws(IMAPError) {
+  private func logIn(_ client: IMAPClient, _ profile: HostProfile?) async throws(IMAPError) {
     // PREAUTH, or a tunnel that knows who it is for.
     if await client.phase != .authenticated {
       let credentials: SignInCredentials
@@ -168,12 +217,13 @@ public actor IMAPSession {
       }
       try await client.signIn(credentials)
     }
-    if let fields = configuration.identification, try await client.supports(.id) { _ = try await client.id(fields) }
+    let fields = configuration.identification ?? (profile?.needsID == true ? HostProfile.identification : nil)
+    if let fields, try await client.supports(.id) { _ = try await client.id(fields) }
     if try await client.supports(.enable), try await client.supports(.qResync) { try await client.enable([.qResync]) }
   }
 
   /// Opens the mailbox and tells what became of it.
-  private func open(_ client: IMAPClient) async throws(IMAPError) {
+  private func open(_ client: IMAPClient, _ profile: HostProfile?) async throws(IMAPError) {
     let hasQResync = await client.enabled.contains(.qResync)
     var parameters = SelectParameters()
     if hasQResync, let known, let validity = known.uidValidity, let modSeq = known.highestModSeq {
@@ -193,8 +243,7 @@ public actor IMAPSession {
       // Of all ways to ask this is the one in which nothing can be expunged before the answer is complete (RFC 9051, section
       // 7.5.1), so that sequence numbers of what comes later count from it.
       let items: [FetchItem] = hasQResync ? [.uid, .flags, .modSeq] : [.uid, .flags]
-      let all = mailbox.exists == 0 ? [] : try await client.fetch(.sequence(.all), items)
-      let states = all.compactMap { MessageState($0) }
+      let states = try await Self.states(of: mailbox, items, batch: profile?.fetchBatch, client)
       resumption = isSame ? .current(states) : .fresh(states)
       held?.removeAll { if case .expunged = $0 { true } else { false } }
     }
@@ -224,12 +273,42 @@ public actor IMAPSession {
     }
   }
 
+  /// All messages, in batches of at most `batch`. Nothing is expunged between them, as no other command is given meanwhile.
+  private static func states(
+    of mailbox: SelectedMailbox, _ items: [FetchItem], batch: UInt32?, _ client: IMAPClient
+  ) async throws(IMAPError) -> [MessageState] {
+    if mailbox.exists == 0 { return [] }
+    guard let batch, batch > 0, mailbox.exists > batch else {
+      return try await client.fetch(.sequence(.all), items).compactMap { MessageState($0) }
+    }
+    var states: [MessageState] = []
+    var first: UInt64 = 1
+    while first <= UInt64(mailbox.exists) {
+      defer { first += UInt64(batch) }
+      let start = UInt32(clamping: first)
+      let isLast = first + UInt64(batch) > UInt64(mailbox.exists)
+      let last: MessageBound = isLast ? .star : MessageBound(UInt32(clamping: first + UInt64(batch) - 1))
+      let set = SequenceSet(ranges: [SequenceSet.Range(MessageBound(start), last)])
+      states += try await client.fetch(.sequence(set), items).compactMap { MessageState($0) }
+    }
+    return states
+  }
+
   /// Waits for news until the connection ends.
-  private func watch(_ client: IMAPClient) async throws(IMAPError) {
+  private func watch(_ client: IMAPClient, _ profile: HostProfile?) async throws(IMAPError) {
+    let isNotified = try await notify(client)
     var canIdle = try await client.has(.idle)
     while !isStopping {
       if hasOverflown { throw .connection(.closedLocally) }
-      if canIdle {
+      if isNotified {
+        await sleep(configuration.keepAlive, unlessClosed: client)
+        if !isStopping { try await client.noop() }
+      } else if canIdle {
+        // What only the greeting told of the provider the connection does not know.
+        let timer = profile?.idleLifetime.map { lifetime in
+          loop.schedule(after: lifetime) { Task { await client.endIdle() } }
+        }
+        defer { timer?.cancel() }
         do throws(IMAPError) {
           try await client.idle()
         } catch {
@@ -238,10 +317,25 @@ public actor IMAPSession {
           canIdle = false
         }
       } else {
-        await sleep(configuration.pollInterval)
+        await sleep(configuration.pollInterval, unlessClosed: client)
         if !isStopping { try await client.noop() }
       }
       if let selected = await client.selected { known = selected }
+    }
+  }
+
+  /// Whether the server tells the news by itself.
+  private func notify(_ client: IMAPClient) async throws(IMAPError) -> Bool {
+    guard let request = configuration.notify, try await client.supports(Capability("NOTIFY")) else { return false }
+    do throws(IMAPError) {
+      for status in try await client.notify(request).statuses { yield(.mailbox(.mailboxStatus(status))) }
+      return true
+    } catch {
+      switch error {
+      // RFC 5465, section 3.1: NO [BADEVENT] where it does not know one of the events.
+      case .refused, .rejected: return false
+      default: throw error
+      }
     }
   }
 
@@ -255,17 +349,31 @@ public actor IMAPSession {
     if let live { Task { await live.close() } }
   }
 
-  private func release() {
-    let continuations = waiting
-    waiting = []
-    for continuation in continuations { continuation.resume() }
+  private func release() { waiting.resumeAll() }
+
+  private func park(_ id: WaitList.ID) async -> Bool {
+    await withCheckedContinuation { continuation in
+      if Task.isCancelled { continuation.resume(returning: false) } else { waiting.add(id, continuation) }
+    }
   }
+
+  private func giveUp(_ id: WaitList.ID) { waiting.cancel(id) }
 
   /// Returns after `duration`, or when the session is stopped.
   private func sleep(_ duration: Duration) async {
     if isStopping { return }
     timer = loop.schedule(after: duration) { [weak self] in self?.assumeIsolated { $0.wake() } }
     await withCheckedContinuation { sleeper = $0 }
+  }
+
+  /// As ``sleep(_:)``, no longer than the connection lives.
+  private func sleep(_ duration: Duration, unlessClosed client: IMAPClient) async {
+    let closing = Task {
+      await client.waitUntilClosed()
+      if !Task.isCancelled { wake() }
+    }
+    await sleep(duration)
+    closing.cancel()
   }
 
   private func wake() {

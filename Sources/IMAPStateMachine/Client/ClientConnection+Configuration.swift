@@ -45,6 +45,13 @@ extension ClientConnection {
       set { change { $0.idleRenewal = min(newValue, .seconds(29 * 60)) } }
     }
 
+    /// By how much at the most an IDLE is renewed earlier, so that connections that began together do not renew together. How
+    /// much it is depends on the time at which it began. What is more than ``idleRenewal`` counts as that.
+    public var idleJitter: Duration {
+      get { storage.values.idleJitter }
+      set { change { $0.idleJitter = max(newValue, .zero) } }
+    }
+
     /// How long the server may take to answer LOGOUT, or to close the connection after its BYE.
     public var logoutTimeout: Duration {
       get { storage.values.logoutTimeout }
@@ -106,6 +113,7 @@ extension ClientConnection {
       var greetingTimeout = Duration.seconds(30)
       var commandTimeout = Duration.seconds(120)
       var idleRenewal = Duration.seconds(5 * 60)
+      var idleJitter = Duration.zero
       var logoutTimeout = Duration.seconds(5)
       var maximumInFlight = 20
       var maximumQueued = 10_000

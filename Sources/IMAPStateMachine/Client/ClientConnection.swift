@@ -181,6 +181,11 @@ public struct ClientConnection: ~Copyable {
     try state.endIdle(id, now: now)
   }
 
+  /// Takes back a command that was not sent: it ends without an event. False where the server has it, in whole or in part, and
+  /// where it is over: then it ends as ever. Of one that goes in parts those that were not sent are dropped while others are
+  /// in flight. Complexity: O(commands that wait).
+  public mutating func withdraw(_ id: CommandID, now: MonotonicInstant) -> Bool { state.withdraw(id, now: now) }
+
   /// Says that the caller kept the server's bytes back until `now`: that none came does not count, and every deadline but the
   /// renewal of an IDLE starts anew.
   public mutating func resumed(now: MonotonicInstant) { state.lastProgress = now }

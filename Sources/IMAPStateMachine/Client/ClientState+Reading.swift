@@ -287,7 +287,7 @@ extension ClientState {
         flow = .idle(id, .ending(renew: false))
         lastProgress = now
       } else {
-        flow = .idle(id, .active(renewAt: now.advanced(by: configuration.idleRenewal)))
+        flow = .idle(id, .active(renewAt: renewal(ofIdleFrom: now)))
         giveBackStorage()
       }
       return isRenewal ? .again : .event(.idling(id))
@@ -297,6 +297,14 @@ extension ClientState {
       // Exchange sends extra ones. Nothing waits for it, so nothing is at stake.
       return .event(.response(.continuation(text)))
     }
+  }
+
+  private func renewal(ofIdleFrom now: MonotonicInstant) -> MonotonicInstant {
+    let (time, jitter) = (configuration.idleRenewal, configuration.idleJitter)
+    if jitter <= .zero { return now.advanced(by: time) }
+    // The last digits of the time are chance enough.
+    let chance = Double((UInt64(bitPattern: now.nanoseconds) &* 0x9e37_79b9_7f4a_7c15) >> 11) / Double(UInt64(1) << 53)
+    return now.advanced(by: time - min(jitter, time) * chance)
   }
 
   /// Thousands of connections do nothing but IDLE: what they keep for commands is given back meanwhile.

@@ -211,6 +211,20 @@ struct ClientState: ~Copyable {
     endIdle(id, idle, now: now)
   }
 
+  mutating func withdraw(_ id: CommandID, now: MonotonicInstant) -> Bool {
+    guard let index = queue.firstIndex(where: { $0.id == id }) else { return false }
+    let parts = queue[index].parts
+    if let parts, parts.wasSent {
+      // The last part that is in flight ends the command.
+      if isInFlight(id) { parts.left -= dropParts(of: id) }
+    } else {
+      _ = dropParts(of: id)
+    }
+    // What it held up may go.
+    pump(now: now)
+    return parts?.wasSent != true
+  }
+
   mutating func consumeOutbound(_ count: Int) {
     let waiting = outbound.count
     outbound.consume(count)

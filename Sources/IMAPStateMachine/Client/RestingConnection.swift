@@ -20,8 +20,11 @@ public struct RestingConnection: ~Copyable {
   fileprivate let enabled: [Capability]
   fileprivate let selected: TrackedMailbox?
 
+  /// Whether the server has accepted an IDLE that was not ended.
+  public var isIdling: Bool { marks.contains(.isIdling) }
+
   /// When the connection must be woken, to renew its IDLE; nil where it need not be.
-  public var nextDeadline: MonotonicInstant? { marks.contains(.isIdling) ? renewAt : nil }
+  public var nextDeadline: MonotonicInstant? { isIdling ? renewAt : nil }
 
   /// How many bytes of the server were read. Complexity: O(1).
   public var receivedCount: Int { offset }

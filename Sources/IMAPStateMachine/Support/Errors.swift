@@ -240,6 +240,8 @@ public enum TimeoutKind: String, Hashable, Sendable {
   case sending
   /// The answer to LOGOUT.
   case logout
+  /// A connection, or a mailbox, that others use.
+  case turn = "waiting for others"
   /// A client that did not authenticate in time.
   case login
   /// A client that sent nothing for long (RFC 9051, section 5.4).

@@ -14,21 +14,74 @@ final class ScriptedServer: Sendable {
   private let listener: Int32
   private let greeting: String
   private let answers: [(command: String, lines: [String])]
-  private let log = Mutex<[String]>([])
+  private let state = Mutex(State())
 
-  /// The commands that were sent, without their tags.
-  var commands: [String] { log.withLock { $0 } }
+  private struct State {
+    var log: [String] = []
+    /// The tags of commands whose completion is held back, and who sent them.
+    var held: [(tag: String, client: Int32)] = []
+    var waiting: [(fits: @Sendable (String) -> Bool, count: Int, continuation: CheckedContinuation<Void, Never>)] = []
+  }
+
+  /// The commands that were sent, without their tags, and the lines that were not commands.
+  var commands: [String] { state.withLock { $0.log } }
 
   /// `answers` are untagged lines without their line ends, by the start of the command behind its tag; the first that fits
-  /// counts. One that starts with `NO` or `BAD` completes the command; otherwise OK does. What is not listed gets BAD.
-  init(capabilities: String, _ answers: [(command: String, lines: [String])]) throws {
+  /// counts. One that starts with `NO` or `BAD` completes the command, `HOLD` holds the completion back until ``release(_:)``,
+  /// or until a line comes that is no command; otherwise OK does. What is not listed gets BAD.
+  init(capabilities: String, isLoggedIn: Bool = true, _ answers: [(command: String, lines: [String])]) throws {
     (listener, port) = try FreePort.listener()
-    greeting = "* PREAUTH [CAPABILITY IMAP4rev1 \(capabilities)] scripted"
+    greeting = "* \(isLoggedIn ? "PREAUTH" : "OK") [CAPABILITY IMAP4rev1 \(capabilities)] scripted"
     self.answers = [("LOGOUT", ["* BYE"]), ("SELECT", ["* 3 EXISTS"]), ("NOOP", [])] + answers
     Thread.detachNewThread { [self] in serve() }
   }
 
   func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+
+  /// Returns when `count` lines that start with `start` have come.
+  func received(_ start: String, count: Int = 1) async {
+    await received(count) { $0.hasPrefix(start) }
+  }
+
+  /// Returns when `count` lines that `fits` likes have come.
+  func received(_ count: Int, _ fits: @escaping @Sendable (String) -> Bool) async {
+    await withCheckedContinuation { continuation in
+      let isThere = state.withLock { state in
+        if state.log.count(where: fits) >= count { return true }
+        state.waiting.append((fits, count, continuation))
+        return false
+      }
+      if isThere { continuation.resume() }
+    }
+  }
+
+  /// Sends `lines`, and completes what is held back.
+  func release(_ lines: [String] = []) { complete("OK done", lines) }
+
+  /// Sends a line to whoever waits for a completion.
+  func say(_ line: String) {
+    if let client = state.withLock({ $0.held.first?.client }) { _ = send(client, line) }
+  }
+
+  private func complete(_ status: String, _ lines: [String] = []) {
+    let held = state.withLock { state in
+      defer { state.held = [] }
+      return state.held
+    }
+    if let client = held.first?.client { for line in lines { _ = send(client, line) } }
+    for (tag, client) in held { _ = send(client, "\(tag) \(status)") }
+  }
+
+  private func note(_ line: String) {
+    let ready = state.withLock { state in
+      state.log.append(line)
+      let log = state.log
+      let ready = state.waiting.filter { wait in log.count(where: wait.fits) >= wait.count }
+      state.waiting.removeAll { wait in log.count(where: wait.fits) >= wait.count }
+      return ready
+    }
+    for wait in ready { wait.continuation.resume() }
+  }
 
   private func serve() {
     while true {
@@ -49,8 +102,16 @@ final class ScriptedServer: Sendable {
         let line = String(decoding: unread[..<end].filter { $0 != 0x0d }, as: UTF8.self)
         unread.removeFirst(end + 1)
         let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
-        guard parts.count == 2 else { return }
-        log.withLock { $0.append(parts[1]) }
+        if parts.count < 2 {
+          note(line)
+          if line == "*" { complete("BAD cancelled") } else if !line.isEmpty { complete("OK done") }
+          continue
+        }
+        // Before whoever waits for the line lets it go.
+        if answers.first(where: { parts[1].hasPrefix($0.command) })?.lines.last == "HOLD" {
+          state.withLock { $0.held.append((parts[0], client)) }
+        }
+        note(parts[1])
         for answer in answer(to: parts[1], tag: parts[0]) where !send(client, answer) { return }
         if parts[1] == "LOGOUT" { return }
       }
@@ -62,6 +123,7 @@ final class ScriptedServer: Sendable {
 
   private func answer(to command: String, tag: String) -> [String] {
     guard let found = answers.first(where: { command.hasPrefix($0.command) }) else { return ["\(tag) BAD unknown"] }
+    if found.lines.last == "HOLD" { return found.lines.dropLast() }
     let isEnded = found.lines.last.map { $0.hasPrefix("NO") || $0.hasPrefix("BAD") || $0.hasPrefix("OK") } ?? false
     if isEnded, let last = found.lines.last { return found.lines.dropLast() + ["\(tag) \(last)"] }
     return found.lines + ["\(tag) OK done"]
@@ -84,12 +146,14 @@ final class ScriptedServer: Sendable {
 
 /// Runs `body` with a client of a ``ScriptedServer``.
 func withScript(
-  _ capabilities: String, _ answers: [(command: String, lines: [String])],
-  _ body: (IMAPClient, ScriptedServer) async throws -> Void
+  _ capabilities: String, isLoggedIn: Bool = true, _ answers: [(command: String, lines: [String])],
+  inFlight: Int = 20, _ body: (IMAPClient, ScriptedServer) async throws -> Void
 ) async throws {
-  let server = try ScriptedServer(capabilities: capabilities, answers)
+  let server = try ScriptedServer(capabilities: capabilities, isLoggedIn: isLoggedIn, answers)
   defer { server.stop() }
-  try await IMAPClient.withClient(.init(host: "127.0.0.1", port: server.port, security: .plain)) { client in
+  var configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
+  configuration.connection.maximumInFlight = inFlight
+  try await IMAPClient.withClient(configuration) { client in
     try await body(client, server)
   }
 }

@@ -1,47 +1,58 @@
 /// Takes a content transfer encoding off (RFC 2045, section 6), piece by piece. What is not of the encoding is passed over, as
 /// that section wants it for base64, or stays as it is, as it wants it for quoted-printable.
-enum TransferDecoder {
-  /// 7bit, 8bit, binary, and what nobody knows.
-  case identity
-  case base64(Base64 = Base64())
-  case quotedPrintable(QuotedPrintable = QuotedPrintable())
+public struct TransferDecoder: Sendable {
+  private var coding: Coding
 
-  /// The decoder of the encoding `name`.
-  init(_ name: [UInt8]) {
-    switch String(decoding: name, as: UTF8.self).lowercased() {
-    case "base64": self = .base64()
-    case "quoted-printable": self = .quotedPrintable()
-    default: self = .identity
+  /// For 7bit, 8bit, binary, and what nobody knows: changes nothing.
+  public static let identity = TransferDecoder([])
+
+  /// The decoder of the encoding `name`, as BODYSTRUCTURE has it.
+  public init(_ name: [UInt8]) {
+    // Servers are known to leave a blank behind it.
+    let name = name.filter { $0 != 0x20 }
+    if name.span.equalsIgnoringCase("base64") {
+      coding = .base64(Base64Stream())
+    } else if name.span.equalsIgnoringCase("quoted-printable") {
+      coding = .quotedPrintable(QuotedPrintableStream())
+    } else {
+      coding = .identity
     }
   }
 
-  mutating func decode(_ bytes: [UInt8]) -> [UInt8] {
-    switch self {
+  /// What the next piece of the body decodes to, as far as that is known. Complexity: O(n).
+  public mutating func decode(_ bytes: [UInt8]) -> [UInt8] {
+    switch coding {
     case .identity: return bytes
     case .base64(var decoder):
-      defer { self = .base64(decoder) }
+      defer { coding = .base64(decoder) }
       return decoder.decode(bytes)
     case .quotedPrintable(var decoder):
-      defer { self = .quotedPrintable(decoder) }
+      defer { coding = .quotedPrintable(decoder) }
       return decoder.decode(bytes)
     }
   }
 
   /// What is left at the end. The next piece is the first of another body.
-  mutating func finish() -> [UInt8] {
-    switch self {
+  public mutating func finish() -> [UInt8] {
+    switch coding {
     case .identity: return []
     case .base64:
-      self = .base64()
+      coding = .base64(Base64Stream())
       return []
     case .quotedPrintable(let decoder):
-      self = .quotedPrintable()
+      coding = .quotedPrintable(QuotedPrintableStream())
       // A soft line break at the very end joins it with nothing.
       return decoder.held.count == 1 || decoder.held.last == 0x0d ? [] : decoder.held
     }
   }
 
-  struct Base64 {
+  private enum Coding {
+    case identity
+    case base64(Base64Stream)
+    case quotedPrintable(QuotedPrintableStream)
+  }
+
+  private struct Base64Stream {
     private var bits: UInt32 = 0
     private var count = 0
     private var isOver = false
@@ -76,7 +87,7 @@ enum TransferDecoder {
     }
   }
 
-  struct QuotedPrintable {
+  private struct QuotedPrintableStream {
     /// An equals sign and what came behind it, as long as it is not known what it means.
     fileprivate var held: [UInt8] = []
 

@@ -1,0 +1,156 @@
+import IMAPStateMachine
+
+/// FETCH responses: each goes to the command that asked for it, or is news.
+extension ClientSession {
+  /// The FETCH response that is being read.
+  enum Fetching {
+    case none
+    /// Its owner is known at its beginning, and sees it as it comes.
+    case streaming(CommandWaiter)
+    /// Whose it is its UID will say. It is gathered until then.
+    case gathering(FetchCollector)
+    /// Nobody asked for it.
+    case unsolicited(FetchResponse)
+
+    var isInside: Bool { if case .none = self { false } else { true } }
+  }
+
+  func receiveFetch(_ event: borrowing ResponseEvent, _ channel: ClientChannel) {
+    switch copy event {
+    case .fetchBegin(let sequence): beginFetch(FetchResponse(sequence: sequence, attributes: []), channel)
+    case .uidFetchBegin(let uid): beginFetch(FetchResponse(uid: uid), channel)
+    default: break
+    }
+    switch fetching {
+    case .none: return
+    case .streaming(let owner): owner.fetchHandler?(event)
+    case .gathering(var collector):
+      // One reference, so that nothing is copied.
+      fetching = .none
+      let response = collector.add(event)
+      fetching = .gathering(collector)
+      if let response { deliver(response, channel) }
+    case .unsolicited(let response): gather(event, response)
+    }
+    if case .fetchEnd = copy event {
+      fetching = .none
+      updateReading(channel)
+    }
+  }
+
+  private func beginFetch(_ response: FetchResponse, _ channel: ClientChannel) {
+    guard let first = waiters.first(where: { isFetch($0, channel) }) else {
+      fetching = .unsolicited(response)
+      return
+    }
+    fetching = first.fetchHandler == nil ? .gathering(FetchCollector()) : .streaming(first)
+  }
+
+  /// Whether it is in flight and wants FETCH responses.
+  private func isFetch(_ waiter: CommandWaiter, _ channel: ClientChannel) -> Bool {
+    (waiter.fetchHandler != nil || waiter.collect != nil) && channel.isInFlight(waiter.id)
+  }
+
+  /// Brings a response to whoever named the message. What is of another one is news.
+  private func deliver(_ response: FetchResponse, _ channel: ClientChannel) {
+    var owner: CommandWaiter?
+    if let uid = response.uid {
+      owner = gate.owner(of: uid)?.waiter
+    } else {
+      // Some servers leave the UID out. News of flags may be anybody's, a body is taken in the order of the commands.
+      let asking = waiters.filter { $0.collect != nil && channel.isInFlight($0.id) }
+      if asking.count == 1 || !response.isNews { owner = asking.first }
+    }
+    if let owner, let collect = owner.collect, channel.isInFlight(owner.id) {
+      collect(response)
+    } else if !response.attributes.isEmpty {
+      wasUnsolicited(response)
+    }
+  }
+
+  private func gather(_ event: borrowing ResponseEvent, _ response: FetchResponse) {
+    var response = response
+    fetching = .none
+    switch copy event {
+    case .fetchAttribute(let attribute): response.attributes.append(attribute.copy())
+    case .fetchEnd:
+      if !response.attributes.isEmpty { yield(.changed(response)) }
+    // Nobody asked for a body, so nobody keeps its bytes.
+    default: break
+    }
+    fetching = .unsolicited(response)
+  }
+
+  /// A FETCH response turned out to be no answer to the command that gathered it.
+  func wasUnsolicited(_ response: FetchResponse) { yield(.changed(response)) }
+}
+
+extension FetchResponse {
+  /// Whether it has nothing but what a server sends without being asked.
+  var isNews: Bool {
+    attributes.allSatisfy {
+      switch $0 {
+      case .uid, .flags, .modSeq: true
+      default: false
+      }
+    }
+  }
+}
+
+extension IMAPClient {
+  /// As ``run(_:_:prepare:)``, for commands that FETCH responses answer. `prepare` says who takes them.
+  func runFetch(
+    _ name: String, _ command: Command, isGathered: Bool = false, prepare: (CommandWaiter) -> Void
+  ) async throws(IMAPError) -> Status {
+    let turn = try await awaitFetch(name, command, isGathered: isGathered)
+    // From when it is sent on the end of the command is the end of the turn, also where nobody waits for it.
+    var isSent = false
+    defer { if !isSent { session.endFetch(turn) } }
+    return try await run(name, command) { waiter in
+      isSent = true
+      turn.waiter = waiter
+      waiter.onFinish = { [session] _ in session.endFetch(turn) }
+      prepare(waiter)
+    }
+  }
+
+  /// As ``runFetch(_:_:isGathered:prepare:)``, and returns the responses that came.
+  func gatherFetch(
+    _ name: String, _ command: Command
+  ) async throws(IMAPError) -> (responses: [FetchResponse], status: Status) {
+    // Written on this actor's thread only, before `run` returns.
+    var responses: [FetchResponse] = []
+    let status = try await runFetch(name, command, isGathered: true) { waiter in
+      waiter.collect = { responses.append($0) }
+    }
+    return (responses, status)
+  }
+
+  /// Waits until `command` may be sent. The turn that this returns ends by ``ClientSession/endFetch(_:)``.
+  func awaitFetch(_ name: String, _ command: Command, isGathered: Bool) async throws(IMAPError) -> FetchTurn {
+    let turn = FetchTurn(command, isGathered: isGathered)
+    if session.gate.enter(turn) { return turn }
+    let id = ObjectIdentifier(turn)
+    await withTaskCancellationHandler {
+      await wait(for: turn)
+    } onCancel: {
+      Task { await giveUpTurn(id) }
+    }
+    if !turn.isAdmitted { throw .cancelled(command: name) }
+    return turn
+  }
+
+  /// A method, as ``awaitOutcome(of:)``.
+  private func wait(for turn: FetchTurn) async {
+    await withCheckedContinuation { continuation in
+      if Task.isCancelled { return continuation.resume() }
+      session.gate.wait(turn, continuation)
+      session.updateReading(channel)
+    }
+  }
+
+  private func giveUpTurn(_ id: ObjectIdentifier) {
+    session.gate.cancel(id)
+    session.updateReading(channel)
+  }
+}

@@ -1,0 +1,67 @@
+/// Mailboxes by their place in the hierarchy, made of what LIST says.
+public struct MailboxTree: Sendable {
+  /// A place in the hierarchy.
+  public struct Node: Sendable {
+    /// The last part of the name.
+    public let name: String
+    /// The mailbox; nil where the server lists only what is below it.
+    public fileprivate(set) var listing: MailboxListing?
+    fileprivate var children: [Int] = []
+
+    fileprivate init(name: String) { self.name = name }
+  }
+
+  /// The first has no name: it holds the top level.
+  private var nodes = [Node(name: "")]
+
+  /// The tree of `listings`. Names of more than a hundred levels keep the rest in one. Complexity: O(n).
+  public init(_ listings: [MailboxListing]) {
+    var index: [Key: Int] = [:]
+    for listing in listings {
+      let name = listing.name.description
+      let parts = listing.delimiter.map { name.split(separator: $0, maxSplits: Self.mostLevels) } ?? [name[...]]
+      var parent = 0
+      for part in parts.isEmpty ? [name[...]] : parts {
+        let key = Key(parent: parent, name: String(part))
+        if let known = index[key] {
+          parent = known
+        } else {
+          nodes.append(Node(name: String(part)))
+          nodes[parent].children.append(nodes.count - 1)
+          parent = nodes.count - 1
+          index[key] = parent
+        }
+      }
+      nodes[parent].listing = listing
+    }
+  }
+
+  /// The mailboxes of the top level, in the order of LIST.
+  public var roots: [Node] { nodes[0].children.map { nodes[$0] } }
+
+  /// What is directly below `node`, a node of this tree.
+  public func children(of node: Node) -> [Node] {
+    node.children.filter { nodes.indices.contains($0) }.map { nodes[$0] }
+  }
+
+  /// Calls `body` with each node, its depth and the lines of the tree before its name, parents first.
+  public func walk<E: Error>(_ body: (Node, _ depth: Int, _ prefix: String) throws(E) -> Void) throws(E) {
+    var open = nodes[0].children.reversed().map { (node: $0, depth: 0, prefix: "", lead: "") }
+    while let (node, depth, prefix, lead) = open.popLast() {
+      try body(nodes[node], depth, prefix)
+      let children = nodes[node].children
+      for (place, child) in children.enumerated().reversed() {
+        let isLast = place == children.count - 1
+        open.append((child, depth + 1, lead + (isLast ? "└── " : "├── "), lead + (isLast ? "    " : "│   ")))
+      }
+    }
+  }
+
+  private struct Key: Hashable {
+    var parent: Int
+    var name: String
+  }
+
+  /// A name of a hostile server may be nothing but delimiters.
+  private static let mostLevels = 100
+}
