@@ -2,6 +2,10 @@
 #define IMAP_ENGINE_CUV_SHIM_H
 
 #include <uv.h>
+#include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -11,5 +15,12 @@ static inline void cuv_name_thread(const char *name) { (void)prctl(PR_SET_NAME, 
 #else
 static inline void cuv_name_thread(const char *name) { (void)name; }
 #endif
+
+/* A GNU extension of malloc.h. */
+static inline void cuv_trim_memory(void) {
+#ifdef __GLIBC__
+  (void)malloc_trim(0);
+#endif
+}
 
 #endif

@@ -185,7 +185,7 @@ import Testing
 
   // MARK: Pipes of the user's own
 
-  @Test(arguments: Protection.allCases, [1, 1000, .max]) func pipe(protection: Protection, piece: Int) async throws {
+  @Test(arguments: Protection.allCases, [20, 1000, .max]) func pipe(protection: Protection, piece: Int) async throws {
     try await withLoop { loop in
       let far = try FarEnd(loop, protection)
       let (near, other) = MemoryPipe.pair(piece: piece)

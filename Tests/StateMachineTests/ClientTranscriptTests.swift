@@ -79,7 +79,7 @@ import Testing
   }
 
   /// What is worth keeping is worth little memory.
-  @Test func aRestingConnectionIsSmall() { #expect(MemoryLayout<RestingConnection>.size <= 104) }
+  @Test func aRestingConnectionIsSmall() { #expect(MemoryLayout<RestingConnection>.size <= 88) }
 
   private static func drain(_ machine: inout ClientConnection, _ input: inout ReceiveBuffer) {
     while true {

@@ -5,10 +5,11 @@ import IMAPStateMachine
 
 /// Measures many connections on loopback, with the far end in another process. Tools/loop.py starts both and makes the report.
 ///
-///     loop-benchmark serve plain|tls BASE CERTIFICATE
-///     loop-benchmark client plain|tls BASE CERTIFICATE PORT HOST,...
-///     loop-benchmark requests plain BASE CERTIFICATE PORT CONNECTIONS DEPTH SECONDS THREADS
+///     loop-benchmark serve KIND BASE CERTIFICATE
+///     loop-benchmark client KIND BASE CERTIFICATE PORT HOST,...
+///     loop-benchmark requests KIND BASE CERTIFICATE PORT CONNECTIONS DEPTH SECONDS THREADS
 ///
+/// KIND is plain, tls, or tls-full for TLS that never resumes a session.
 /// The first two read commands from standard input, a line each, and answer each by a line whose fields are separated by tabs.
 /// BASE is the moment that the stamps of both count from, in nanoseconds of the monotonic clock. The server writes its
 /// certificate to the file CERTIFICATE, which the client trusts.
@@ -28,17 +29,12 @@ enum LoopBenchmark {
       }
       let stamp = Stamp(base: base)
       switch (arguments[0], arguments.count) {
-      case ("serve", 4): try await serve(isTLS: arguments[1] == "tls", stamp, certificate: arguments[3])
+      case ("serve", 4): try await serve(isTLS: arguments[1] != "plain", stamp, certificate: arguments[3])
       case ("client", 6):
         let port = try number(arguments[4], UInt16.self)
         try await client(
           security(arguments[1], certificate: arguments[3]), stamp, port,
           arguments[5].split(separator: ",").map(String.init))
-      case ("requests", 8):
-        let security = try security(arguments[1], certificate: arguments[3])
-        try await Requests.run(
-          security, port: number(arguments[4]), connections: number(arguments[5]), depth: number(arguments[6]),
-          seconds: number(arguments[7]), threads: 1)
       case ("requests", 9):
         let security = try security(arguments[1], certificate: arguments[3])
         try await Requests.run(
@@ -61,7 +57,10 @@ enum LoopBenchmark {
   }
 
   private static func security(_ name: String, certificate: String) throws -> TransportSecurity {
-    name == "tls" ? .tls(try TLSContext.client(trust: .file(certificate))) : .plain
+    if name == "plain" { return .plain }
+    var options = TLSContext.ClientOptions(trust: .file(certificate))
+    options.resumesSessions = name == "tls"
+    return .tls(try TLSContext.client(options))
   }
 
   // MARK: The far end

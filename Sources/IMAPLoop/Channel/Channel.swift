@@ -380,7 +380,10 @@ extension Channel {
 
   /// The handshake is over, or will not be: the next one may begin.
   final func endTurn() {
-    if let setup, setup.turn != .none { loop.handshakes.leave(setup) }
+    guard let setup, setup.turn != .none else { return }
+    loop.handshakes.leave(setup)
+    // glibc keeps what handshakes needed for good, unless it is asked.
+    if loop.handshakes.takeEndOfStorm() { loop.trimMemory() }
   }
 
   final func releaseSetup() {

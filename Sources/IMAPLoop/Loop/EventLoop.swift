@@ -216,6 +216,9 @@ extension EventLoop {
     if spareConnections.count < Self.spares { spareConnections.append(machine) }
   }
 
+  /// Gives what the allocator holds and nobody uses back to the system.
+  func trimMemory() { cuv_trim_memory() }
+
   /// Lets a stream that has had its share of this tick read again in the next one.
   func throttle(_ stream: ByteStream) { throttled.append(stream) }
 }

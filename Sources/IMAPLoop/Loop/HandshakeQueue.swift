@@ -18,6 +18,18 @@ struct HandshakeQueue {
   private(set) var peak = 0
   /// Connections that wait, in order.
   private(set) var waiting = 0
+  /// Handshakes that began since the last storm.
+  private var begun = 0
+
+  /// Whether the last of very many handshakes is over. Asked for again it is not.
+  mutating func takeEndOfStorm() -> Bool {
+    if running > 0 || waiting > 0 || begun < Self.storm { return false }
+    begun = 0
+    return true
+  }
+
+  /// So many leave enough behind in the allocator to be worth a look at all of its pages.
+  private static var storm: Int { 1000 }
 
   private struct Entry {
     let channel: Channel
@@ -53,6 +65,7 @@ struct HandshakeQueue {
   private mutating func start(_ setup: Channel.Setup) {
     setup.turn = .granted
     running += 1
+    begun += 1
     peak = max(peak, running)
   }
 

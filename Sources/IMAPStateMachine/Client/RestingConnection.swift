@@ -12,9 +12,7 @@ public struct RestingConnection: ~Copyable {
   fileprivate let idleTag: UInt32
   fileprivate let renewAt: MonotonicInstant
   fileprivate let lastProgress: MonotonicInstant
-  fileprivate let received: Int
   fileprivate let offset: Int
-  fileprivate let responsePosition: Int
   fileprivate let allowance: Int
   fileprivate let capabilities: [Capability]?
   fileprivate let enabled: [Capability]
@@ -76,7 +74,7 @@ extension ClientState {
       configuration: configuration, session: session, marks: marks(isIdling: idle != nil),
       mailboxEncoding: parser.mailboxEncoding, literals: literals, nextTag: nextTag, nextID: nextID,
       idleID: idle?.id.rawValue ?? 0, idleTag: idle?.tag ?? 0, renewAt: renewAt, lastProgress: lastProgress,
-      received: received, offset: parser.offset, responsePosition: parser.responsePosition, allowance: parser.allowance,
+      offset: parser.offset, allowance: parser.allowance,
       capabilities: capabilities, enabled: enabled, selected: selected)
     // Whatever an observer holds is no matter of the next connection.
     self = ClientState(isObserved ? ClientConnection.Configuration() : configuration, now: lastProgress)
@@ -106,7 +104,7 @@ extension ClientState {
     enabled = resting.enabled
     selected = resting.selected
     session = resting.session
-    received = resting.received
+    received = resting.offset
     nextTag = resting.nextTag
     nextID = resting.nextID
     literals = resting.literals
@@ -119,7 +117,7 @@ extension ClientState {
     areCapabilitiesShared = resting.marks.contains(.areCapabilitiesShared)
     parser.mailboxEncoding = resting.mailboxEncoding
     parser.offset = resting.offset
-    parser.responsePosition = resting.responsePosition
+    parser.responsePosition = resting.offset
     parser.allowance = resting.allowance
     if resting.marks.contains(.isIdling) {
       let id = CommandID(rawValue: resting.idleID)
