@@ -122,6 +122,8 @@ enum LoopBenchmark {
     let loop = try EventLoop.start(name: "client")
     var settings = FleetSettings(hosts: hosts, port: port, security: security, inFlight: 64, goal: .idle, stamp: stamp)
     var fleet = Fleet(loop: loop, settings: settings)
+    // Connections of the same loop to other far ends.
+    var others: [Fleet] = []
     report("ready")
     while let line = readLine() {
       let words = line.split(separator: " ").map(String.init)
@@ -136,6 +138,11 @@ enum LoopBenchmark {
         let start = Clock.now
         let failed = await fleet.open(try number(words[1]))
         report("open", failed, Clock.now - start, Clock.processCPU - cpu, await fleet.reasons().joined(separator: "; "))
+      case ("also", 2):
+        var other = settings
+        other.port = try number(words[1])
+        others.append(Fleet(loop: loop, settings: other))
+        report("also", await others[others.count - 1].open(1))
       case ("memory", 1): report("memory", Memory.resident, heap_bytes())
       case ("trim", 1): report("trim", heap_trim())
       case ("forget", 1):

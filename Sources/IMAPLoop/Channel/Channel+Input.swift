@@ -95,6 +95,9 @@ extension Channel: StreamOwner {
     switch result {
     case .needsInput: break
     case .paused: flags.insert(.machinePaused)
+    case .yielded:
+      flags.insert(.machinePaused)
+      loop.resumeLater(self)
     case .upgrade(.tls): upgrade()
     case .upgrade(.deflate): compress()
     case .closed(let reason): machineEnded(reason)

@@ -32,6 +32,8 @@ public class Channel: LoopMember {
   enum DriveResult {
     case needsInput
     case paused
+    /// There may be more, and it is the others' turn.
+    case yielded
     case upgrade(Upgrade)
     case closed(CloseReason)
   }
@@ -222,6 +224,9 @@ public class Channel: LoopMember {
 
   // MARK: Limits
 
+  /// Events that one connection may hand out before the others have their turn. A server that sends without end fills whole
+  /// buffers with short lines.
+  static var eventsPerTurn: Int { 256 }
   /// Bytes waiting to be sent at which a writer should stop. NIO has the same.
   static var highWatermark: Int { 64 * 1024 }
   /// Bytes at which it may go on.

@@ -202,7 +202,10 @@ public final class ClientChannel: Channel {
   override func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult {
     let machine = awake
     do throws(ConnectionError) {
+      var turn = Self.eventsPerTurn
       while !isHeld {
+        if turn == 0, !flags.contains(.ending) { return .yielded }
+        turn &-= 1
         let event = try machine.connection.next(&input, now: loop.now)
         switch event {
         case .needMoreInput:

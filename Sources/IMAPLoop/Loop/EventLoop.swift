@@ -65,6 +65,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private var dirty: [LoopMember] = []
   private var ready = Deque<Work>()
   private var throttled: [ByteStream] = []
+  private var yielded: [Channel] = []
+  private var resuming: [Channel] = []
   private var thread = uv_thread_t()
   private var isRunning = false
 
@@ -221,6 +223,9 @@ extension EventLoop {
 
   /// Lets a stream that has had its share of this tick read again in the next one.
   func throttle(_ stream: ByteStream) { throttled.append(stream) }
+
+  /// Drives a channel that has had its share of this tick again in the next one.
+  func resumeLater(_ channel: Channel) { yielded.append(channel) }
 }
 
 // MARK: - The thread
@@ -334,6 +339,13 @@ extension EventLoop {
   /// The hook before libuv waits: everything that callbacks and timers have changed goes out now.
   private func endTick() {
     iteration &+= 1
+    if !resuming.isEmpty || !yielded.isEmpty {
+      // Those that yielded in this iteration wait for a poll: sockets have their turn in between.
+      let channels = resuming
+      resuming = yielded
+      yielded = []
+      for channel in channels { channel.changed() }
+    }
     if !throttled.isEmpty {
       let streams = throttled
       throttled.removeAll(keepingCapacity: true)
@@ -344,7 +356,7 @@ extension EventLoop {
       flushDirty()
       if ready.isEmpty && dirty.isEmpty { break }
     }
-    if !ready.isEmpty || !dirty.isEmpty {
+    if !ready.isEmpty || !dirty.isEmpty || !yielded.isEmpty || !resuming.isEmpty {
       // More is left than one tick may do: poll without waiting.
       inbox.withLock { if !$0.isStopped { unsafe _ = uv_async_send(wakeup) } }
     }
