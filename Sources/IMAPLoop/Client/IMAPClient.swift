@@ -312,7 +312,24 @@ public actor IMAPClient {
     _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> Status {
     if Task.isCancelled { throw .cancelled(command: name) }
-    let waiter = try send(name, command, prepare: prepare)
+    let turn = try await awaitAnswerTurn(name, command)
+    let waiter: CommandWaiter
+    do throws(IMAPError) {
+      waiter = try send(name, command) { waiter in
+        prepare(waiter)
+        guard let turn else { return }
+        waiter.turn = turn
+        let finish = waiter.onFinish
+        // Also where nobody waits for it any longer.
+        waiter.onFinish = { [session] outcome in
+          session.answers.leave(turn)
+          finish?(outcome)
+        }
+      }
+    } catch {
+      if let turn { session.answers.leave(turn) }
+      throw error
+    }
     let id = waiter.id
     let outcome = await withTaskCancellationHandler {
       await awaitOutcome(of: waiter)
