@@ -216,20 +216,13 @@ struct ConnectionOptions: ParsableArguments {
 }
 
 extension ConnectionOptions: MailServer {
-  /// Connects, logs in, runs `body`, logs out.
+  /// Connects, logs in, runs `body`, logs out. Ctrl-C ends all of that.
   func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
     let connector = try connector()
     let credentials = try connector.credentials()
     let loop = try EventLoop.start()
     do {
-      let client = try await connector.connect(credentials, on: loop)
-      do {
-        try await body(client)
-      } catch {
-        await client.logout()
-        throw error
-      }
-      await client.logout()
+      try await Interruption.endsConnection({ try await connector.connect(credentials, on: loop) }, body)
     } catch let error as IMAPError {
       await loop.shutdown()
       throw Failure(error, host: connector.name)

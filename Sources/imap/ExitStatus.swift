@@ -86,6 +86,7 @@ struct Failure: Error {
     case .capabilityMissing(let capability, let command):
       self.init(.refused, "\(host) cannot do \(command): it has no \(capability); `imap capability` shows what it has")
     case .cancelled: self.init(.failure, "\(host): \(error)")
+    case .invalidArgument: self.init(.usage, error.description)
     case .source(let command, let reason): self.init(.file, "\(command) is not done: \(reason)")
     case .refused(let command, let status), .rejected(let command, let status),
       .noSuchMailbox(_, let command, let status):
@@ -141,9 +142,6 @@ struct Failure: Error {
       self.init(.unavailable, "connection to \(host) closed")
     case .misuse(let misuse) where misuse.rule == .loginDisabled || misuse.rule == .tlsRequired:
       self.init(.tls, "\(host) takes no password without TLS; use --tls implicit or --tls starttls")
-    case .misuse(let misuse) where misuse.rule == .unencodable:
-      self.init(
-        .usage, "an argument cannot be sent: it holds a character, or is of a form, that the command does not take")
     case .misuse: self.init(.failure, error.description)
     case .peer, .parse, .limit:
       self.init(.protocolError, "\(host) does not speak IMAP properly: \(error); check --port and --tls")

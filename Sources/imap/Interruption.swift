@@ -14,12 +14,19 @@ final class Interruption: Sendable {
   // Touched by `init` and `deinit` only.
   nonisolated(unsafe) private var sources: [any DispatchSourceSignal] = []
 
+  /// Whether those that came later see to the signal first.
+  private let isOutermost: Bool
+  /// How many there are that are not the outermost.
+  private static let inner = Mutex(0)
+
   private struct State {
     var hasCome = false
     var waiting: [CheckedContinuation<Void, Never>] = []
   }
 
-  init() {
+  init(isOutermost: Bool = false) {
+    self.isOutermost = isOutermost
+    if !isOutermost { Self.inner.withLock { $0 += 1 } }
     for number in [SIGINT, SIGTERM] {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
@@ -33,7 +40,13 @@ final class Interruption: Sendable {
     }
   }
 
-  deinit { for source in unsafe sources { source.cancel() } }
+  deinit {
+    for source in unsafe sources { source.cancel() }
+    if !isOutermost { Self.inner.withLock { $0 -= 1 } }
+  }
+
+  /// Whether a command waits for the signal by itself.
+  static var isSeenTo: Bool { inner.withLock { $0 > 0 } }
 
   /// Whether a signal has come.
   var hasCome: Bool { state.withLock(\.hasCome) }
@@ -68,6 +81,48 @@ final class Interruption: Sendable {
 }
 
 extension Interruption {
+  /// Runs `body` with the client that `connect` makes. Ctrl-C ends the connection, from its first step on, so that `body` fails; one
+  /// that waits for something else then, such as a full pipe, ends with the program. What sees to the signal by itself, as
+  /// `watch` does, is left alone.
+  static func endsConnection(
+    _ connect: @escaping @Sendable () async throws -> IMAPClient, _ body: (IMAPClient) async throws -> Void
+  ) async throws {
+    let interruption = Interruption(isOutermost: true)
+    let connecting = Task { try await connect() }
+    let watch = Task {
+      await interruption.wait()
+      if Task.isCancelled { return }
+      connecting.cancel()
+      if isSeenTo { return }
+      Task { try await connecting.value.close() }
+      try await Task.sleep(for: patience)
+      Console.error("imap: interrupted")
+      _exit(ExitStatus.interrupted.rawValue)
+    }
+    defer {
+      watch.cancel()
+      // Nobody waits for ever.
+      interruption.come()
+    }
+    do {
+      let client = try await connecting.value
+      do {
+        try await body(client)
+      } catch {
+        await client.logout()
+        throw error
+      }
+      await client.logout()
+    } catch let failure as Failure where failure.status == .interrupted {
+      throw failure
+    } catch {
+      throw interruption.hasCome ? Failure(.interrupted, "interrupted") : error
+    }
+  }
+
+  /// How long a command may take to end once its connection has.
+  private static let patience = Duration.seconds(2)
+
   /// Runs `work`. Ctrl-C ends the connection, so that `work` fails, and the failure says what became of it.
   static func ends(_ client: IMAPClient, _ consequence: String, _ work: () async throws -> Void) async throws {
     let interruption = Interruption()

@@ -93,18 +93,66 @@ import Testing
     #expect(result.error.contains("cannot read nofile"))
   }
 
+  /// What is run against servers that stop talking.
+  private static let interrupted = [
+    ["list"], ["fetch"], ["fetch", "--raw", "1"], ["search", "all"], ["watch"], ["check"], ["capability"],
+    ["append", "-m", "INBOX", #filePath],
+  ]
+
   /// A server that accepts and says nothing.
-  @Test(arguments: ["watch", "list", "fetch"]) func interruptEndsWhatWaitsForTheServer(_ command: String) async throws {
+  @Test(arguments: interrupted) func interruptEndsWhatWaitsForTheServer(_ command: [String]) async throws {
     let (listener, port) = try FreePort.listener()
     defer { close(listener) }
-    let running = try Tool.Running([command] + account + ["--port", "\(port)", "--tls", "none"])
+    let running = try Tool.Running(command + account + ["--port", "\(port)", "--tls", "none"])
     running.write("password\n")
     // The tool has connected: from here on it waits.
     let connection = await Task.detached { accept(listener, nil, nil) }.value
     defer { close(connection) }
     running.interrupt()
     let result = await running.result()
-    #expect(result.status == SIGINT || result.status == 128 + SIGINT, "\(result.error)")
+    #expect(result.status == 130)
+    #expect(result.error == "imap: interrupted\n")
+  }
+
+  /// A server that logs in everybody and then says nothing more, or half of a message.
+  @Test(arguments: interrupted.filter { !["watch", "check", "capability"].contains($0[0]) })
+  func interruptEndsWhatWaitsForAnAnswer(_ command: [String]) async throws {
+    let (asked, ask) = AsyncStream.makeStream(of: Void.self)
+    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      if line.contains("EXAMINE") { return "* 1 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n\(tag) OK\r\n" }
+      if ["AUTHENTICATE", "CAPABILITY"].contains(where: { line.contains($0) }) { return "\(tag) OK\r\n" }
+      defer { ask.yield() }
+      return line.contains("BODY") ? "* 1 FETCH (UID 1 BODY[] {9}\r\nSubj" : ""
+    }
+    defer { server.end() }
+    let running = try Tool.Running(command + account + ["--port", "\(server.port)", "--tls", "none"])
+    running.write("password\n")
+    for await _ in asked { break }
+    running.interrupt()
+    let result = await running.result()
+    #expect(result.status == 130)
+    #expect(result.error == "imap: interrupted\n")
+  }
+
+  /// It cleans up first, as far as the server lets it.
+  @Test func interruptEndsCheck() async throws {
+    let (asked, ask) = AsyncStream.makeStream(of: Void.self)
+    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      if line.contains("AUTHENTICATE") { return "\(tag) OK [CAPABILITY IMAP4rev1]\r\n" }
+      ask.yield()
+      return ""
+    }
+    defer { server.end() }
+    let running = try Tool.Running(["check"] + account + ["--port", "\(server.port)", "--tls", "none"])
+    running.write("password\n")
+    for await _ in asked { break }
+    running.interrupt()
+    let result = await running.result()
+    #expect(result.status == 130)
+    #expect(result.error.hasPrefix("imap: interrupted; "), "\(result.error)")
+    #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
   }
 
   /// What an answer may take is what --timeout says.

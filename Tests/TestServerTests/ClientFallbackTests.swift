@@ -183,6 +183,23 @@ import Testing
     }
   }
 
+  /// A source that gives what was announced and never ends, nor says that there is more: nobody waits for it for ever.
+  @Test(arguments: [0, 10] as [UInt64], [false, true])
+  func aSourceThatDoesNotEnd(_ count: UInt64, _ isDeaf: Bool) async throws {
+    try await withClient(without: []) { server, client in
+      let source = EndlessSource(first: [UInt8](repeating: 0x61, count: Int(count)), isDeaf: isDeaf)
+      if count > 0 {
+        #expect(try await client.append(source, byteCount: count, to: .inbox)?.destination == [7])
+        #expect(try await server.messages(user: "user").last?.bytes.count == Int(count))
+      } else {
+        // Nothing was there to be sent: it is for the server to say what it makes of that.
+        _ = try? await client.append(source, byteCount: 0, to: .inbox)
+      }
+      try await client.noop()
+      source.end()
+    }
+  }
+
   /// What comes between the copy and the expunge stays.
   @Test func moveOfAllTakesWhatThereIs() async throws {
     try await withClient(without: Self.old) { server, client in
@@ -201,6 +218,41 @@ import Testing
       let message = [UInt8](repeating: 0x61, count: 70 << 20)
       await #expect { try await client.append(message, to: .inbox) } throws: { ($0 as? IMAPError)?.reason == .limit }
       try await client.noop()
+    }
+  }
+}
+
+/// Gives one piece and then nothing, until it is ended; a deaf one not even where its task is cancelled.
+private struct EndlessSource: AsyncSequence, Sendable {
+  let first: [UInt8]
+  let isDeaf: Bool
+  private let rest = AsyncStream.makeStream(of: Void.self)
+
+  init(first: [UInt8], isDeaf: Bool) {
+    self.first = first
+    self.isDeaf = isDeaf
+  }
+
+  func end() { rest.continuation.finish() }
+
+  func makeAsyncIterator() -> Iterator { Iterator(source: self) }
+
+  struct Iterator: AsyncIteratorProtocol {
+    let source: EndlessSource
+    private var isFirst = true
+
+    init(source: EndlessSource) { self.source = source }
+
+    mutating func next() async -> [UInt8]? {
+      defer { isFirst = false }
+      if isFirst { return source.first }
+      let stream = source.rest.stream
+      if source.isDeaf {
+        await Task.detached { for await _ in stream {} }.value
+      } else {
+        for await _ in stream {}
+      }
+      return nil
     }
   }
 }

@@ -21,6 +21,8 @@ final class CommandWaiter {
   let id: CommandID
   /// Takes the data that the command asks for.
   var dataHandler: DataHandler?
+  /// What answers it, where that could be taken for the answer to another command.
+  var turn: AnswerTurn?
   /// Gets the FETCH responses as they come.
   var fetchHandler: FetchHandler?
   /// Gets each FETCH response whole; instead of ``fetchHandler``.
@@ -130,6 +132,9 @@ final class ClientSession: ClientChannelDelegate {
 
   /// Which commands may be answered by FETCH responses now.
   var gate = FetchGate()
+
+  /// Which commands may be answered by other untagged responses now.
+  var answers = AnswerGate()
 
   /// The FETCHes whose messages are taken one by one.
   var fetches: [CommandID: FetchQueue] = [:]
@@ -335,11 +340,9 @@ final class ClientSession: ClientChannelDelegate {
     }
     // Dovecot writes it every two minutes, so that nobody in between forgets the connection.
     if channel.isIdling, case .status(let status) = copy view, status.isProofOfLife { return }
-    // Other responses do not, and servers answer in order. A command that waits to be sent cannot have been answered.
-    for waiter in waiters {
-      guard let handler = waiter.dataHandler, channel.isInFlight(waiter.id) else { continue }
-      if handler(view) { return }
-    }
+    // Other responses do not: of the commands that one kind answers only one is in flight. What none has asked for is for any that
+    // takes it.
+    if offer(view, toAsking: true, channel) || offer(view, toAsking: false, channel) { return }
     switch copy view {
     case .status(let status): yield(.notice(status.copy()))
     case .flags(let flags): yield(.flags(flags.copy()))
@@ -358,6 +361,17 @@ final class ClientSession: ClientChannelDelegate {
       .quotaRoots, .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:
       break
     }
+  }
+
+  /// Whether a command has taken it. One that waits to be sent cannot have been answered.
+  private func offer(_ view: borrowing UntaggedView, toAsking isAsking: Bool, _ channel: ClientChannel) -> Bool {
+    for waiter in waiters {
+      guard let handler = waiter.dataHandler, (waiter.turn?.expects(view) ?? false) == isAsking,
+        channel.isInFlight(waiter.id)
+      else { continue }
+      if handler(view) { return true }
+    }
+    return false
   }
 }
 

@@ -26,16 +26,20 @@ extension IMAPClient {
   /// APPEND of a message that comes in pieces: as many bytes as `byteCount` says. A piece is asked for when there is room for it, so
   /// a message of any size passes through in constant memory.
   ///
-  /// Throws `.source` where `source` throws or gives fewer or more bytes: its end is waited for before the last bytes go, so that
+  /// Throws `.source` where `source` throws or gives fewer or more bytes: its end is looked for before the last bytes go, so that
   /// nothing is stored then. The server waits for what was announced, so that the connection is closed, unless the server has
   /// refused the message before, or nothing was announced. Cancelling the task closes it as well.
+  ///
+  /// A source that has given what was announced, and says for a second neither that it has ended nor that there is more, is
+  /// taken to have ended: the last bytes go. Should more come before the server has completed the command, `.source` is thrown
+  /// all the same, and what the server has stored is the bytes that were announced, or nothing.
   @discardableResult
   public func append<Source: AsyncSequence & Sendable>(
     _ source: Source, byteCount: UInt64, to mailbox: MailboxName, flags: [Flag] = [], date: InternalDate? = nil,
     limit: AppendLimit? = nil
   ) async throws(IMAPError) -> CopyResult? where Source.Element == [UInt8] {
     let request = AppendRequest(mailbox: mailbox, flags: flags, date: date, byteCount: byteCount, limit: limit)
-    if byteCount == 0, let error = await Self.excess(of: source) { throw error }
+    if byteCount == 0, let error = await excess(of: source) { throw error }
     var id: CommandID?
     var feeding: Task<Void, Never>?
     defer { feeding?.cancel() }
@@ -53,16 +57,47 @@ extension IMAPClient {
   }
 
   /// The server asks for no bytes where there are none: nothing is said that the source has more.
-  private static func excess<Source: AsyncSequence & Sendable>(
+  private func excess<Source: AsyncSequence & Sendable>(
     of source: Source
+  ) async -> IMAPError? where Source.Element == [UInt8] {
+    let answer = SourceAnswer()
+    let asking = Task {
+      let error = await Self.ask(source)
+      settle(answer, error)
+    }
+    let timer = loop.schedule(after: Self.sourcePatience) { answer.settle(nil) }
+    defer {
+      timer.cancel()
+      asking.cancel()
+    }
+    let error = await withTaskCancellationHandler {
+      await wait(for: answer)
+    } onCancel: {
+      asking.cancel()
+    }
+    return Task.isCancelled ? .cancelled(command: "APPEND") : error
+  }
+
+  private static func ask<Source: AsyncSequence & Sendable>(
+    _ source: Source
   ) async -> IMAPError? where Source.Element == [UInt8] {
     do {
       for try await piece in source where !piece.isEmpty { return .source(command: "APPEND", tooMany) }
-      return Task.isCancelled ? .cancelled(command: "APPEND") : nil
+      return nil
     } catch {
-      return Task.isCancelled ? .cancelled(command: "APPEND") : .source(command: "APPEND", "\(error)")
+      return .source(command: "APPEND", "\(error)")
     }
   }
+
+  private func settle(_ answer: SourceAnswer, _ error: IMAPError?) { answer.settle(error) }
+
+  /// A method, as ``awaitOutcome(of:)``.
+  private func wait(for answer: SourceAnswer) async -> IMAPError? {
+    await withCheckedContinuation { answer.wait($0) }
+  }
+
+  /// How long a source may take to say that it has ended, once it has given what was announced.
+  private static let sourcePatience = Duration.seconds(1)
 
   private static let tooMany = "there are more bytes than were announced"
 
@@ -74,31 +109,45 @@ extension IMAPClient {
     await wait(for: feed)
     var left = byteCount
     var last: [UInt8] = []
+    var timer: LoopTimer?
+    defer { timer?.cancel() }
     do {
       for try await piece in source where !piece.isEmpty {
         // The server may have refused it, or the connection ended.
         if session.waiter(of: id) == nil || waiter.isAbandoned { return }
         if UInt64(piece.count) > left { return giveUp(id, Self.tooMany) }
         left -= UInt64(piece.count)
-        // With the last bytes the message is stored: there may be more behind them, and then it is the wrong one.
-        if left == 0 { last = piece } else { await write(piece, waiter, feed) }
+        if left > 0 {
+          await write(piece, waiter, feed)
+          continue
+        }
+        // With the last bytes the message is stored: there may be more behind them, and then it is the wrong one. But a source need
+        // not say soon that it has ended.
+        last = piece
+        timer = loop.schedule(after: Self.sourcePatience) { self.begin(piece, waiter, feed) }
       }
     } catch {
       return giveUp(id, "\(error)")
     }
     if left > 0 { return giveUp(id, "\(left) bytes of \(byteCount) are missing") }
-    await write(last, waiter, feed)
+    // Unless that was done already.
+    if feed.left > 0 { await write(last, waiter, feed) }
   }
 
   private func write(_ piece: [UInt8], _ waiter: CommandWaiter, _ feed: LiteralFeed) async {
-    if session.waiter(of: waiter.id) == nil || waiter.isAbandoned { return }
-    waiter.literal = piece[...]
-    feed.left -= min(feed.left, UInt64(piece.count))
-    session.write(waiter, channel)
+    begin(piece, waiter, feed)
     while !waiter.literal.isEmpty, session.waiter(of: waiter.id) != nil, !waiter.isAbandoned {
       feed.isReady = false
       await wait(for: feed)
     }
+  }
+
+  /// Writes what there is room for; the rest goes as there is more.
+  private func begin(_ piece: [UInt8], _ waiter: CommandWaiter, _ feed: LiteralFeed) {
+    if session.waiter(of: waiter.id) == nil || waiter.isAbandoned { return }
+    waiter.literal = piece[...]
+    feed.left -= min(feed.left, UInt64(piece.count))
+    session.write(waiter, channel)
   }
 
   private func giveUp(_ id: CommandID, _ reason: String) {
@@ -132,6 +181,27 @@ final class LiteralFeed {
   func wake() {
     isReady = true
     continuation?.resume()
+    continuation = nil
+  }
+}
+
+/// What a source says that should have ended. Used on the loop's thread only.
+private final class SourceAnswer: @unchecked Sendable {
+  // Sendable: only used in closures that run on one loop's thread.
+  private var isSettled = false
+  private var error: IMAPError?
+  private var continuation: CheckedContinuation<IMAPError?, Never>?
+
+  func wait(_ continuation: CheckedContinuation<IMAPError?, Never>) {
+    if isSettled { continuation.resume(returning: error) } else { self.continuation = continuation }
+  }
+
+  /// The first word counts.
+  func settle(_ error: IMAPError?) {
+    if isSettled { return }
+    isSettled = true
+    self.error = error
+    continuation?.resume(returning: error)
     continuation = nil
   }
 }

@@ -77,13 +77,15 @@ extension IMAPClient {
     try await list(pattern: mailbox).contains { $0.name == mailbox && !$0.attributes.contains("\\NonExistent") }
   }
 
-  /// STATUS (RFC 9051, section 6.3.11). Nil where the server completed the command without an answer.
+  /// STATUS (RFC 9051, section 6.3.11). Nil where the server completed the command without an answer that has this name, in
+  /// whatever case.
   public func status(_ mailbox: MailboxName, _ items: [StatusItem]) async throws(IMAPError) -> MailboxStatus? {
-    try await gather("STATUS", .status(mailbox, items), into: nil) { view, answer in
+    let name = AnswerTurn.folded(mailbox)
+    return try await gather("STATUS", .status(mailbox, items), into: nil) { view, answer in
       // Several may be in flight, and others come by NOTIFY.
       guard answer == nil, case .mailboxStatus(let view) = copy view else { return false }
       let status = view.copy()
-      if status.mailbox != mailbox { return false }
+      if AnswerTurn.folded(status.mailbox) != name { return false }
       answer = status
       return true
     }.value

@@ -115,7 +115,12 @@ private struct SearchAnswer {
       let more = numbers.copy()
       found.numbers += more.numbers
       found.modSeq = more.modSeq ?? found.modSeq
-    case .extendedSearch(let result): results.append(result.copy())
+    case .extendedSearch(let result):
+      // Without a tag it is for the first that has none yet.
+      switch result.tag {
+      case .none where !results.isEmpty: return false
+      default: results.append(result.copy())
+      }
     default: return false
     }
     return true

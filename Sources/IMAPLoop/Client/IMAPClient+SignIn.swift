@@ -9,7 +9,10 @@ extension IMAPClient {
   }
 
   /// Logs in by the strongest way that the server offers for these credentials, and returns which that was: SCRAM before
-  /// what sends a password, channel binding where both sides can. A way that fails is not followed by a weaker one.
+  /// what sends a password, channel binding where both sides can. A way that fails is not followed by a weaker one, but for
+  /// one case: servers do not say which kinds of channel binding they know, and refuse one that they do not know before they
+  /// have asked for anything. Then the next kind of ``SignInPolicy/channelBindings`` is tried, and at last the strongest way
+  /// without a binding, if the policy does not require one and TLS has verified that the server is the one that is meant.
   ///
   /// `policy` is used instead of ``Configuration/signIn``. Throws `.authentication` where there is no way that it allows,
   /// where the server has not proved who it is, and where the server gave a reason for refusing; else as every command does.
@@ -17,32 +20,57 @@ extension IMAPClient {
   public func signIn(
     _ credentials: SignInCredentials, policy: SignInPolicy? = nil
   ) async throws(IMAPError) -> SignInMethod {
-    let policy = policy ?? configuration.signIn
+    var policy = policy ?? configuration.signIn
     let capabilities: [Capability]
     if let announced = channel.capabilities {
       capabilities = announced
     } else {
       capabilities = try await capability()
     }
-    let binding = policy.channelBindings.lazy.compactMap { self.channel.channelBinding($0) }.first
-    let method: SignInMethod
-    let mechanism: (any SASLMechanism)?
-    do throws(SASLError) {
-      method = try .choose(
-        for: credentials, capabilities: capabilities, isSecure: channel.isSecure, canBind: binding != nil,
-        policy: policy
-      )
-      let scramBinding = try method.binding(binding, capabilities: capabilities)
-      mechanism = try self.mechanism(method, credentials, scramBinding, policy)
-    } catch {
-      throw .authentication(error, nil)
+    while true {
+      let binding = binding(policy)
+      let method: SignInMethod
+      let mechanism: (any SASLMechanism)?
+      do throws(SASLError) {
+        method = try .choose(
+          for: credentials, capabilities: capabilities, isSecure: channel.isSecure, canBind: binding != nil,
+          policy: policy
+        )
+        let scramBinding = try method.binding(binding, capabilities: capabilities)
+        mechanism = try self.mechanism(method, credentials, scramBinding, policy)
+      } catch {
+        throw .authentication(error, nil)
+      }
+      guard let mechanism else {
+        if case .password(let user, let password, _) = credentials { try await login(user: user, password: password) }
+        return method
+      }
+      var challenges = 0
+      do throws(IMAPError) {
+        try await authenticate(mechanism, policy) { challenges += 1 }
+        return method
+      } catch {
+        guard method.bindsChannel, let kind = binding?.kind, error.refusesBinding(challenges: challenges) else {
+          throw error
+        }
+        policy.channelBindings.removeAll { $0 == kind }
+        let isLast = self.binding(policy) == nil
+        if isLast, policy.requiresChannelBinding || !provesServer { throw error }
+      }
     }
-    if let mechanism {
-      try await authenticate(mechanism, policy)
-    } else if case .password(let user, let password, _) = credentials {
-      try await login(user: user, password: password)
+  }
+
+  /// The first kind of the policy that the connection has.
+  private func binding(_ policy: SignInPolicy) -> ChannelBinding? {
+    policy.channelBindings.lazy.compactMap { self.channel.channelBinding($0) }.first
+  }
+
+  /// Whether TLS has verified that the server is the one that is meant.
+  private var provesServer: Bool {
+    switch try? configuration.transportSecurity() {
+    case .tls(let context), .startTLS(let context): channel.isSecure && context.provesServer
+    case .plain, nil: false
     }
-    return method
   }
 
   /// AUTHENTICATE (RFC 9051, section 6.2.2) with any mechanism; `SASLCustom` makes one of a function. Its steps are taken
@@ -55,7 +83,10 @@ extension IMAPClient {
     try await authenticate(mechanism, configuration.signIn)
   }
 
-  private func authenticate(_ mechanism: some SASLMechanism, _ policy: SignInPolicy) async throws(IMAPError) {
+  /// `whenChallenged` is called with the first words of the server that are for the mechanism.
+  private func authenticate(
+    _ mechanism: some SASLMechanism, _ policy: SignInPolicy, whenChallenged: @escaping () -> Void = {}
+  ) async throws(IMAPError) {
     if mechanism.revealsSecret, !channel.isSecure, !policy.allowsPlaintext {
       throw .authentication(.plaintextRefused, nil)
     }
@@ -64,7 +95,10 @@ extension IMAPClient {
     try await run("AUTHENTICATE", .authenticate(conversation.exchange)) { waiter in
       let id = waiter.id
       waiter.conversation = .idle(conversation)
-      waiter.onChallenge = { challenge in Task { await self.answer(id, challenge) } }
+      waiter.onChallenge = { challenge in
+        whenChallenged()
+        Task { await self.answer(id, challenge) }
+      }
     }
     try await compressIfWanted()
   }
@@ -123,4 +157,20 @@ extension IMAPClient {
 
   /// Bytes of randomness in a nonce: no two are ever the same.
   private static let nonceSize = 24
+}
+
+extension IMAPError {
+  /// Whether the server has refused AUTHENTICATE before anything was proved to it, and not for a reason that other mechanisms
+  /// would meet, too. Behind a proof it is a wrong password: another attempt would count towards the account's lock.
+  fileprivate func refusesBinding(challenges: Int) -> Bool {
+    switch self {
+    case .refused("AUTHENTICATE", _), .rejected("AUTHENTICATE", _):
+      challenges == 0 && (reason == .notAuthenticated || reason == .unspecified)
+    // RFC 5802, section 7: the way to say so, in the place of a challenge.
+    case .authentication(.server("unsupported-channel-binding-type"), _?),
+      .authentication(.server("channel-binding-not-supported"), _?):
+      challenges == 1
+    default: false
+    }
+  }
 }

@@ -291,13 +291,16 @@ public actor IMAPClient {
   }
 
   /// AUTHENTICATE PLAIN (RFC 4616). The password goes over the connection as it is, protected or not;
-  /// ``signIn(user:password:)`` sees to that. Throws `.misuse` where one of the three holds NUL, or the user or the password
+  /// ``signIn(user:password:)`` sees to that. Throws `.invalidArgument` where one of the three holds NUL, or the user or the password
   /// is empty.
   public func authenticatePlain(
     authorizationID: String = "", user: String, password: Secret
   ) async throws(IMAPError) {
     guard let exchange = SASLExchange.plain(authorizationID: authorizationID, user: user, password: password) else {
-      throw .connection(.misuse(ConnectionError.Misuse(.unencodable, state: channel.state.description)))
+      let isUser = user.isEmpty || (user + authorizationID).utf8.contains(0)
+      throw .invalidArgument(
+        InvalidArgument(isUser ? .user : .password, user.isEmpty || password.count == 0 ? .empty : .nul),
+        command: "AUTHENTICATE")
     }
     _ = try await run("AUTHENTICATE", .authenticate(exchange))
     try await compressIfWanted()
@@ -312,7 +315,24 @@ public actor IMAPClient {
     _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> Status {
     if Task.isCancelled { throw .cancelled(command: name) }
-    let waiter = try send(name, command, prepare: prepare)
+    let turn = try await awaitAnswerTurn(name, command)
+    let waiter: CommandWaiter
+    do throws(IMAPError) {
+      waiter = try send(name, command) { waiter in
+        prepare(waiter)
+        guard let turn else { return }
+        waiter.turn = turn
+        let finish = waiter.onFinish
+        // Also where nobody waits for it any longer.
+        waiter.onFinish = { [session] outcome in
+          session.answers.leave(turn)
+          finish?(outcome)
+        }
+      }
+    } catch {
+      if let turn { session.answers.leave(turn) }
+      throw error
+    }
     let id = waiter.id
     let outcome = await withTaskCancellationHandler {
       await awaitOutcome(of: waiter)
@@ -327,7 +347,7 @@ public actor IMAPClient {
     _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) throws(IMAPError) -> CommandWaiter {
     let id: CommandID
-    do throws(ConnectionError) { id = try channel.send(command) } catch { throw .connection(error) }
+    do throws(ConnectionError) { id = try channel.send(command) } catch { throw IMAPError(error, command: name) }
     session.observer?.began(id, command, channel)
     // Before anything suspends: an answer may come in any turn of the loop behind this one.
     let waiter = CommandWaiter(id)
@@ -342,7 +362,8 @@ public actor IMAPClient {
     case .cancelled(let wasSent): return .failure(.cancelled(command: name, outcomeUnknown: wasSent))
     case .failed(let error):
       return .failure(
-        channel.mayHaveBeenDone(waiter.id) ? .outcomeUnknown(command: name, error) : .connection(error))
+        channel.mayHaveBeenDone(waiter.id)
+          ? .outcomeUnknown(command: name, error) : IMAPError(error, command: name))
     case .completed(let status):
       if let reason = waiter.failure { return .failure(.authentication(reason, status)) }
       switch status.condition {

@@ -76,7 +76,7 @@ extension IMAPError {
     case .connection(let error): Self.reason(error, outcomeUnknown: false)
     case .outcomeUnknown(_, let error): Self.reason(error, outcomeUnknown: true)
     case .capabilityMissing(let capability, _): .capabilityMissing(capability)
-    case .source: .invalidArgument
+    case .source, .invalidArgument: .invalidArgument
     case .cancelled: .cancelled
     case .noSuchMailbox: .noSuchMailbox
     case .authentication(_, let status?): Self.loginReason(status)

@@ -20,13 +20,15 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   case noSuchMailbox(MailboxName, command: String, Status)
   /// The bytes of a message could not be had, for this reason. What the server makes of it is not known.
   case source(command: String, String)
+  /// An argument cannot be sent: which, and why. Nothing was sent.
+  case invalidArgument(InvalidArgument, command: String)
   /// The server has not announced what the call needs, and it can't be done in another way. Nothing was sent.
   case capabilityMissing(Capability, command: String)
 
   /// The status that the server answered with.
   public var status: Status? {
     switch self {
-    case .connection, .outcomeUnknown, .capabilityMissing, .source, .cancelled: nil
+    case .connection, .outcomeUnknown, .capabilityMissing, .source, .cancelled, .invalidArgument: nil
     case .refused(_, let status), .rejected(_, let status), .noSuchMailbox(_, _, let status): status
     case .authentication(_, let status): status
     }
@@ -56,8 +58,22 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchMailbox(let name, let command, let status): "\(command): there is no mailbox \(name) (\(status))"
     case .cancelled(let command, outcomeUnknown: false): "\(command) was cancelled"
     case .cancelled(let command, outcomeUnknown: true): "\(command) was cancelled, and may or may not have been done"
+    case .invalidArgument(let argument, let command): "\(command) cannot be sent: \(argument)"
     case .source(let command, let reason): "no more bytes for \(command): \(reason)"
     case .capabilityMissing(let capability, let command): "\(command) needs \(capability), which the server lacks"
+    }
+  }
+}
+
+extension IMAPError {
+  /// What `error` means for a command that the server has not seen.
+  init(_ error: ConnectionError, command: String) {
+    switch error {
+    case .misuse(let misuse):
+      self = misuse.argument.map { .invalidArgument($0, command: command) } ?? .connection(error)
+    case .limit(let limit) where limit.limit == .commandLine:
+      self = .invalidArgument(InvalidArgument(.command, .tooLong), command: command)
+    default: self = .connection(error)
     }
   }
 }

@@ -16,6 +16,8 @@ public final class TLSContext: @unchecked Sendable {
   let verifiesPeer: Bool
   /// Whether it has to be for the host that is connected to.
   let verifiesHost: Bool
+  /// Whether a server that was accepted has proved to be the one that is meant: by a certificate for its name, or by a pin.
+  let provesServer: Bool
   /// Whose certificate is expected and asked for, instead of the host's.
   let serverName: String?
   /// Sessions to resume; nil where none are kept.
@@ -73,6 +75,7 @@ public final class TLSContext: @unchecked Sendable {
     let isChecked = options.trust != .insecure
     verifiesPeer = isChecked || !options.pins.isEmpty || options.verify != nil
     verifiesHost = isChecked && options.trust != .pinsOnly && options.checksHost
+    provesServer = verifiesHost || !options.pins.isEmpty
     serverName = options.serverName
     sessions = options.resumesSessions ? TLSSessionCache() : nil
     verifier =
@@ -108,6 +111,7 @@ public final class TLSContext: @unchecked Sendable {
     case .optional, .required: verifiesPeer = true
     }
     verifiesHost = false
+    provesServer = false
     serverName = nil
     sessions = nil
     verifier =

@@ -363,16 +363,16 @@ struct ClientState: ~Copyable {
       literals: literals, mailboxEncoding: parser.mailboxEncoding, hasSASLIR: hasSASLIR)
     // The encoder writes straight behind what waits already.
     swap(&encoder.output, &outbound)
-    var isEncoded = true
+    var invalid: InvalidArgument?
     do throws(CommandEncoder.EncodingError) {
       try encoder.encode(next.command, tag: tag)
     } catch {
-      isEncoded = false
+      invalid = InvalidArgument(encoder.place, error.rule)
     }
     swap(&encoder.output, &outbound)
-    if !isEncoded {
+    if let invalid {
       _ = outbound.takeTail(behind: start)
-      return fail(next, misuse(.unencodable))
+      return fail(next, .misuse(ConnectionError.Misuse(invalid, state: phase.description)))
     }
     let length = outbound.count - start - encoder.literalBytes
     if length > configuration.maximumLineLength {

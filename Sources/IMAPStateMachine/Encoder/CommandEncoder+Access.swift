@@ -17,6 +17,7 @@ extension CommandEncoder {
     case .myRights(let name): try one("MYRIGHTS ", name)
     case .getQuota(let root):
       output.append("GETQUOTA ")
+      place = .quotaRoot
       try string(root.span)
     case .getQuotaRoot(let name): try one("GETQUOTAROOT ", name)
     case .setQuota(let root, let limits): try encodeSetQuota(root, limits)
@@ -24,23 +25,29 @@ extension CommandEncoder {
     case .setMetadata(let name, let entries):
       try one("SETMETADATA ", name)
       output.append(UInt8(ascii: " "))
+      place = .entry
       try parentheses(entries) { encoder, entry throws(EncodingError) in
+        encoder.place = .entry
         try encoder.string(entry.name.span)
         encoder.output.append(UInt8(ascii: " "))
+        encoder.place = .value
         try encoder.value(entry.value)
       }
     case .getAnnotation(let name, let entries, let attributes):
       try one("GETANNOTATION ", name)
+      place = .annotation
       output.append(UInt8(ascii: " "))
       try oneOrMore(entries)
       output.append(UInt8(ascii: " "))
       try oneOrMore(attributes)
     case .setAnnotation(let name, let entries):
       try one("SETANNOTATION ", name)
+      place = .annotation
       output.append(UInt8(ascii: " "))
       if entries.count == 1, let entry = entries.first { try annotation(entry) } else { try annotations(entries) }
     case .generateURLAuth(let requests):
       output.append("GENURLAUTH ")
+      place = .url
       try list(requests) { encoder, request throws(EncodingError) in
         try encoder.string(request.url.span)
         encoder.output.append(UInt8(ascii: " "))
@@ -55,6 +62,7 @@ extension CommandEncoder {
 
   /// Annotations of a message, in parentheses (RFC 5257, section 5).
   mutating func annotations(_ values: [MessageAnnotation]) throws(EncodingError) {
+    place = .annotation
     try parentheses(values) { encoder, value throws(EncodingError) in try encoder.annotation(value) }
   }
 
@@ -74,11 +82,13 @@ extension CommandEncoder {
   }
 
   private mutating func argument(_ bytes: [UInt8]) throws(EncodingError) {
+    place = .identifier
     output.append(UInt8(ascii: " "))
     try string(bytes.span)
   }
 
   private mutating func rights(_ change: AccessRightsChange) throws(EncodingError) {
+    place = .rights
     switch change {
     // RFC 4314, section 3.1: a leading `+` or `-` adds or removes, so rights themselves start with neither.
     case .replace(let rights):
@@ -96,7 +106,9 @@ extension CommandEncoder {
 
   private mutating func encodeSetQuota(_ root: [UInt8], _ limits: [QuotaLimit]) throws(EncodingError) {
     output.append("SETQUOTA ")
+    place = .quotaRoot
     try string(root.span)
+    place = .quotaLimit
     // RFC 9208, section 4.1.3: an empty list removes all limits.
     if limits.isEmpty { return output.append(" ()") }
     output.append(UInt8(ascii: " "))
@@ -104,7 +116,7 @@ extension CommandEncoder {
       try encoder.atom(limit.resource)
       encoder.output.append(UInt8(ascii: " "))
       // RFC 9208, section 7: 63 bits.
-      if limit.limit > UInt64(Int64.max) { throw EncodingError() }
+      if limit.limit > UInt64(Int64.max) { throw EncodingError(rule: .tooLarge) }
       encoder.output.append(decimal: limit.limit)
     }
   }
@@ -127,11 +139,13 @@ extension CommandEncoder {
     }
     try mailbox(name)
     output.append(UInt8(ascii: " "))
+    place = .entry
     try oneOrMore(entries)
   }
 
   private mutating func encodeFetchURLs(_ requests: [URLFetchRequest]) throws(EncodingError) {
     output.append("URLFETCH ")
+    place = .url
     try list(requests) { encoder, request throws(EncodingError) in
       guard let items = request.items else { return try encoder.string(request.url.span) }
       encoder.output.append(UInt8(ascii: "("))
@@ -146,6 +160,7 @@ extension CommandEncoder {
 
   private mutating func encodeResetKey(_ name: MailboxName?, _ mechanisms: [String]) throws(EncodingError) {
     output.append("RESETKEY")
+    place = .mechanism
     guard let name else {
       // RFC 4467, section 9: mechanisms stand behind a mailbox only.
       if !mechanisms.isEmpty { throw EncodingError() }
@@ -153,6 +168,7 @@ extension CommandEncoder {
     }
     output.append(UInt8(ascii: " "))
     try mailbox(name)
+    place = .mechanism
     for mechanism in mechanisms {
       output.append(UInt8(ascii: " "))
       try atom(mechanism)

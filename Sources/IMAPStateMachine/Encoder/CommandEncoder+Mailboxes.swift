@@ -48,6 +48,7 @@ extension CommandEncoder {
   }
 
   private mutating func statusItems(_ items: [StatusItem]) throws(EncodingError) {
+    place = .statusItem
     try parentheses(items) { encoder, item throws(EncodingError) in encoder.output.append(item.rawValue) }
   }
 
@@ -73,6 +74,7 @@ extension CommandEncoder {
   }
 
   private mutating func selection(_ options: [ListSelectionOption]) throws(EncodingError) {
+    place = .option
     // RFC 5258, section 3.1: RECURSIVEMATCH is nothing by itself, nor with REMOTE.
     if options.contains(.recursiveMatch), options.allSatisfy({ $0 == .recursiveMatch || $0 == .remote }) {
       throw EncodingError()
@@ -92,6 +94,7 @@ extension CommandEncoder {
   }
 
   private mutating func returning(_ option: ListReturnOption) throws(EncodingError) {
+    place = .option
     switch option {
     case .subscribed: output.append("SUBSCRIBED")
     case .children: output.append("CHILDREN")
@@ -102,6 +105,7 @@ extension CommandEncoder {
     case .myRights: output.append("MYRIGHTS")
     case .metadata(let entries):
       output.append("METADATA ")
+      place = .entry
       try strings(entries)
     case .other(let name, let value):
       try atom(name)
@@ -118,7 +122,10 @@ extension CommandEncoder {
     if parameters.condStore { output.append("CONDSTORE") }
     if let known = parameters.qResync {
       // RFC 7162, section 7: uidvalidity and the modification sequence are above 0.
-      if known.uidValidity == 0 || known.modSeq.rawValue == 0 { throw EncodingError() }
+      if known.uidValidity == 0 || known.modSeq.rawValue == 0 {
+        place = known.uidValidity == 0 ? .uidValidity : .modSeq
+        throw EncodingError(rule: .zero)
+      }
       output.append(output.count > start ? " QRESYNC (" : "QRESYNC (")
       output.append(decimal: known.uidValidity)
       output.append(UInt8(ascii: " "))
@@ -143,6 +150,7 @@ extension CommandEncoder {
   /// RFC 7162, section 7: "`*` is not allowed", nor is `$`.
   private mutating func finite<Number>(_ numbers: MessageSet<Number>) throws(EncodingError) {
     if numbers.isSavedResult || numbers.ranges.contains(where: { $0.first == .star || $0.last == .star }) {
+      place = .messages
       throw EncodingError()
     }
     try set(numbers)
@@ -161,14 +169,17 @@ extension CommandEncoder {
       try replaced(uid?.rawValue)
     }
     // RFC 8508, section 3.4: REPLACE takes one message.
+    place = .message
     if request.replacing != nil, request.messages.count > 1 { throw EncodingError() }
     try mailbox(request.mailbox)
     output.append(UInt8(ascii: " "))
+    place = .message
     try list(request.messages) { encoder, message throws(EncodingError) in try encoder.appended(message) }
   }
 
   private mutating func replaced(_ number: UInt32?) throws(EncodingError) {
-    if number == 0 { throw EncodingError() }
+    place = .messages
+    if number == 0 { throw EncodingError(rule: .zero) }
     if let number { output.append(decimal: number) } else { output.append(UInt8(ascii: "*")) }
     output.append(UInt8(ascii: " "))
   }
@@ -197,6 +208,7 @@ extension CommandEncoder {
       output.append(UInt8(ascii: ")"))
     case .catenate(let parts):
       output.append("CATENATE ")
+      place = .message
       try parentheses(parts) { encoder, part throws(EncodingError) in
         switch part {
         case .url(let url):

@@ -26,7 +26,7 @@ extension CommandEncoder {
     case .copy(let messages, let name): try transfer(messages, "COPY", name)
     case .move(let messages, let name): try transfer(messages, "MOVE", name)
     case .uidBatches(let size, let batches):
-      if size == 0 || batches?.lowerBound == 0 { throw EncodingError() }
+      if size == 0 || batches?.lowerBound == 0 { throw EncodingError(rule: .zero) }
       output.append("UIDBATCHES ")
       output.append(decimal: size)
       guard let batches else { return }
@@ -40,6 +40,7 @@ extension CommandEncoder {
 
   /// Items in parentheses.
   mutating func fetchItems(_ items: [FetchItem]) throws(EncodingError) {
+    place = .fetchItem
     try parentheses(items) { encoder, item throws(EncodingError) in try encoder.fetchItem(item) }
   }
 
@@ -47,7 +48,10 @@ extension CommandEncoder {
   mutating func label(_ label: GmailLabel) throws(EncodingError) {
     guard label.bytes.first == UInt8(ascii: "\\"), label.bytes.count > 1,
       label.bytes.dropFirst().allSatisfy({ ByteClass(of: $0).contains(.atom) })
-    else { return try string(label.bytes.span) }
+    else {
+      place = .label
+      return try string(label.bytes.span)
+    }
     output.append(label.bytes)
   }
 
@@ -68,6 +72,7 @@ extension CommandEncoder {
     output.append(UInt8(ascii: " "))
     try fetchItems(items)
     if modifiers.isEmpty { return }
+    place = .option
     if case .sequence = messages, modifiers.vanished || modifiers.partial != nil {
       // RFC 7162, section 3.2.6 and RFC 9394, section 3.2: only with UID FETCH.
       throw EncodingError()
@@ -124,11 +129,13 @@ extension CommandEncoder {
     case .gmailLabels: output.append("X-GM-LABELS")
     case .annotations(let entries, let attributes):
       output.append("ANNOTATION (")
+      place = .annotation
       try oneOrMore(entries)
       output.append(UInt8(ascii: " "))
       try oneOrMore(attributes)
       output.append(UInt8(ascii: ")"))
     case .other(let text):
+      place = .fetchItem
       guard Self.isItem(text) else { throw EncodingError() }
       try raw(Array(text.utf8))
     }
@@ -144,7 +151,10 @@ extension CommandEncoder {
 
   mutating func partial(_ range: PartialRange?) throws(EncodingError) {
     guard let range else { return }
-    if range.count == 0 { throw EncodingError() }
+    if range.count == 0 {
+      place = .section
+      throw EncodingError(rule: .zero)
+    }
     output.append(UInt8(ascii: "<"))
     output.append(decimal: range.offset)
     output.append(UInt8(ascii: "."))
@@ -154,7 +164,10 @@ extension CommandEncoder {
 
   private mutating func part(_ numbers: [UInt32]) throws(EncodingError) {
     for (index, number) in numbers.enumerated() {
-      if number == 0 { throw EncodingError() }
+      if number == 0 {
+        place = .section
+        throw EncodingError(rule: .zero)
+      }
       if index > 0 { output.append(UInt8(ascii: ".")) }
       output.append(decimal: number)
     }
@@ -169,7 +182,10 @@ extension CommandEncoder {
     case .text: output.append("TEXT")
     case .mime:
       // RFC 9051, section 6.4.5.1: MIME must be prefixed by a part number.
-      if section.part.isEmpty { throw EncodingError() }
+      if section.part.isEmpty {
+        place = .section
+        throw EncodingError(rule: .empty)
+      }
       output.append("MIME")
     case .headerFields(let names): try fieldNames("HEADER.FIELDS ", names)
     case .headerFieldsNot(let names): try fieldNames("HEADER.FIELDS.NOT ", names)
@@ -178,6 +194,7 @@ extension CommandEncoder {
 
   private mutating func fieldNames(_ word: StaticString, _ names: [String]) throws(EncodingError) {
     output.append(word)
+    place = .headerField
     try parentheses(names) { encoder, name throws(EncodingError) in try encoder.atom(name) }
   }
 

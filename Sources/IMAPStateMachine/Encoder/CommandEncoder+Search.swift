@@ -13,6 +13,7 @@ extension CommandEncoder {
         output.append("IN ")
         try parentheses(search.source) { encoder, filter throws(EncodingError) in
           // RFC 7377, section 4: "We forbid the use of selected-delayed".
+          encoder.place = .option
           if filter == .selectedDelayed { throw EncodingError() }
           try encoder.filter(filter)
         }
@@ -24,20 +25,25 @@ extension CommandEncoder {
     case .sort(let criteria, let key, let uid, let charset, let options):
       output.append(uid ? "UID SORT " : "SORT ")
       try returning(options)
+      place = .sortCriterion
       try parentheses(criteria) { encoder, criterion throws(EncodingError) in try encoder.criterion(criterion) }
       output.append(UInt8(ascii: " "))
       try self.charset(charset, holding: key)
       try program(key)
     case .thread(let algorithm, let key, let uid, let charset):
       output.append(uid ? "UID THREAD " : "THREAD ")
+      place = .threadAlgorithm
       try atom(algorithm.rawValue)
       output.append(UInt8(ascii: " "))
       try self.charset(charset, holding: key)
       try program(key)
     case .cancelUpdate(let tags):
       output.append("CANCELUPDATE ")
+      place = .tag
       try list(tags) { encoder, tag throws(EncodingError) in
-        for byte in tag.utf8 where byte == 0x0d || byte == 0x0a || byte >= 0x80 { throw EncodingError() }
+        for byte in tag.utf8 where byte == 0x0d || byte == 0x0a || byte >= 0x80 {
+          throw EncodingError(rule: .character)
+        }
         try encoder.string(tag)
       }
     default:
@@ -48,13 +54,17 @@ extension CommandEncoder {
 
   /// `1:500` or `-1:-100`.
   mutating func window(_ window: SearchWindow) throws(EncodingError) {
-    if window.first == 0 || window.last == 0 { throw EncodingError() }
+    if window.first == 0 || window.last == 0 {
+      place = .option
+      throw EncodingError(rule: .zero)
+    }
     output.append(window.description)
   }
 
   private mutating func returning(_ options: [SearchReturnOption]?) throws(EncodingError) {
     guard let options else { return }
     output.append("RETURN ")
+    place = .option
     if options.isEmpty { return output.append("() ") }
     try parentheses(options) { encoder, option throws(EncodingError) in try encoder.returning(option) }
     output.append(UInt8(ascii: " "))
@@ -108,7 +118,8 @@ extension CommandEncoder {
   /// UTF-8 anyway: RFC 6855, section 3 forbids to name a charset once UTF8=ACCEPT is enabled.
   private mutating func charset(_ name: String?, for key: SearchKey) throws(EncodingError) {
     if mailboxEncoding == .utf8 {
-      if let name, !Self.isAtom(name) { throw EncodingError() }
+      place = .charset
+      if let name, !Self.isAtom(name) { throw EncodingError(rule: name.isEmpty ? .empty : .character) }
       return
     }
     guard let name = name ?? (SearchCharset(holding: key) > .ascii ? "UTF-8" : nil) else { return }
@@ -118,12 +129,16 @@ extension CommandEncoder {
 
   /// The charset and a space. What is not ASCII must fit: the texts are written in no other.
   private mutating func charset(_ name: String, holding key: SearchKey) throws(EncodingError) {
+    place = .charset
     try atom(name)
     output.append(UInt8(ascii: " "))
     namesCharset = true
     let needed = SearchCharset(holding: key)
     if needed == .ascii { return }
-    guard let charset = SearchCharset(named: name), charset >= needed else { throw EncodingError() }
+    guard let charset = SearchCharset(named: name), charset >= needed else {
+      place = .searchText
+      throw EncodingError(rule: .charset)
+    }
     texts = charset
   }
 
@@ -131,8 +146,11 @@ extension CommandEncoder {
     !text.isEmpty && text.utf8.allSatisfy { ByteClass(of: $0).contains(.atom) }
   }
 
-  private mutating func searchText(_ text: String) throws(EncodingError) {
-    guard let bytes = texts.bytes(of: text) else { throw EncodingError() }
+  private mutating func searchText(
+    _ text: String, _ argument: InvalidArgument.Argument = .searchText
+  ) throws(EncodingError) {
+    place = argument
+    guard let bytes = texts.bytes(of: text) else { throw EncodingError(rule: .charset) }
     try string(bytes.span)
   }
 
@@ -146,7 +164,8 @@ extension CommandEncoder {
   }
 
   private mutating func key(_ key: SearchKey, depth: Int) throws(EncodingError) {
-    if depth > Self.maximumSearchNesting { throw EncodingError() }
+    place = .searchKey
+    if depth > Self.maximumSearchNesting { throw EncodingError(rule: .nesting) }
     switch key {
     case .all: output.append("ALL")
     case .and(let keys):
@@ -179,7 +198,7 @@ extension CommandEncoder {
     case .text(let text): try pair("TEXT ", text)
     case .header(let name, let text):
       output.append("HEADER ")
-      try searchText(name)
+      try searchText(name, .headerField)
       output.append(UInt8(ascii: " "))
       try searchText(text)
     case .before(let date): day("BEFORE ", date)
@@ -253,7 +272,7 @@ extension CommandEncoder {
 
   /// A number above 0.
   private mutating func interval(_ name: StaticString, _ number: UInt32) throws(EncodingError) {
-    if number == 0 { throw EncodingError() }
+    if number == 0 { throw EncodingError(rule: .zero) }
     output.append(name)
     output.append(decimal: number)
   }
@@ -272,7 +291,7 @@ extension CommandEncoder {
 
   private mutating func size(_ name: StaticString, _ size: UInt64) throws(EncodingError) {
     // RFC 9051, section 9: number64 has 63 bits.
-    if size > UInt64(Int64.max) { throw EncodingError() }
+    if size > UInt64(Int64.max) { throw EncodingError(rule: .tooLarge) }
     output.append(name)
     output.append(decimal: size)
   }
@@ -283,6 +302,7 @@ extension CommandEncoder {
   }
 
   private mutating func flag(_ flag: Flag, isSet: Bool) throws(EncodingError) {
+    place = .flag
     switch flag {
     case .seen: output.append(isSet ? "SEEN" : "UNSEEN")
     case .answered: output.append(isSet ? "ANSWERED" : "UNANSWERED")

@@ -14,10 +14,12 @@ extension CommandEncoder {
     case .unauthenticate: output.append("UNAUTHENTICATE")
     case .proxyAuth(let user):
       output.append("PROXYAUTH ")
+      place = .user
       try string(user)
     case .compress: output.append("COMPRESS DEFLATE")
     case .enable(let capabilities):
       output.append("ENABLE ")
+      place = .capability
       try list(capabilities) { encoder, capability throws(EncodingError) in try encoder.atom(capability.rawValue) }
     case .comparator(let order): try words("COMPARATOR", order)
     case .namespace: output.append("NAMESPACE")
@@ -33,12 +35,13 @@ extension CommandEncoder {
 
   /// An argument of a command without a case of its own, or of an extension.
   mutating func argument(_ argument: CommandArgument, depth: Int = 0) throws(EncodingError) {
-    if depth > Self.maximumSearchNesting { throw EncodingError() }
+    place = .argument
+    if depth > Self.maximumSearchNesting { throw EncodingError(rule: .nesting) }
     switch argument {
     case .atom(let text):
       let bare = text.utf8.first == UInt8(ascii: "\\") ? text.dropFirst() : text[...]
-      if bare.isEmpty { throw EncodingError() }
-      for byte in bare.utf8 where !ByteClass(of: byte).contains(.astring) { throw EncodingError() }
+      if bare.isEmpty { throw EncodingError(rule: .empty) }
+      for byte in bare.utf8 where !ByteClass(of: byte).contains(.astring) { throw EncodingError(rule: .character) }
       output.append(text)
     case .number(let number): output.append(decimal: number)
     case .set(let numbers): try set(numbers)
@@ -60,7 +63,8 @@ extension CommandEncoder {
 
   /// Text as it is. What ends in a literal's header would make the server take the next line for its bytes.
   mutating func raw(_ bytes: [UInt8]) throws(EncodingError) {
-    if bytes.isEmpty || bytes.contains(where: { $0 == 0 || $0 == 0x0d || $0 == 0x0a }) { throw EncodingError() }
+    if bytes.isEmpty { throw EncodingError(rule: .empty) }
+    if bytes.contains(where: { $0 == 0 || $0 == 0x0d || $0 == 0x0a }) { throw EncodingError(rule: .character) }
     if let open = bytes.lastIndex(of: UInt8(ascii: "{")), bytes.last(where: { $0 != 0x20 }) == UInt8(ascii: "}"),
       open + 1 < bytes.count, bytes[open + 1] &- 0x30 <= 9
     {
@@ -73,6 +77,7 @@ extension CommandEncoder {
 
   private mutating func words(_ name: StaticString, _ words: [String]) throws(EncodingError) {
     output.append(name)
+    place = .language
     for word in words {
       output.append(UInt8(ascii: " "))
       try string(word)
@@ -81,6 +86,7 @@ extension CommandEncoder {
 
   private mutating func encodeID(_ fields: [IDField]?) throws(EncodingError) {
     output.append("ID ")
+    place = .idField
     guard let fields else { return output.append("NIL") }
     if fields.isEmpty { return output.append("()") }
     try parentheses(fields) { encoder, field throws(EncodingError) in
@@ -92,7 +98,9 @@ extension CommandEncoder {
 
   private mutating func encodeLogin(_ user: String, _ password: Secret) throws(EncodingError) {
     output.append("LOGIN ")
+    place = .user
     try string(user)
+    place = .password
     output.append(UInt8(ascii: " "))
     // Before the password, so that no copy of it is left behind if the buffer grows.
     output.markSecret()
@@ -102,6 +110,7 @@ extension CommandEncoder {
 
   private mutating func encodeAuthenticate(_ exchange: SASLExchange) throws(EncodingError) {
     output.append("AUTHENTICATE ")
+    place = .mechanism
     try atom(exchange.mechanism)
     guard hasSASLIR, let response = exchange.initialResponse else { return }
     output.append(UInt8(ascii: " "))

@@ -3,8 +3,11 @@
 /// It appends to a send buffer and notes where sending must stop until the server asks for a literal. A value that the
 /// protocol cannot carry throws ``EncodingError``; the caller then drops what was appended.
 struct CommandEncoder: ~Copyable {
-  /// A value that cannot be sent: a NUL, a line break where no literal may stand, an empty set.
-  struct EncodingError: Error {}
+  /// A value that cannot be sent: a NUL, a line break where no literal may stand, an empty set. Which argument it belongs to
+  /// ``place`` says.
+  struct EncodingError: Error {
+    var rule = InvalidArgument.Rule.form
+  }
 
   /// A place for bytes that are streamed.
   struct Hole: Hashable, Sendable {
@@ -24,6 +27,8 @@ struct CommandEncoder: ~Copyable {
   var namesCharset = false
   /// What the texts of a search are written in.
   var texts = SearchCharset.utf8
+  /// The argument that is being written.
+  var place = InvalidArgument.Argument.command
   /// How many bytes of `output` are those of literals.
   var literalBytes = 0
   let literals: LiteralPolicy
@@ -56,6 +61,7 @@ struct CommandEncoder: ~Copyable {
 
   /// A mailbox name in the encoding that was agreed on. Always quoted or a literal: some servers refuse bare names.
   mutating func mailbox(_ name: MailboxName) throws(EncodingError) {
+    place = .mailbox
     try string(name.bytes(in: mailboxEncoding).span)
   }
 
@@ -65,7 +71,7 @@ struct CommandEncoder: ~Copyable {
     for index in bytes.indices {
       let byte = bytes[index]
       // RFC 3501, section 9: no string but literal8 holds NUL.
-      if byte == 0 { throw EncodingError() }
+      if byte == 0 { throw EncodingError(rule: .nul) }
       if byte == 0x0d || byte == 0x0a || byte >= 0x80 { isQuotable = false }
     }
     if !isQuotable { return literal(bytes) }
@@ -89,16 +95,17 @@ struct CommandEncoder: ~Copyable {
 
   /// An atom: nothing but ATOM-CHARs.
   mutating func atom(_ text: some StringProtocol) throws(EncodingError) {
-    if text.isEmpty { throw EncodingError() }
+    if text.isEmpty { throw EncodingError(rule: .empty) }
     for byte in text.utf8 {
-      if !ByteClass(of: byte).contains(.atom) { throw EncodingError() }
+      if !ByteClass(of: byte).contains(.atom) { throw EncodingError(rule: .character) }
       output.append(byte)
     }
   }
 
   mutating func set<Number>(_ set: MessageSet<Number>) throws(EncodingError) {
     if set.isSavedResult { return output.append(UInt8(ascii: "$")) }
-    if set.isEmpty { throw EncodingError() }
+    place = .messages
+    if set.isEmpty { throw EncodingError(rule: .empty) }
     for index in set.ranges.indices {
       let range = set.ranges[index]
       if index > 0 { output.append(UInt8(ascii: ",")) }
@@ -118,7 +125,7 @@ struct CommandEncoder: ~Copyable {
     switch bound.number {
     case nil: output.append(UInt8(ascii: "*"))
     // RFC 9051, section 9: nz-number.
-    case 0: throw EncodingError()
+    case 0: throw EncodingError(rule: .zero)
     case let number?: output.append(decimal: number)
     }
   }
@@ -154,7 +161,7 @@ struct CommandEncoder: ~Copyable {
   mutating func list<Value>(
     _ values: [Value], _ write: (inout CommandEncoder, Value) throws(EncodingError) -> Void
   ) throws(EncodingError) {
-    if values.isEmpty { throw EncodingError() }
+    if values.isEmpty { throw EncodingError(rule: .empty) }
     for index in values.indices {
       if index > 0 { output.append(UInt8(ascii: " ")) }
       try write(&self, values[index])
@@ -182,12 +189,16 @@ struct CommandEncoder: ~Copyable {
 
   mutating func modSeq(_ value: ModSeq) throws(EncodingError) {
     // RFC 7162, section 7: 63 bits.
-    if value.rawValue > UInt64(Int64.max) { throw EncodingError() }
+    if value.rawValue > UInt64(Int64.max) {
+      place = .modSeq
+      throw EncodingError(rule: .tooLarge)
+    }
     output.append(decimal: value.rawValue)
   }
 
   /// Flags in parentheses, possibly none.
   mutating func flags(_ flags: [Flag]) throws(EncodingError) {
+    place = .flag
     output.append(UInt8(ascii: "("))
     for index in flags.indices {
       let flag = flags[index]

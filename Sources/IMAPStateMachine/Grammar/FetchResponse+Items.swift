@@ -31,10 +31,10 @@ extension FetchResponse {
   public var gmailThreadID: UInt64? { first { if case .gmailThreadID(let id) = $0 { id } else { nil } } }
 
   /// The bytes of `section`, whatever the server called it: `BODY[HEADER]` is RFC822.HEADER, too, and a `BINARY` part the
-  /// part. Nil for NIL, too.
+  /// part. Names of header fields count without their case and order, as servers write them as they like. Nil for NIL, too.
   public func bytes(of section: Section = .full) -> [UInt8]? {
     first {
-      if case .section(let name, _, let data) = $0, name.section == section { data } else { nil }
+      if case .section(let name, _, let data) = $0, name.section?.isSame(as: section) == true { data } else { nil }
     }
   }
 

@@ -34,6 +34,17 @@ public struct Section: Hashable, Sendable, CustomStringConvertible {
   /// `BODY[TEXT]`.
   public static let text = Section(.text)
 
+  /// Whether both name the same bytes: header fields are a set, and have no case (RFC 5322, section 1.2.2).
+  func isSame(as other: Section) -> Bool {
+    if part != other.part { return false }
+    return switch (kind, other.kind) {
+    case (.headerFields(let names), .headerFields(let others)),
+      (.headerFieldsNot(let names), .headerFieldsNot(let others)):
+      Set(names.map { $0.lowercased() }) == Set(others.map { $0.lowercased() })
+    default: kind == other.kind
+    }
+  }
+
   /// As between the brackets on the wire.
   public var description: String {
     let number = part.map { String($0) }.joined(separator: ".")

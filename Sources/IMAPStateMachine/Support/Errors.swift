@@ -126,7 +126,7 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       /// A password or what a mechanism makes of it, where TLS must come first
       /// (``ClientConnection/Configuration/requiresTLS``).
       case tlsRequired = "TLS is required and not in use"
-      /// A value that cannot be written as the protocol wants it.
+      /// A value that cannot be written as the protocol wants it; ``argument`` says which and why.
       case unencodable = "value cannot be sent"
       /// RFC 5161, section 3.1: ENABLE is not allowed once a mailbox was selected.
       case enableAfterSelect = "ENABLE after a mailbox was selected"
@@ -141,11 +141,20 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     public var rule: Rule
     /// The state that the machine was in.
     public var state: String
+    /// The argument of a command that cannot be sent.
+    public var argument: InvalidArgument?
 
     /// A refused call.
     public init(_ rule: Rule, state: String) {
       self.rule = rule
       self.state = state
+    }
+
+    /// A command with an argument that cannot be sent.
+    public init(_ argument: InvalidArgument, state: String) {
+      rule = .unencodable
+      self.state = state
+      self.argument = argument
     }
   }
 
@@ -200,7 +209,8 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
       violation.text.isEmpty ? violation.rule.rawValue : "\(violation.rule.rawValue): \(violation.text)"
     case .parse(let error): error.description
     case .limit(let limit): limit.description
-    case .misuse(let misuse): "\(misuse.rule.rawValue) (\(misuse.state))"
+    case .misuse(let misuse):
+      if let argument = misuse.argument { argument.description } else { "\(misuse.rule.rawValue) (\(misuse.state))" }
     case .timedOut(let kind): "timed out: \(kind.rawValue)"
     case .transport(let failure): "\(failure.operation.rawValue): \(failure.message)"
     case .closedByPeer(let bye?): "server closed the connection: \(bye)"

@@ -25,7 +25,7 @@ struct WatchCommand: AsyncParsableCommand {
       var printing: Task<Void, any Error>?
       do {
         try await connection.withClient { client in
-          // In this order nothing is lost. Until it is known what to watch, a signal simply ends the program.
+          // In this order nothing is lost. Until it is known what to watch, a signal is an interruption.
           let events = await client.events()
           _ = try await client.examine(MailboxName(mailbox))
           let interrupted = Interruption()

@@ -18,6 +18,7 @@ final class ScriptedServer: Sendable {
 
   private struct State {
     var log: [String] = []
+    var tags: [String] = []
     /// The tags of commands whose completion is held back, and who sent them.
     var held: [(tag: String, client: Int32)] = []
     var waiting: [(fits: @Sendable (String) -> Bool, count: Int, continuation: CheckedContinuation<Void, Never>)] = []
@@ -25,6 +26,9 @@ final class ScriptedServer: Sendable {
 
   /// The commands that were sent, without their tags, and the lines that were not commands.
   var commands: [String] { state.withLock { $0.log } }
+
+  /// The tags of the commands.
+  var tags: [String] { state.withLock { $0.tags } }
 
   /// `answers` are untagged lines without their line ends, by the start of the command behind its tag; the first that fits
   /// counts. One that starts with `NO` or `BAD` completes the command, `HOLD` holds the completion back until ``release(_:)``,
@@ -107,6 +111,7 @@ final class ScriptedServer: Sendable {
           if line == "*" { complete("BAD cancelled") } else if !line.isEmpty { complete("OK done") }
           continue
         }
+        state.withLock { $0.tags.append(parts[0]) }
         // Before whoever waits for the line lets it go.
         if answers.first(where: { parts[1].hasPrefix($0.command) })?.lines.last == "HOLD" {
           state.withLock { $0.held.append((parts[0], client)) }
