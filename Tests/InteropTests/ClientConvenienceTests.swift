@@ -7,6 +7,30 @@ import Testing
 @Suite(.timeLimit(.minutes(5))) struct ClientConvenienceTests {
   // MARK: Scoped use
 
+  /// A connection that nobody can use any more is none; a stream of its events is a use.
+  @Test(.timeLimit(.minutes(1))) func aClientThatNobodyHasIsClosed() async throws {
+    let server = try await IMAPTestServer.start()
+    var configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.plainPort, security: .plain)
+    configuration.signIn.allowsPlaintext = true
+    func connect() async throws -> IMAPClient {
+      let client = try await IMAPClient.connect(configuration, on: server.loop)
+      try await client.signIn(user: "user", password: Secret("password"))
+      return client
+    }
+    _ = try await connect()
+    while await server.connectionCount > 0 { await Task.yield() }
+    func watched() async throws -> AsyncStream<MailboxEvent> { await (try await connect()).events() }
+    var events: AsyncStream<MailboxEvent>? = try await watched()
+    #expect(events != nil)
+    // The loop would close that of the stream first, if it did.
+    _ = try await connect()
+    while await server.connectionCount > 1 { await Task.yield() }
+    #expect(await server.connectionCount == 1)
+    events = nil
+    while await server.connectionCount > 0 { await Task.yield() }
+    await server.shutdown()
+  }
+
   @Test func theClientLogsOutAlsoWhereTheBodyThrows() async throws {
     struct Stop: Error {}
     let server = try ScriptedServer(capabilities: "", [])

@@ -26,6 +26,48 @@ import Testing
     try result.get()
   }
 
+  /// Every subcommand and every option of the tool stands in its documentation.
+  @Test func documentationIsComplete() async throws {
+    struct Dump: Decodable {
+      struct Name: Decodable { var kind: String, name: String }
+      struct Argument: Decodable {
+        var shouldDisplay: Bool, abstract: String?, names: [Name]?
+      }
+      struct Command: Decodable {
+        var commandName: String, abstract: String?, shouldDisplay: Bool?, arguments: [Argument]?
+        var subcommands: [Command]?
+      }
+      var command: Command
+    }
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let text = try ["cli.md", "decode.md"].map {
+      try String(contentsOf: root.appendingPathComponent("docs/\($0)"), encoding: .utf8)
+    }.joined()
+    func has(_ word: String) throws -> Bool {
+      let pattern = "(?<![a-z-])" + NSRegularExpression.escapedPattern(for: word) + "(?![a-z-])"
+      let expression = try NSRegularExpression(pattern: pattern)
+      return expression.firstMatch(in: text, range: NSRange(text.startIndex..., in: text)) != nil
+    }
+    let dump = try await Tool.run(["--experimental-dump-help"])
+    var waiting = [try JSONDecoder().decode(Dump.self, from: Data(dump.output.utf8)).command]
+    var count = 0
+    while let command = waiting.popLast() {
+      if command.commandName == "help" || command.shouldDisplay == false { continue }
+      #expect(try has(command.commandName), "\(command.commandName) is not in docs/cli.md")
+      #expect(command.abstract?.isEmpty == false, "\(command.commandName) does not say what it does")
+      for argument in command.arguments ?? [] where argument.shouldDisplay {
+        for name in argument.names ?? [] where name.kind == "long" {
+          count += 1
+          #expect(try has("--" + name.name), "--\(name.name) of \(command.commandName) is not in docs/cli.md")
+          #expect(argument.abstract?.isEmpty == false, "--\(name.name) of \(command.commandName) has no help")
+        }
+      }
+      waiting += command.subcommands ?? []
+    }
+    #expect(count > 500)
+  }
+
   @Test func outputThatCannotBeWrittenFails() async throws {
     try await withServer { server, account in
       for _ in 0..<3 { _ = try await server.append(user: "user", message: .init("Subject: hello\n\ntext\n")) }

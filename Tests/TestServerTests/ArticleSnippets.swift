@@ -34,6 +34,17 @@ private func archive(_ client: IMAPClient, _ messages: UIDSet) async throws {
   }
 }
 
+private func save(_ client: IMAPClient, _ uid: UID, to path: String) async throws {
+  try await client.download(uid, to: path) { count in print("\(count) bytes") }
+}
+
+private func untilSomethingComes(_ client: IMAPClient) async throws -> UInt32? {
+  for try await event in client.watch() {
+    if case .exists(let count) = event { return count }
+  }
+  return nil
+}
+
 private func observed(_ host: String, _ metrics: IMAPMetrics) -> IMAPClient.Configuration {
   var configuration = IMAPClient.Configuration(host: host)
   // Commands with `debug`, the lines of the wire with `trace`; no secret in either.
@@ -132,8 +143,14 @@ private func careful(_ show: @escaping @Sendable (String) -> Void) -> ClientConn
         try await client.signIn(user: "joe", password: Secret("secret"))
         try await client.select(.inbox)
         #expect(try await subjects(client) == ["grün"])
+        let path = FileManager.default.temporaryDirectory.path + "/imap-article-\(UInt64.random(in: 0 ... .max)).eml"
+        try await save(client, 1, to: path)
+        #expect(try String(contentsOfFile: path, encoding: .utf8).contains("text"))
+        try FileManager.default.removeItem(atPath: path)
         try await archive(client, [1])
         #expect(try await client.status("Archive", [.messages])?.messages == 1)
+        _ = try await server.append(user: "joe", message: .init("Subject: news\n\ntext\n"))
+        #expect(try await untilSomethingComes(client) == 1)
       }
       let pool = IMAPPool(
         .init(client: configuration) { .password(user: "joe", password: Secret("secret")) }, on: server.loop)

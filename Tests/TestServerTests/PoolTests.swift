@@ -76,6 +76,20 @@ import Testing
     }
   }
 
+  /// What one has done to a connection is no surprise to the next.
+  @Test func aConnectionIsAsTheNextExpectsIt() async throws {
+    try await withServer { _, loop, configuration in
+      let pool = IMAPPool(configuration, on: loop)
+      try await pool.withClient { _ = try await $0.examine("Archive") }
+      let (name, isReadOnly) = try await pool.withClient(in: "Archive") { client in
+        let selected = await client.selected
+        return (selected?.name, selected?.isReadOnly)
+      }
+      #expect(name == "Archive" && isReadOnly == false)
+      await pool.close()
+    }
+  }
+
   @Test func spareOnesLogOutAndDeadOnesAreReplaced() async throws {
     try await withServer { server, loop, configuration in
       var configuration = configuration

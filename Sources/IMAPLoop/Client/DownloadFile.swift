@@ -43,15 +43,11 @@ final class DownloadFile: Sendable {
     }
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "./"
     self.folder = folder
-    var template = Array((folder + ".download-XXXXXX").utf8CString)
-    descriptor = unsafe template.withUnsafeMutableBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return -1 }
-      return unsafe mkstemp(base)
-    }
-    let code = errno
-    partPath = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    if descriptor < 0 { throw .file(operation: "create", path: path, code: code) }
-    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    // Not mkstemp: to read the process's mask for its file one has to change it, for all threads.
+    let part = folder + ".download-" + String(UInt64.random(in: 0 ... .max), radix: 36)
+    partPath = part
+    descriptor = unsafe open(part, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o666)
+    if descriptor < 0 { throw .file(operation: "create", path: path, code: errno) }
   }
 
   deinit {
@@ -74,15 +70,16 @@ final class DownloadFile: Sendable {
 
   /// Gives the file its name, once its bytes are where a power cut does not take them.
   func commit() throws(DownloadError) {
-    // As files are made otherwise; the other call lets nobody else read them.
-    let mask = umask(0)
-    umask(mask)
-    fchmod(descriptor, 0o666 & ~mask)
     if fsync(descriptor) != 0, errno != EINVAL { throw .file(operation: "write", path: path, code: errno) }
     if overwrites {
       if unsafe rename(partPath, path) != 0 { throw .file(operation: "rename to", path: path, code: errno) }
     } else if unsafe link(partPath, path) != 0 {
-      throw .file(operation: "create", path: path, code: errno)
+      let code = errno
+      // A file system without links: another program may take the name in this moment.
+      if unsafe code == EEXIST || access(path, F_OK) == 0 {
+        throw .file(operation: "create", path: path, code: EEXIST)
+      }
+      if unsafe rename(partPath, path) != 0 { throw .file(operation: "create", path: path, code: errno) }
     }
     // The name, too.
     let directory = unsafe open(folder, O_RDONLY | O_CLOEXEC)

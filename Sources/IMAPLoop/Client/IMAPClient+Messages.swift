@@ -9,10 +9,17 @@ extension IMAPClient {
     let responses = try await gatherFetch("FETCH", .fetch(messages, items, changedSince: changedSince)).responses
     // A change of flags that came in between is news, not the answer.
     let asksForMore = items.contains { !Self.isNews($0) }
-    let news = responses.filter { asksForMore && !$0.attributes.isEmpty && $0.isNews }
-    if news.isEmpty { return responses }
-    for response in news { session.wasUnsolicited(response) }
-    return responses.filter { !news.contains($0) }
+    if !asksForMore { return responses }
+    var answers: [FetchResponse] = []
+    answers.reserveCapacity(responses.count)
+    for response in responses {
+      if !response.attributes.isEmpty, response.isNews {
+        session.wasUnsolicited(response)
+      } else {
+        answers.append(response)
+      }
+    }
+    return answers
   }
 
   /// Whether a server sends the item without being asked.
@@ -130,7 +137,15 @@ extension IMAPClient {
       await shielded { _ = try? await self.store(.uids(kept), mark) }
       throw error
     }
-    try await store(.uids(kept), mark)
+    // Also where the task was cancelled meanwhile.
+    try await shielded { () async -> Result<Void, IMAPError> in
+      do throws(IMAPError) {
+        try await self.store(.uids(kept), mark)
+        return .success(())
+      } catch {
+        return .failure(error)
+      }
+    }.get()
   }
 
   /// Marks messages deleted and expunges them, and no others; see ``expunge(_:)-(UIDSet)``.

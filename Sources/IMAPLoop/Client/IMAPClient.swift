@@ -2,7 +2,8 @@ import IMAPStateMachine
 import Logging
 
 /// An IMAP client for async code. It is an actor that runs on its event loop's thread, so its calls take no locks and make
-/// no hops. Calls from many tasks pipeline by themselves; each returns when the server has completed its command.
+/// no hops. Calls from many tasks pipeline by themselves; each returns when the server has completed its command. A client that
+/// nobody has any more closes its connection, without a LOGOUT.
 ///
 /// ```swift
 /// let loop = try EventLoop.start()
@@ -16,6 +17,7 @@ public actor IMAPClient {
   let loop: EventLoop
   let channel: ClientChannel
   let session: ClientSession
+  private nonisolated let end: OnLoop
   let configuration: Configuration
   /// The IDLE that is running.
   var idleID: CommandID?
@@ -137,6 +139,17 @@ public actor IMAPClient {
       loop: loop, host: configuration.host, port: configuration.effectivePort, transport: configuration.transport,
       proxy: configuration.proxy, socket: configuration.socket, security: security,
       configuration: connection, timeout: configuration.connectTimeout, delegate: session)
+    end = OnLoop(channel: channel)
+  }
+
+  deinit {
+    let end = end
+    loop.submit { end.channel.close() }
+  }
+
+  /// Sendable: only used on the loop's thread.
+  private struct OnLoop: @unchecked Sendable {
+    let channel: ClientChannel
   }
 
   private func start(_ security: Configuration.Security) async throws(IMAPError) {
@@ -236,6 +249,8 @@ public actor IMAPClient {
   public func events() -> AsyncStream<MailboxEvent> {
     let (stream, continuation) = AsyncStream.makeStream(
       of: MailboxEvent.self, bufferingPolicy: .bufferingNewest(10_000))
+    // Whoever has the stream wants the connection.
+    continuation.onTermination = { [self] _ in withExtendedLifetime(self) {} }
     session.setEvents(continuation)
     return stream
   }

@@ -2,8 +2,8 @@ import IMAPStateMachine
 
 /// Who may open another mailbox. Used on the loop's thread only.
 final class MailboxLock {
-  /// The connection whose mailbox the task has for itself.
-  @TaskLocal static var held: ObjectIdentifier?
+  /// The connections whose mailboxes the task has for itself.
+  @TaskLocal static var held: Set<ObjectIdentifier> = []
 
   private var isTaken = false
   private var waiting = WaitList()
@@ -42,7 +42,7 @@ extension IMAPClient {
     _ mailbox: MailboxName, readOnly: Bool = false, timeout: Duration? = nil,
     isolation: isolated (any Actor)? = #isolation, _ body: (SelectedMailbox) async throws -> Value
   ) async throws -> Value {
-    if MailboxLock.held == ObjectIdentifier(self) {
+    if MailboxLock.held.contains(ObjectIdentifier(self)) {
       guard let open = await opened(mailbox, readOnly: readOnly) else {
         throw IMAPError.connection(.misuse(.init(.wrongState, state: "another mailbox is held open")))
       }
@@ -50,7 +50,7 @@ extension IMAPClient {
     }
     try await takeMailbox(timeout)
     do {
-      let value = try await MailboxLock.$held.withValue(ObjectIdentifier(self)) {
+      let value = try await MailboxLock.$held.withValue(MailboxLock.held.union([ObjectIdentifier(self)])) {
         try await body(try await open(mailbox, readOnly: readOnly))
       }
       await giveMailbox()
@@ -63,7 +63,7 @@ extension IMAPClient {
 
   /// For a command that leaves the mailbox: waits until nobody has it for himself. ``leaveMailbox(_:)`` gets what this returns.
   func enterMailbox() async throws(IMAPError) -> Bool {
-    if session.lock == nil || MailboxLock.held == ObjectIdentifier(self) { return false }
+    if session.lock == nil || MailboxLock.held.contains(ObjectIdentifier(self)) { return false }
     try await takeMailbox(nil)
     return true
   }

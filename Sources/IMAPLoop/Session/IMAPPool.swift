@@ -74,7 +74,11 @@ public actor IMAPPool {
   ) async throws -> Value {
     let client = try await take(mailbox, until: timeout.map { loop.now.advanced(by: $0) })
     do {
-      if let mailbox, await client.selected?.name != mailbox { try await client.select(mailbox) }
+      // One that somebody has opened for reading only is not what this caller expects.
+      if let mailbox {
+        let selected = await client.selected
+        if selected?.name != mailbox || selected?.isReadOnly == true { try await client.select(mailbox) }
+      }
       let value = try await body(client)
       await give(client)
       return value
@@ -200,10 +204,13 @@ public actor IMAPPool {
 
   private func give(_ client: IMAPClient) async {
     let phase = await client.phase
-    if phase == .closed || phase == .loggingOut || isClosed || (waiting.isEmpty && spares.count >= configuration.spare)
-    {
-      return await end(client)
-    }
+    // The next one wants a connection that somebody has logged in on.
+    let isUsable =
+      switch phase {
+      case .authenticated, .selected: true
+      default: false
+      }
+    if !isUsable || isClosed || (waiting.isEmpty && spares.count >= configuration.spare) { return await end(client) }
     spares.append(Spare(client: client, mailbox: await client.selected?.name, since: loop.now))
     wakeOne()
   }

@@ -21,6 +21,8 @@ public actor IMAPSession {
     public var mailbox: MailboxName
     /// Whether the mailbox is opened for reading only.
     public var isReadOnly: Bool
+    /// What is enabled at each connect, as far as the server has it, besides QRESYNC, which always is.
+    public var enabling: [Capability] = []
     /// What the server is told of the client, where it has ID (RFC 2971); nil tells nothing.
     public var identification: [IDField]?
     /// How long to wait between attempts.
@@ -200,6 +202,8 @@ public actor IMAPSession {
       live = client
       release()
       try await watch(client, profile)
+      // Stopped before there was a connection that could be logged out of.
+      if Task.isCancelled { await client.close() }
       await client.waitUntilClosed()
     } catch {
       live = nil
@@ -219,7 +223,13 @@ public actor IMAPSession {
     }
     let fields = configuration.identification ?? (profile?.needsID == true ? HostProfile.identification : nil)
     if let fields, try await client.supports(.id) { _ = try await client.id(fields) }
-    if try await client.supports(.enable), try await client.supports(.qResync) { try await client.enable([.qResync]) }
+    if try await client.supports(.enable) {
+      var wanted: [Capability] = []
+      for capability in [.qResync] + configuration.enabling where !wanted.contains(capability) {
+        if try await client.supports(capability) { wanted.append(capability) }
+      }
+      if !wanted.isEmpty { try await client.enable(wanted) }
+    }
   }
 
   /// Opens the mailbox and tells what became of it.

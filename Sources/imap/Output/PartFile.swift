@@ -13,24 +13,19 @@ final class PartFile: Sendable {
   private let path: String
   private let partPath: String
   private let overwrites: Bool
-  private let mode: mode_t
 
   /// Starts the file that shall be called `path`. What the process's mask takes away from `mode` it does not have.
   init(_ path: String, overwrites: Bool, mode: mode_t = 0o666) throws(Failure) {
     self.path = path
     self.overwrites = overwrites
-    self.mode = mode
     if !overwrites, unsafe access(path, F_OK) == 0 { throw Self.taken(path) }
     let folder = (path as NSString).deletingLastPathComponent
     // A name of its own, short enough for every file system.
-    var template = Array(((folder.isEmpty ? "." : folder) + "/.imap-XXXXXX").utf8CString)
-    descriptor = unsafe template.withUnsafeMutableBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return -1 }
-      return unsafe mkstemp(base)
-    }
-    let code = errno
-    partPath = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    if descriptor < 0 { throw Self.failure(path, code) }
+    let part = (folder.isEmpty ? "." : folder) + "/.imap-" + String(UInt64.random(in: 0 ... .max), radix: 36)
+    partPath = part
+    // Not mkstemp: to read the process's mask for its file one has to change it, for all threads.
+    descriptor = unsafe open(part, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode)
+    if descriptor < 0 { throw Self.failure(path, errno) }
   }
 
   deinit {
@@ -41,10 +36,6 @@ final class PartFile: Sendable {
 
   /// Gives the file its name.
   func commit() throws(Failure) {
-    // As files are made otherwise; mkstemp lets nobody else read them.
-    let mask = umask(0)
-    umask(mask)
-    fchmod(descriptor, mode & ~mask)
     if fsync(descriptor) != 0, errno != EINVAL { throw Self.failure(path, errno) }
     if overwrites {
       if unsafe rename(partPath, path) != 0 { throw Self.failure(path, errno) }
