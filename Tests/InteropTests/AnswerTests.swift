@@ -17,11 +17,14 @@ import Testing
       await server.received("STATUS")
       #expect(server.commands.count { $0.hasPrefix("UID SEARCH") } == 1)
       server.release(["* SEARCH 1 2", #"* STATUS "Other" (MESSAGES 7)"#])
-      #expect(try await first == [1, 2])
-      #expect(try await status?.messages == 7)
+      let answer1 = try await first
+      #expect(answer1 == [1, 2])
+      let answer2 = try await status?.messages
+      #expect(answer2 == 7)
       await server.received("UID SEARCH", count: 2)
       server.release(["* SEARCH 3"])
-      #expect(try await second == [3])
+      let answer3 = try await second
+      #expect(answer3 == [3])
     }
   }
 
@@ -43,7 +46,8 @@ import Testing
       }
       server.release(lines)
       for (index, task) in tasks.enumerated() {
-        #expect(try await task.value == .uids([UID(rawValue: UInt32(index + 1))]))
+        let answer4 = try await task.value
+        #expect(answer4 == .uids([UID(rawValue: UInt32(index + 1))]))
       }
     }
   }
@@ -63,12 +67,16 @@ import Testing
         "* STATUS Inbox (MESSAGES 3)", "* STATUS b (MESSAGES 2)", "* STATUS other (MESSAGES 9)",
         "* STATUS a (MESSAGES 1)",
       ])
-      #expect(try await a?.messages == 1)
-      #expect(try await b?.messages == 2)
-      #expect(try await inbox?.messages == 3)
+      let answer5 = try await a?.messages
+      #expect(answer5 == 1)
+      let answer6 = try await b?.messages
+      #expect(answer6 == 2)
+      let answer7 = try await inbox?.messages
+      #expect(answer7 == 3)
       await server.received("STATUS", count: 4)
       server.release(["* STATUS B (MESSAGES 4)"])
-      #expect(try await again?.messages == 4)
+      let answer8 = try await again?.messages
+      #expect(answer8 == 4)
     }
   }
 
@@ -87,7 +95,8 @@ import Testing
       server.release([#"* LIST () "/" a1"#])
       await server.received("LIST", count: 2)
       server.release([#"* LIST () "/" c1"#])
-      #expect(try await third.value.map(\.name) == ["c1"])
+      let answer9 = try await third.value.map(\.name)
+      #expect(answer9 == ["c1"])
       #expect(server.commands.filter { $0.hasPrefix("LIST") }.map { $0.contains("c*") } == [false, true])
     }
   }
@@ -105,15 +114,20 @@ import Testing
       try await withThrowingTaskGroup(of: Void.self) { group in
         for number in 1...count {
           let uid = UID(rawValue: UInt32(number))
-          group.addTask { #expect(try await client.search(.subject("word\(number)x")) == [uid]) }
+          group.addTask {
+            let found = try await client.search(.subject("word\(number)x"))
+            #expect(found == [uid])
+          }
           group.addTask {
             let answer = try await client.search(.subject("word\(number)x"), returning: [.all, .count])
             #expect(answer.all == .uids([uid]) && answer.count == 1, "\(number): \(answer)")
           }
           group.addTask {
             let pattern = kind.mailbox("box\(number)x")
-            #expect(try await client.list(pattern: pattern).map(\.name) == [pattern])
-            #expect(try await client.status(pattern, [.messages])?.messages == 0)
+            let listings = try await client.list(pattern: pattern)
+            #expect(listings.map(\.name) == [pattern])
+            let status = try await client.status(pattern, [.messages])
+            #expect(status?.messages == 0)
           }
         }
         try await group.waitForAll()
