@@ -33,7 +33,7 @@ struct ConnectionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("UNIX socket of the server.", valueName: "path"), completion: .file())
   var socket: String?
 
-  @Option(help: ArgumentHelp("Proxy: socks5://host:port or http://host:port.", valueName: "url"))
+  @Option(help: ArgumentHelp("Proxy: socks5://host:port, socks4://host:port or http://host:port.", valueName: "url"))
   var proxy: String?
 
   @Option(help: "User name.")

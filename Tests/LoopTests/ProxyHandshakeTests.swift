@@ -46,6 +46,32 @@ import Testing
   private let socks = Proxy.socks5(host: "p")
   private let greeting = Array("* OK ready\r\n".utf8)
 
+  // MARK: SOCKS4
+
+  @Test func socks4Connects() throws {
+    let reply: [UInt8] = [0, 90, 0, 0, 0, 0, 0, 0] + greeting
+    for cut in 0...reply.count {
+      let named = try run(.socks4(host: "p", user: "joe"), "mail.example", [reply], cut: cut)
+      #expect(
+        named.sent == [[4, 1, 3, 0xe1, 0, 0, 0, 1] + ascii("joe") + [0] + ascii("mail.example") + [0]], "cut \(cut)")
+      #expect(named.isDone && named.left == greeting)
+      let numeric = try run(.socks4(host: "p"), "192.0.2.7", [reply], cut: cut)
+      #expect(numeric.sent == [[4, 1, 3, 0xe1, 192, 0, 2, 7, 0]] && numeric.isDone && numeric.left == greeting)
+    }
+  }
+
+  @Test func socks4Refuses() {
+    let proxy = Proxy.socks4(host: "p")
+    let start = "proxy socks4://p:1080: cannot connect: "
+    #expect(reason(proxy, "mail.example", [0, 91, 0, 0, 0, 0, 0, 0]).hasSuffix(start + "refused, or failed"))
+    #expect(reason(proxy, "mail.example", [0, 7, 0, 0, 0, 0, 0, 0]).hasSuffix(start + "reply 7"))
+    #expect(reason(proxy, "mail.example", ascii("HTTP/1.1")).hasSuffix("does not speak SOCKS4"))
+    #expect(reason(proxy, "2001:db8::1", []).hasSuffix("SOCKS4 has no IPv6 addresses"))
+    #expect(reason(proxy, "a\0b", []).hasSuffix("the host name must have 1 to 255 bytes"))
+    #expect(Proxy(url: "socks4a://joe@p")?.description == "socks4://p:1080")
+    #expect(Proxy(url: "socks4://joe:secret@p") == nil)
+  }
+
   // MARK: SOCKS5
 
   /// Each kind of bound address in the reply.
@@ -163,7 +189,7 @@ import Testing
     #expect(Proxy(url: "http://joe@h") == .httpConnect(host: "h", user: "joe"))
     #expect(Proxy(url: "socks5://joe:secret@h").map { "\($0)" } == "socks5://h:1080")
     for url in [
-      "", "h:1080", "https://h", "socks4://h", "socks5://", "socks5://h:0", "socks5://h:65536", "socks5://h:+1",
+      "", "h:1080", "https://h", "socks6://h", "socks5://", "socks5://h:0", "socks5://h:65536", "socks5://h:+1",
       "socks5://h:", "http://h/path", "http://h?x", "socks5://[::1", "socks5://[::1]x", "socks5://%4:x@h",
       "socks5://:x@h", "socks5://a b", "socks5://%ff@h",
     ] { #expect(Proxy(url: url) == nil, "\(url)") }

@@ -1,7 +1,8 @@
 import Foundation
 import IMAPLoop
-import IMAPStateMachine
 import Testing
+
+@testable import IMAPStateMachine
 
 /// The examples of the RFCs, with OpenSSL's hash functions.
 @Suite struct SASLVectorTests {
@@ -80,6 +81,69 @@ import Testing
     #expect(
       try step(&cram, "<1896.697170952@postoffice.reston.mci.net>") == "tim b913a602c7eda7a495b4e6e7334d3890")
     #expect(throws: SASLError.unexpectedChallenge) { try step(&cram, "<1@x>") }
+  }
+
+  private func digest(
+    _ user: String = "chris", _ password: String = "secret", realm: String? = nil, identity: String = ""
+  ) throws -> SASLDigestMD5 {
+    try SASLDigestMD5(
+      authorizationID: identity, user: user, password: Secret(password), realm: realm, host: "elwood.innosoft.com",
+      nonceText: Array("OA6MHXh6VqTrRk".utf8), hashes: hashes)
+  }
+
+  /// RFC 2831, section 4.
+  @Test func digestMD5() throws {
+    let challenge = #"realm="elwood.innosoft.com",nonce="OA6MG9tEQGm2hh",qop="auth",algorithm=md5-sess,charset=utf-8"#
+    var mechanism = try digest()
+    #expect(try mechanism.start() == nil)
+    #expect(
+      try step(&mechanism, challenge)
+        == #"charset=utf-8,username="chris",realm="elwood.innosoft.com",nonce="OA6MG9tEQGm2hh",nc=00000001,"#
+        + #"cnonce="OA6MHXh6VqTrRk",digest-uri="imap/elwood.innosoft.com","#
+        + "response=d388dad90d4bbd760a152321f2143af7,qop=auth")
+    #expect(throws: SASLError.serverNotVerified) { try mechanism.finish() }
+    #expect(try step(&mechanism, "rspauth=ea40f60335c427b5527b84dbabcdfffd") == "")
+    try mechanism.finish()
+    #expect(throws: SASLError.unexpectedChallenge) { try step(&mechanism, "a=b") }
+    // Who does not know the password is not the server.
+    var other = try digest()
+    _ = try step(&other, challenge)
+    #expect(throws: SASLError.serverSignature) { try step(&other, "rspauth=ea40f60335c427b5527b84dbabcdfffe") }
+    #expect(throws: SASLError.serverNotVerified) { try other.finish() }
+  }
+
+  /// What RFC 2831, section 2.1, leaves to choose: realms, quoting, charsets and whom to act as.
+  @Test func digestMD5Forms() throws {
+    let start = #" , realm="a\"b" , realm=two,nonce=n,algorithm=MD5-SESS,qop="auth-int, auth""#
+    var first = try digest()
+    #expect(try step(&first, start)?.hasPrefix(#"username="chris",realm="a\"b",nonce="n",nc=00000001,"#) == true)
+    var second = try digest(realm: "two", identity: "boss")
+    let text = try step(&second, start)
+    #expect(text?.contains(#",realm="two","#) == true && text?.hasSuffix(#",qop=auth,authzid="boss""#) == true)
+    // Latin-1 is hashed as such, so that both charsets have the same digest.
+    var (plain, unicode) = (try digest("chris", "s\u{e9}cret"), try digest("chris", "s\u{e9}cret"))
+    let response = { (text: String?) in text.flatMap { $0.split(separator: ",").first { $0.hasPrefix("response=") } } }
+    #expect(
+      response(try step(&plain, "nonce=n,algorithm=md5-sess"))
+        == response(try step(&unicode, "nonce=n,algorithm=md5-sess,charset=utf-8")))
+    var wide = try digest("chris", "\u{20ac}")
+    #expect(throws: SASLError.credential(.password, .notASCII)) { try step(&wide, "nonce=n,algorithm=md5-sess") }
+  }
+
+  @Test(arguments: [
+    "", "nonce=n", "algorithm=md5-sess", "nonce=n,nonce=m,algorithm=md5-sess", "nonce=n,algorithm=md5", "nonce",
+    "nonce=\"n,algorithm=md5-sess", "nonce=\"n\\", "=n", "nonce=\"n\"x", "nonce=n,algorithm=md5-sess,qop=\"auth-conf\"",
+    "nonce=n,algorithm=md5-sess,x=" + String(repeating: "y", count: 2048),
+  ])
+  func digestMD5Malformed(challenge: String) throws {
+    var mechanism = try digest()
+    do throws(SASLError) {
+      _ = try mechanism.step(Array(challenge.utf8))
+      Issue.record("taken")
+    } catch {
+      if case .malformedChallenge = error { return }
+      Issue.record("\(error)")
+    }
   }
 
   /// RFC 5802, section 5.

@@ -2,7 +2,7 @@ import IMAPStateMachine
 
 /// A server that connects to others on behalf of its clients. It sees what TLS does not protect.
 public struct Proxy: Sendable, Hashable, CustomStringConvertible {
-  enum Kind: Sendable, Hashable { case socks5, httpConnect }
+  enum Kind: Sendable, Hashable { case socks4, socks5, httpConnect }
 
   let kind: Kind
   /// Where the proxy is: a name or an address.
@@ -11,6 +11,12 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
   public let port: UInt16
   let user: String?
   let password: Secret?
+
+  /// A SOCKS4 proxy, with a user where it wants one. It looks host names up itself where it knows SOCKS4a; it has no IPv6, and
+  /// checks no password.
+  public static func socks4(host: String, port: UInt16 = 1080, user: String? = nil) -> Proxy {
+    Proxy(kind: .socks4, host: host, port: port, user: user, password: nil)
+  }
 
   /// A SOCKS5 proxy (RFC 1928), with a user and a password where it wants them (RFC 1929). It looks host names up itself.
   public static func socks5(
@@ -27,13 +33,14 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
     Proxy(kind: .httpConnect, host: host, port: port, user: user, password: password)
   }
 
-  /// Reads `socks5://user:password@host:1080` or `http://host:3128`; `socks5h` means the same as `socks5`. The parts of the
-  /// user may be percent-encoded. Nil where `url` is nothing of the kind.
+  /// Reads `socks5://user:password@host:1080`, `socks4://user@host:1080` or `http://host:3128`; `socks5h` means the same as
+  /// `socks5`, and `socks4a` as `socks4`. The parts of the user may be percent-encoded. Nil where `url` is nothing of the kind.
   public init?(url: String) {
     guard let separator = url.firstRange(of: "://") else { return nil }
     let standard: UInt16
     switch url[..<separator.lowerBound].lowercased() {
     case "socks5", "socks5h": (kind, standard) = (.socks5, 1080)
+    case "socks4", "socks4a": (kind, standard) = (.socks4, 1080)
     case "http": (kind, standard) = (.httpConnect, 80)
     default: return nil
     }
@@ -47,7 +54,8 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
       else { return nil }
       self.user = user
       if parts.count > 1 {
-        guard let bytes = Self.decoded(parts[1]) else { return nil }
+        // SOCKS4 has no place for it, and nobody should think that it is checked.
+        guard kind != .socks4, let bytes = Self.decoded(parts[1]) else { return nil }
         password = Secret(bytes)
       } else {
         password = nil
@@ -64,7 +72,15 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
   /// The URL without user and password.
   public var description: String {
     let name = host.contains(":") ? "[\(host)]" : host
-    return "\(kind == .socks5 ? "socks5" : "http")://\(name):\(port)"
+    return "\(scheme)://\(name):\(port)"
+  }
+
+  private var scheme: String {
+    switch kind {
+    case .socks4: "socks4"
+    case .socks5: "socks5"
+    case .httpConnect: "http"
+    }
   }
 
   private init(kind: Kind, host: String, port: UInt16, user: String?, password: Secret?) {

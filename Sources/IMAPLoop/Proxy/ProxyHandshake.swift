@@ -13,6 +13,7 @@ extension Proxy {
   /// Asks this proxy for a connection to `host`. Throws where that cannot be put into its words.
   func handshake(host: String, port: UInt16) throws(ConnectionError) -> any ProxyHandshake {
     switch kind {
+    case .socks4: try SOCKS4Handshake(self, host: host, port: port)
     case .socks5: try SOCKS5Handshake(self, host: host, port: port)
     case .httpConnect: try HTTPConnectHandshake(self, host: host, port: port)
     }
@@ -21,6 +22,50 @@ extension Proxy {
   /// An error that says which proxy.
   func error(_ message: String) -> ConnectionError {
     .transport(.init(.proxy, message: "proxy \(self): \(message)"))
+  }
+}
+
+/// SOCKS 4, and 4A where there is a name to look up: each a request and an answer of eight bytes.
+struct SOCKS4Handshake: ProxyHandshake {
+  var outbound: [UInt8]
+
+  private let proxy: Proxy
+
+  init(_ proxy: Proxy, host: String, port: UInt16) throws(ConnectionError) {
+    self.proxy = proxy
+    let user = Array((proxy.user ?? "").utf8)
+    let name = Array(host.utf8)
+    // Both end at the first zero byte.
+    if user.count > 255 || user.contains(0) { throw proxy.error("the user must have at most 255 bytes") }
+    if name.isEmpty || name.count > 255 || name.contains(0) {
+      throw proxy.error("the host name must have 1 to 255 bytes")
+    }
+    let request = [4, 1, UInt8(port >> 8), UInt8(truncatingIfNeeded: port)]
+    if let numeric = SocketAddress(numeric: host, port: 0) {
+      guard !numeric.isIPv6, let bytes = numeric.bytes else { throw proxy.error("SOCKS4 has no IPv6 addresses") }
+      outbound = request + bytes + user + [0]
+    } else {
+      // SOCKS 4A: an address that cannot be says that a name follows.
+      outbound = request + [0, 0, 0, 1] + user + [0] + name + [0]
+    }
+  }
+
+  mutating func read(_ input: inout [UInt8]) throws(ConnectionError) -> Bool {
+    // The version of the answer is 0.
+    if let version = input.first, version != 0 { throw proxy.error("does not speak SOCKS4") }
+    if input.count > 1, input[1] != 90 { throw proxy.error("cannot connect: \(Self.reason(input[1]))") }
+    if input.count < 8 { return false }
+    input.removeFirst(8)
+    return true
+  }
+
+  private static func reason(_ code: UInt8) -> String {
+    switch code {
+    case 91: "refused, or failed"
+    case 92: "it wants the user to be confirmed by identd, which it cannot reach"
+    case 93: "identd knows the user by another name"
+    default: "reply \(code)"
+    }
   }
 }
 

@@ -31,14 +31,7 @@ public struct SASLCRAMMD5: SASLMechanism {
     return Secret.building(user.utf8.count + 1 + 2 * digest.count) { bytes in
       bytes += user.utf8
       bytes.append(0x20)
-      digest.withBytes { digest in
-        for index in digest.indices {
-          bytes.append(Self.hexDigit(digest[index] >> 4))
-          bytes.append(Self.hexDigit(digest[index] & 15))
-        }
-      }
+      bytes.appendHex(digest)
     }
   }
-
-  private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
 }

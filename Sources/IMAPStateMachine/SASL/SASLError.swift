@@ -13,9 +13,9 @@ public enum SASLError: Error, Hashable, Sendable, CustomStringConvertible {
   case mandatoryExtension
   /// SCRAM: the server wants so many iterations, which is not among those that the caller accepts.
   case iterationCount(UInt32)
-  /// SCRAM: the server does not know the password (RFC 5802, section 5): it is not the server it pretends to be.
+  /// SCRAM, DIGEST-MD5: the server does not know the password (RFC 5802, section 5): it is not the server it pretends to be.
   case serverSignature
-  /// SCRAM: the server said OK without having proved that it knows the password.
+  /// SCRAM, DIGEST-MD5: the server said OK without having proved that it knows the password.
   case serverNotVerified
   /// The server said OK without waiting for the answer to what it had asked.
   case completedEarly
@@ -51,7 +51,7 @@ public enum SASLError: Error, Hashable, Sendable, CustomStringConvertible {
     case trace = "trace information"
     /// The server that the token is for.
     case host = "host name"
-    /// The random text of SCRAM.
+    /// The random text of SCRAM and DIGEST-MD5.
     case nonce
   }
 

@@ -1,6 +1,6 @@
 /// The hash functions of SASL mechanisms.
 public enum SASLHash: String, Hashable, Sendable, CaseIterable {
-  /// For CRAM-MD5 only.
+  /// For CRAM-MD5 and DIGEST-MD5 only.
   case md5 = "MD5"
   /// For SCRAM-SHA-1.
   case sha1 = "SHA-1"

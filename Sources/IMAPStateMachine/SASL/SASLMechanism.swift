@@ -65,6 +65,17 @@ extension [UInt8] {
   }
 
   mutating func append(_ secret: Secret) { secret.withBytes { append($0) } }
+
+  /// In lower case.
+  mutating func appendHex(_ secret: Secret) {
+    func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
+    secret.withBytes { bytes in
+      for index in bytes.indices {
+        append(digit(bytes[index] >> 4))
+        append(digit(bytes[index] & 15))
+      }
+    }
+  }
 }
 
 /// What credentials may hold.

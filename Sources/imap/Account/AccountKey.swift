@@ -66,11 +66,10 @@ enum AccountKey: String, CaseIterable {
     case .proxy:
       // Not shown: it may hold a password.
       return Proxy(url: value) == nil
-        ? "proxy: write a URL such as socks5://host:1080 or http://host:3128, with user:password@ before the host where it "
-          + "wants them" : nil
+        ? "proxy: write a URL such as socks5://host:1080, socks4://host:1080 or http://host:3128, with user:password@ before "
+          + "the host where it wants them (SOCKS4 knows no password)" : nil
     case .host, .stream, .socket, .username, .password, .passwordCommand, .sslCAFile, .sslCAPath, .sslClientCert,
-      .sslClientKey,
-      .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken, .oauth2Command:
+      .sslClientKey, .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken, .oauth2Command:
       return nil
     }
   }
