@@ -84,7 +84,10 @@ let package = Package(
       ],
       swiftSettings: withLifetimes),
     .testTarget(
-      name: "InteropTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "imap"],
+      name: "InteropTests",
+      dependencies: [
+        "IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "imap", .product(name: "Metrics", package: "swift-metrics"),
+      ],
       exclude: ["Decode"],
       swiftSettings: withLifetimes),
   ]

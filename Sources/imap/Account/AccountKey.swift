@@ -71,7 +71,8 @@ enum AccountKey: String, CaseIterable {
       return Proxy(url: value) == nil
         ? "proxy: write a URL such as socks5://host:1080 or http://host:3128, with user:password@ before the host where it "
           + "wants them" : nil
-    case .host, .stream, .socket, .mailbox, .username, .password, .passwordCommand, .sslCAFile, .sslCAPath, .sslClientCert, .sslClientKey,
+    case .host, .stream, .socket, .mailbox, .username, .password, .passwordCommand, .sslCAFile, .sslCAPath,
+      .sslClientCert, .sslClientKey,
       .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken, .oauth2Command:
       return nil
     }

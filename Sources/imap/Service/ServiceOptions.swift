@@ -18,7 +18,8 @@ struct ServiceOptions: ParsableArguments {
   var connectionsPerHost: Int?
 
   @Option(
-    help: ArgumentHelp("How long all accounts together may take to log out at the end. (default: 10)", valueName: "seconds"))
+    help: ArgumentHelp(
+      "How long all accounts together may take to log out at the end. (default: 10)", valueName: "seconds"))
   var drainTime: Double?
 
   @Option(

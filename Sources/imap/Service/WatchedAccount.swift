@@ -184,7 +184,8 @@ enum ServiceCredentials {
   static func credentials(of account: Account) async throws -> SignInCredentials {
     do {
       if case .password = account.credentials { return try account.credentials.credentials(of: account) }
-      return try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<SignInCredentials, any Error>) in
+      return try await withCheckedThrowingContinuation {
+        (continuation: CheckedContinuation<SignInCredentials, any Error>) in
         queue.async {
           do throws(Failure) {
             continuation.resume(returning: try account.credentials.credentials(of: account))
