@@ -59,6 +59,7 @@ let package = Package(
         "IMAPStateMachine", "IMAPLoop", "IMAPTestServer", "CEdit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
       ],
       swiftSettings: withLifetimes),
     // What fuzzers run, and tests replay. Tests/Fuzz is a package of its own that compiles the same sources.
@@ -83,7 +84,10 @@ let package = Package(
       ],
       swiftSettings: withLifetimes),
     .testTarget(
-      name: "InteropTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "imap"],
+      name: "InteropTests",
+      dependencies: [
+        "IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "imap", .product(name: "Metrics", package: "swift-metrics"),
+      ],
       exclude: ["Decode"],
       swiftSettings: withLifetimes),
   ]

@@ -22,6 +22,8 @@ enum ExitStatus: Int32, CaseIterable {
   case unknownHost = 68
   /// Nobody listens there, or the connection was lost.
   case unavailable = 69
+  /// The system does not give this process what it needs.
+  case system = 71
   /// The server refused the command.
   case refused = 73
   /// A file cannot be read or written.
@@ -47,6 +49,7 @@ enum ExitStatus: Int32, CaseIterable {
       66  no such mailbox or message
       68  unknown host
       69  connection refused or lost
+      71  a limit of the system is in the way
       73  the server refused the command
       74  a file cannot be read or written
       75  timed out

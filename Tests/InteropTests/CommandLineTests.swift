@@ -37,7 +37,7 @@ import Testing
       #expect(text.contains("| \(match.1) | \(match.2) |"), "\(line)")
       count += 1
     }
-    #expect(count == 14)
+    #expect(count == 15)
   }
 
   @Test func everyCommandAgainstTheServerOfTheTool() async throws {

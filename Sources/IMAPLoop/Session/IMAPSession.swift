@@ -36,6 +36,9 @@ public actor IMAPSession {
     public var keepAlive = Duration.seconds(240)
     /// What limits how often all that share this log in to the host; nil for nothing.
     public var loginLimit: LoginLimit?
+    /// What limits how many connections all that share this have to the host; nil for nothing. A session that finds no room
+    /// waits for it.
+    public var connectionLimit: ConnectionLimit?
     /// Where the provider of the host is looked for: its bounds hold, too.
     public var profiles = HostProfile.known
 
@@ -188,6 +191,16 @@ public actor IMAPSession {
 
   private func connectAndWatch() async throws(IMAPError) {
     state = .connecting
+    guard let limit = configuration.connectionLimit else { return try await connectOnce() }
+    let host = configuration.client.host
+    guard await limit.take(host) else { throw .cancelled(command: "connect") }
+    var failure: IMAPError?
+    do throws(IMAPError) { try await connectOnce() } catch { failure = error }
+    await limit.give(host)
+    if let failure { throw failure }
+  }
+
+  private func connectOnce() async throws(IMAPError) {
     try await configuration.loginLimit?.wait(for: configuration.client.host)
     let client = try await IMAPClient.connect(configuration.client, on: loop)
     do throws(IMAPError) {

@@ -3,7 +3,7 @@ import IMAPLoop
 /// What a configuration file, or the environment, can say of an account. The names are those of IMAPClient's files, and a
 /// few more.
 enum AccountKey: String, CaseIterable {
-  case host, port, username, password, ssl, starttls, compress, timeout, oauth2, stream, socket, proxy
+  case host, port, username, password, ssl, starttls, compress, timeout, oauth2, stream, socket, proxy, mailbox
   case passwordCommand = "password_command"
   case sslCheckHostname = "ssl_check_hostname"
   case sslVerifyCert = "ssl_verify_cert"
@@ -42,6 +42,9 @@ enum AccountKey: String, CaseIterable {
     }
   }
 
+  /// Whether it has to do with TLS once that is used.
+  var isTLS: Bool { self != .ssl && rawValue.hasPrefix("ssl_") }
+
   /// Whether it says how far the certificate of one server is trusted.
   var isTrust: Bool { self == .sslVerifyCert || self == .sslCheckHostname || self == .sslPin }
 
@@ -68,8 +71,9 @@ enum AccountKey: String, CaseIterable {
       return Proxy(url: value) == nil
         ? "proxy: write a URL such as socks5://host:1080, socks4://host:1080 or http://host:3128, with user:password@ before "
           + "the host where it wants them (SOCKS4 knows no password)" : nil
-    case .host, .stream, .socket, .username, .password, .passwordCommand, .sslCAFile, .sslCAPath, .sslClientCert,
-      .sslClientKey, .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken, .oauth2Command:
+    case .host, .stream, .socket, .mailbox, .username, .password, .passwordCommand, .sslCAFile, .sslCAPath,
+      .sslClientCert, .sslClientKey, .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken,
+      .oauth2Command:
       return nil
     }
   }

@@ -13,9 +13,33 @@ struct ConfigurationFile {
   var accounts: [String: Section] = [:]
   /// The names of the accounts in the order of the file.
   var names: [String] = []
+  /// Where their sections begin, counted from 1.
+  var lines: [String: Int] = [:]
+
+  /// What is wrong in a line.
+  struct Complaint {
+    var line: Int
+    var text: String
+  }
+
+  /// All that is wrong with a file.
+  struct Complaints {
+    var all: [Complaint] = []
+    /// The accounts that have something to do with it.
+    var sections: Set<String> = []
+    /// Whether it has to do with all of them.
+    var concernsDefaults = false
+  }
 
   /// Reads the file at `path`. Throws all that is wrong with it at once.
   static func read(_ path: String) throws(Failure) -> ConfigurationFile {
+    let (file, complaints) = try load(path)
+    if complaints.all.isEmpty { return file }
+    throw Failure(.configuration, complaints.all.map { "\(path):\($0.line): \($0.text)" })
+  }
+
+  /// Reads the file at `path` as far as that goes.
+  static func load(_ path: String) throws(Failure) -> (file: ConfigurationFile, complaints: Complaints) {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw Failure(.file, "cannot read the configuration file \(path)")
     }
@@ -25,8 +49,7 @@ struct ConfigurationFile {
     var reader = Reader(path)
     for line in text.split(separator: "\n", omittingEmptySubsequences: false) { reader.take(line) }
     reader.end()
-    if reader.complaints.isEmpty { return reader.file }
-    throw Failure(.configuration, reader.complaints)
+    return (reader.file, reader.complaints)
   }
 
   /// The warning where others than the owner can read a file with secrets; nil where all is well.
@@ -45,7 +68,7 @@ struct ConfigurationFile {
 /// Makes a ``ConfigurationFile`` of lines.
 private struct Reader {
   var file: ConfigurationFile
-  var complaints: [String] = []
+  var complaints = ConfigurationFile.Complaints()
   private var number = 0
   /// Nil before the first section, and in one whose header is wrong.
   private var section: String?
@@ -98,12 +121,14 @@ private struct Reader {
       return
     }
     let name = text.dropFirst().dropLast().trimmingCharacters(in: .whitespaces)
-    if file.names.contains(name) || (name == Self.defaultName && seenDefault) {
+    if file.lines[name] != nil || (name == Self.defaultName && seenDefault) {
       complain("[\(name)] comes twice; put its lines together", at: number)
       return
     }
     section = name
-    if name == Self.defaultName { seenDefault = true } else { file.names.append(name) }
+    if name == Self.defaultName { return seenDefault = true }
+    file.names.append(name)
+    file.lines[name] = number
   }
 
   private var seenDefault = false
@@ -139,7 +164,11 @@ private struct Reader {
     if let complaint = key.complaint(entries[key] ?? "") { complain(complaint, at: line) }
   }
 
-  private mutating func complain(_ text: String, at line: Int) { complaints.append("\(file.path):\(line): \(text)") }
+  private mutating func complain(_ text: String, at line: Int) {
+    complaints.all.append(.init(line: line, text: text))
+    guard let section else { return }
+    if section == Self.defaultName { complaints.concernsDefaults = true } else { complaints.sections.insert(section) }
+  }
 
   /// What IMAPClient's own tests have in their files.
   private static let ignored: Set<String> = ["expect_failure"]

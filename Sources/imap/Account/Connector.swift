@@ -47,7 +47,8 @@ struct Connector {
     }
   }
 
-  private var configuration: IMAPClient.Configuration {
+  /// How to connect.
+  var configuration: IMAPClient.Configuration {
     var configuration = IMAPClient.Configuration(
       host: account.host, port: account.port, security: account.security)
     configuration.tls = tls

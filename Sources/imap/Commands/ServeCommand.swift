@@ -28,6 +28,11 @@ struct ServeCommand: AsyncParsableCommand {
     name: .customLong("user"), help: ArgumentHelp("User and password; may be repeated.", valueName: "name:password"))
   var users: [String] = ["user:password"]
 
+  @Option(
+    help: ArgumentHelp(
+      "Further users, this many: user0, user1 and so on, all with the password 'password'.", valueName: "n"))
+  var userCount = 0
+
   @Option(name: .customLong("mailbox"), help: "Mailbox that every user has besides INBOX; may be repeated.")
   var mailboxes: [String] = []
 
@@ -50,6 +55,9 @@ struct ServeCommand: AsyncParsableCommand {
     if !Self.isLoopback(host) { throw ValidationError("\(host) is no loopback address: use 127.0.0.1 or ::1.") }
     if mailboxCount < 0 || mailboxCount > 1_000_000 {
       throw ValidationError("--mailbox-count must be from 0 to 1000000.")
+    }
+    if userCount < 0 || userCount > 1_000_000 {
+      throw ValidationError("--user-count must be from 0 to 1000000.")
     }
     for user in users where !user.contains(":") {
       throw ValidationError("\(user) has no password: write --user NAME:PASSWORD.")
@@ -107,7 +115,10 @@ struct ServeCommand: AsyncParsableCommand {
         return IMAPTestServer.Configuration.User(
           String(parts[0]), password: parts.count > 1 ? String(parts[1]) : "",
           mailboxes: owned)
-      })
+      }
+        + (0..<userCount).map {
+          IMAPTestServer.Configuration.User("user\($0)", password: "password", mailboxes: owned)
+        })
     configuration.host = host
     configuration.plainPort = port
     configuration.tlsPort = tlsPort

@@ -8,11 +8,17 @@ struct WatchCommand: AsyncParsableCommand {
     discussion: """
       Uses IDLE, and asks every 30 seconds where a server has none. Ends by LOGOUT on Ctrl-C or SIGTERM.
 
+      With --accounts it is a service: it watches all accounts of a file, each in its mailbox, comes back where a connection is
+      lost, and prints one JSON object a line. SIGHUP reads the file again. docs/service.md has the formats.
+
       EXAMPLE
         imap watch --host imap.example.org --user joe --password-file pw --json INBOX | while read -r event; do ...; done
+        imap watch --accounts /etc/imap/accounts --metrics 127.0.0.1:9100
       """)
 
   @OptionGroup var connection: ConnectionOptions
+
+  @OptionGroup(title: "MANY ACCOUNTS") var service: ServiceOptions
 
   @Argument(help: "Mailbox to watch.")
   var mailbox = "INBOX"
@@ -20,7 +26,16 @@ struct WatchCommand: AsyncParsableCommand {
   @Flag(help: "One JSON object a line: event and its fields.")
   var json = false
 
+  func validate() throws {
+    if service.accounts != nil, connection.isSaid {
+      throw ValidationError("--accounts FILE says all of each account: give no other option for one.")
+    }
+  }
+
   func run() async throws {
+    if let path = service.accounts {
+      return try await reporting { try await WatchService.run(path, mailbox: mailbox, service) }
+    }
     try await reporting {
       var printing: Task<Void, any Error>?
       do {
@@ -82,7 +97,7 @@ struct WatchCommand: AsyncParsableCommand {
     if json { try Console.line(JSON.object(Self.json(event))) } else { try Console.line(Self.text(event)) }
   }
 
-  private static func json(_ event: MailboxEvent) -> [(key: String, value: JSON)] {
+  static func json(_ event: MailboxEvent) -> [(key: String, value: JSON)] {
     switch event {
     case .exists(let count): [("event", .string("exists")), ("count", .unsigned(UInt64(count)))]
     case .recent(let count): [("event", .string("recent")), ("count", .unsigned(UInt64(count)))]

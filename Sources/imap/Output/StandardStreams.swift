@@ -6,7 +6,7 @@
 
 /// What a program inherits and must not trust.
 enum StandardStreams {
-  /// Makes writing to a pipe that nobody reads an error instead of the end, lets Ctrl-C and SIGTERM through even where the
+  /// Makes writing to a pipe that nobody reads an error instead of the end, lets Ctrl-C, SIGTERM and SIGHUP through even where the
   /// parent blocked them, and fills standard descriptors that were closed: the next socket would get their number, and
   /// output would go there.
   static func prepare() {
@@ -15,6 +15,7 @@ enum StandardStreams {
     unsafe sigemptyset(&signals)
     unsafe sigaddset(&signals, SIGINT)
     unsafe sigaddset(&signals, SIGTERM)
+    unsafe sigaddset(&signals, SIGHUP)
     unsafe pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
       // Opened in the direction in which it is not used, so that using it stays an error. The lowest free number is given

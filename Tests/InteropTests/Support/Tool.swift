@@ -84,14 +84,21 @@ enum Tool {
 
     func interrupt() { process.interrupt() }
 
+    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
     /// Nobody reads the output any more.
     func closeOutput() { try? output.fileHandleForReading.close() }
 
     /// The next line of the output; nil at its end.
-    func line() async -> String? {
-      await Task.detached { [output] in
+    func line() async -> String? { await Self.line(output) }
+
+    /// The next line on standard error; nil at its end.
+    func errorLine() async -> String? { await Self.line(error) }
+
+    private static func line(_ pipe: Pipe) async -> String? {
+      await Task.detached {
         var line = Data()
-        while let byte = try? output.fileHandleForReading.read(upToCount: 1), !byte.isEmpty {
+        while let byte = try? pipe.fileHandleForReading.read(upToCount: 1), !byte.isEmpty {
           if byte == Data([0x0a]) { return String(decoding: line, as: UTF8.self) }
           line += byte
         }
