@@ -7,7 +7,14 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#if defined(__GLIBC__)
+// Sanitizers bring an allocator of their own, and call it before they are ready for anybody else's.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SANITIZED 1
+#endif
+#endif
+
+#if defined(__GLIBC__) && !defined(IS_SANITIZED)
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);

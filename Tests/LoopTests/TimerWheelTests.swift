@@ -56,6 +56,32 @@ import Testing
     #expect(drain(&wheel, at: MonotonicInstant(nanoseconds: .max)) == [1])
   }
 
+  /// A machine that slept: everything that was due meanwhile fires at once and once, nothing else does, and time goes on.
+  @Test(arguments: [1, 3, 40, 400] as [Int64])
+  func jumpsOfDays(days: Int64) {
+    let day: Int64 = 86_400_000
+    let start = milliseconds(12_345)
+    var wheel = TimerWheel<Int>(now: start)
+    // From 5 ms to longer than the jump; what is too far away is cut to 52 days.
+    let delays = (0..<4000).map { index in Int64(index) * Int64(index) * 500 + 5 }
+    for (index, delay) in delays.enumerated() {
+      _ = wheel.insert(index, at: milliseconds(12_345 + delay), now: start)
+    }
+    let later = milliseconds(12_345 + days * day)
+    let fired = drain(&wheel, at: later)
+    #expect(Set(fired).count == fired.count)
+    #expect(Set(fired) == Set(delays.indices.filter { delays[$0] + 5 <= days * day }))
+    // A deadline behind the jump is measured from there.
+    _ = wheel.insert(-1, at: milliseconds(12_345 + days * day + 100), now: later)
+    let before = drain(&wheel, at: milliseconds(12_345 + days * day + 99))
+    #expect(!before.contains(-1))
+    let behind = drain(&wheel, at: milliseconds(12_345 + days * day + 105))
+    #expect(behind.contains(-1))
+    let rest = drain(&wheel, at: milliseconds(12_345 + days * day + 60 * day))
+    #expect(wheel.count == 0)
+    #expect((fired + before + behind + rest).sorted() == [-1] + delays.indices)
+  }
+
   @Test func staleTokensDoNothing() {
     var wheel = TimerWheel<Int>(now: milliseconds(0))
     let token = wheel.insert(1, at: milliseconds(10), now: milliseconds(0))

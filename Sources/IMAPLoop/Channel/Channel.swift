@@ -241,6 +241,8 @@ public class Channel: LoopMember {
   // MARK: The tick
 
   override func tick() {
+    // The loop shuts down and has closed the socket itself: `streamClosed` says so.
+    if let stream, stream.isClosing { return }
     if phase == .securing, tls == nil, setup?.turn == .granted { startHandshake() }
     if phase == .open {
       if flags.contains(.needsDrive) {

@@ -174,6 +174,9 @@ public final class ClientChannel: Channel {
     }
   }
 
+  /// Whether the machine is packed; see ``rest()``.
+  var isResting: Bool { machine == nil }
+
   override var isMachineRunning: Bool { isReady }
   override var queuesHandshakes: Bool { true }
   /// A server is not late while nobody reads what it sends. It still must hear of an IDLE that goes on.

@@ -22,12 +22,6 @@ class TCPStream: UVStream {
     }
   }
 
-  /// Takes the connection that `listener` has announced.
-  final func accept(from listener: UnsafeMutablePointer<uv_stream_t>) throws(LoopError) {
-    try unsafe check(uv_accept(listener, stream), "accept")
-    setUp()
-  }
-
   /// Takes over a connected socket.
   final func open(_ descriptor: Int32) throws(LoopError) {
     try unsafe check(uv_tcp_open(tcp, descriptor), "open")

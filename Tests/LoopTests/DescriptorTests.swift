@@ -1,0 +1,123 @@
+import CUV
+import Foundation
+import IMAPStateMachine
+import Testing
+
+@testable import IMAPLoop
+
+/// What happens where the process has no descriptors left. Each test runs in a process of its own, which has few of them.
+@Suite(.timeLimit(.minutes(1))) struct DescriptorTests {
+  @Test func connectionsGoOnWhereNoNewOneCanBe() async {
+    await #expect(processExitsWith: .success) { try await Self.runOut() }
+  }
+
+  /// libuv keeps a descriptor in reserve, and where another thread has taken that one its own listener never returns.
+  @Test func theListenerNeedsNoReserve() async {
+    await #expect(processExitsWith: .success) { try await Self.runOut(takingReserve: true) }
+  }
+
+  private static func runOut(takingReserve: Bool = false) async throws {
+    // A loop that hangs is not waited for.
+    alarm(50)
+    try lowerLimit(to: 100)
+    try await withLoop { loop in
+      let bench = try await TestBench(loop)
+      let kept = Confined(ClientLog())
+      let channel = Confined<ClientChannel?>(nil)
+      await loop.run {
+        channel.value = ClientChannel(
+          loop: loop, host: "127.0.0.1", port: bench.port, security: .plain, delegate: kept.value)
+      }
+      await until(loop) { kept.value.lines.contains("greeting ok") }
+      if takingReserve {
+        await loop.run {
+          unsafe close(loop.uv.pointee.emfile_fd)
+          unsafe loop.uv.pointee.emfile_fd = -1
+        }
+      }
+      var taken = takeAll()
+      #expect(taken.count > 10)
+
+      // A client is told why.
+      let refused = try await bench.client { _ in }
+      #expect(refused.count == 1)
+      let text = refused.first ?? ""
+      #expect(text.hasPrefix("closed: error connect:") && text.contains("EMFILE"), "\(text)")
+      #expect(text.contains("ulimit -n"), "\(text)")
+
+      // A peer that the server has no descriptor for waits in the kernel's queue, and the loop does not turn in circles.
+      if let last = taken.popLast() { close(last) }
+      let peer = try Peer(port: bench.port)
+      let turns = await loop.run { loop.iteration }
+      for index in 1...20 {
+        let id = await loop.run { try? channel.value?.send(.noop) }
+        #expect(id != nil)
+        await until(loop) { kept.value.lines.filter { $0.hasSuffix(" ok") && $0.hasPrefix("A") }.count == index }
+      }
+      let rest = Promise<Void>()
+      await loop.run { _ = loop.schedule(after: .milliseconds(250)) { rest.fulfil(()) } }
+      await rest.value
+      // A NOOP takes a few, and one visit each while it is waited for.
+      let used = await loop.run { loop.iteration &- turns }
+      #expect(used < 2000, "\(used)")
+      #expect(await loop.run { bench.log.channels.count } == 1)
+
+      // With room again it is served.
+      for descriptor in taken { close(descriptor) }
+      #expect(peer.readLine().hasPrefix("* OK"))
+      peer.end()
+      let lines = try await bench.client { log in
+        log.onLine = { channel, line in if line == "greeting ok" { _ = try? channel.send(.logout) } }
+      }
+      #expect(lines.last == "closed: logout", "\(lines)")
+      await loop.run { channel.value?.close() }
+      await until(loop) { kept.value.closeCount > 0 }
+      #expect(await loop.run { kept.value.lines.last } == "closed: local")
+      await bench.server.shutdown()
+    }
+  }
+
+  private static func lowerLimit(to count: UInt) throws {
+    var limit = rlimit()
+    #if canImport(Glibc)
+      let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
+    #else
+      let resource = RLIMIT_NOFILE
+    #endif
+    guard unsafe getrlimit(resource, &limit) == 0 else { throw SystemError() }
+    limit.rlim_cur = rlim_t(count)
+    guard unsafe setrlimit(resource, &limit) == 0 else { throw SystemError() }
+  }
+
+  private static func takeAll() -> [Int32] {
+    var taken: [Int32] = []
+    while taken.count < 200, case let descriptor = dup(2), descriptor >= 0 { taken.append(descriptor) }
+    return taken
+  }
+
+  /// A client that blocks, on the test's own thread.
+  private struct Peer {
+    private let descriptor: Int32
+
+    init(port: UInt16) throws {
+      #if canImport(Glibc)
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      #else
+        descriptor = socket(AF_INET, SOCK_STREAM, 0)
+      #endif
+      guard descriptor >= 0, let address = SocketAddress(numeric: "127.0.0.1", port: port) else { throw SystemError() }
+      let status = unsafe address.withSystemAddress { [descriptor] in
+        unsafe connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+      guard status == 0 else { throw SystemError() }
+    }
+
+    func readLine() -> String {
+      var bytes = [UInt8](repeating: 0, count: 1000)
+      let count = unsafe recv(descriptor, &bytes, bytes.count, 0)
+      return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    func end() { close(descriptor) }
+  }
+}
