@@ -177,26 +177,6 @@ import Testing
     #expect(result.error == "imap: interrupted\n")
   }
 
-  /// It cleans up first, as far as the server lets it.
-  @Test func interruptEndsCheck() async throws {
-    let (asked, ask) = AsyncStream.makeStream(of: Void.self)
-    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
-      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
-      if line.contains("AUTHENTICATE") { return "\(tag) OK [CAPABILITY IMAP4rev1]\r\n" }
-      ask.yield()
-      return ""
-    }
-    defer { server.end() }
-    let running = try Tool.Running(["check"] + account + ["--port", "\(server.port)", "--tls", "none"])
-    running.write("password\n")
-    for await _ in asked { break }
-    running.interrupt()
-    let result = await running.result()
-    #expect(result.status == 130)
-    #expect(result.error.hasPrefix("imap: interrupted; "), "\(result.error)")
-    #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
-  }
-
   /// What an answer may take is what --timeout says.
   @Test func timeoutHoldsForAnswers() async throws {
     let (listener, port) = try FreePort.listener()
