@@ -41,7 +41,7 @@ import Testing
     }
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
-    let text = try ["cli.md", "decode.md"].map {
+    let text = try ["cli.md", "decode.md", "service.md"].map {
       try String(contentsOf: root.appendingPathComponent("docs/\($0)"), encoding: .utf8)
     }.joined()
     func has(_ word: String) throws -> Bool {

@@ -72,7 +72,9 @@ final class EventOutput: @unchecked Sendable {
 
   /// Returns when everything is written, or at `deadline`: how many lines were not.
   func finish(by deadline: Date) async -> Int {
-    await withCheckedContinuation { continuation in
+    // Foundation traps on dates that a timespec cannot hold.
+    let deadline = min(deadline, Date(timeIntervalSinceNow: 86_400))
+    return await withCheckedContinuation { continuation in
       Thread.detachNewThread { [self] in
         let left = condition.withLock {
           while failed == nil, !waiting.isEmpty || isWriting {
