@@ -11,9 +11,6 @@ import Synchronization
 /// Ctrl-C and SIGTERM, turned into something to wait for. A second signal ends the program at once.
 final class Interruption: Sendable {
   private let state = Mutex(State())
-  // Touched by `init` and `deinit` only.
-  nonisolated(unsafe) private var sources: [any DispatchSourceSignal] = []
-
   /// Whether those that came later see to the signal first.
   private let isOutermost: Bool
   /// How many there are that are not the outermost.
@@ -27,23 +24,46 @@ final class Interruption: Sendable {
   init(isOutermost: Bool = false) {
     self.isOutermost = isOutermost
     if !isOutermost { Self.inner.withLock { $0 += 1 } }
-    for number in [SIGINT, SIGTERM] {
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { [weak self] in
-        guard let self else { return }
-        if hasCome { _exit(128 + number) }
-        come()
-      }
-      source.resume()
-      unsafe sources.append(source)
-    }
+    Self.hub.add(self)
   }
 
   deinit {
-    for source in unsafe sources { source.cancel() }
+    Self.hub.forget()
     if !isOutermost { Self.inner.withLock { $0 -= 1 } }
   }
+
+  /// The signals are asked for once: of several sources for one signal not all hear of it.
+  private final class Hub: Sendable {
+    private struct Listener {
+      weak var interruption: Interruption?
+    }
+
+    private let listeners = Mutex<[Listener]>([])
+    // Written by `init` only.
+    nonisolated(unsafe) private var sources: [any DispatchSourceSignal] = []
+
+    init() {
+      for number in [SIGINT, SIGTERM] {
+        signal(number, SIG_IGN)
+        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+        source.setEventHandler { [weak self] in
+          for interruption in self?.listeners.withLock({ $0.compactMap(\.interruption) }) ?? [] {
+            if interruption.hasCome { _exit(128 + number) }
+            interruption.come()
+          }
+        }
+        source.resume()
+        unsafe sources.append(source)
+      }
+    }
+
+    func add(_ interruption: Interruption) { listeners.withLock { $0.append(Listener(interruption: interruption)) } }
+
+    /// Drops those that are gone.
+    func forget() { listeners.withLock { $0.removeAll { $0.interruption == nil } } }
+  }
+
+  private static let hub = Hub()
 
   /// Whether a command waits for the signal by itself.
   static var isSeenTo: Bool { inner.withLock { $0 > 0 } }
