@@ -21,10 +21,13 @@ extension TLSContext {
 
   /// A version of TLS.
   public enum Version: Int, Sendable, Hashable, Comparable, CaseIterable {
-    // RFC 8996 forbids these two. OpenSSL has them only with ciphers at security level 0: `DEFAULT@SECLEVEL=0`.
+    /// TLS 1.0, which RFC 8996 forbids. OpenSSL has it only with ciphers at security level 0: `DEFAULT@SECLEVEL=0`.
     case tls10 = 0x0301
+    /// TLS 1.1, as TLS 1.0.
     case tls11 = 0x0302
+    /// TLS 1.2 (RFC 5246).
     case tls12 = 0x0303
+    /// TLS 1.3 (RFC 8446).
     case tls13 = 0x0304
 
     /// By age.
@@ -115,6 +118,7 @@ extension TLSContext {
 
   /// Whether a server asks clients for a certificate.
   public enum ClientCertificates: Sendable, Hashable {
+    /// It does not ask.
     case none
     /// It asks, and takes those who have none. A certificate that is shown must be valid.
     case optional(Trust)
