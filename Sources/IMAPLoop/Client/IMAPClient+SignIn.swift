@@ -11,7 +11,7 @@ extension IMAPClient {
   /// Logs in by the strongest way that the server offers for these credentials, and returns which that was: SCRAM before
   /// what sends a password, channel binding where both sides can. A way that fails is not followed by a weaker one, but for
   /// one case: servers do not say which kinds of channel binding they know, and refuse one that they do not know before they
-  /// have asked for anything. Then the next kind of ``SignInPolicy/channelBindings`` is tried, and at last the strongest way
+  /// have asked for anything. Then the next kind of `SignInPolicy.channelBindings` is tried, and at last the strongest way
   /// without a binding, if the policy does not require one and TLS has verified that the server is the one that is meant.
   ///
   /// `policy` is used instead of ``Configuration/signIn``. Throws `.authentication` where there is no way that it allows,
