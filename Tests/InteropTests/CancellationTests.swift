@@ -221,7 +221,7 @@ import Testing
     let task = Task {
       try await IMAPClient.connect(.init(host: "127.0.0.1", port: port, security: .plain), on: loop)
     }
-    await Task.detached { _ = accept(descriptor, nil, nil) }.value
+    await blocking { _ = accept(descriptor, nil, nil) }
     task.cancel()
     await #expect(throws: IMAPError.cancelled(command: "connect")) { try await task.value }
     close(descriptor)

@@ -148,7 +148,7 @@ import Testing
     let running = try Tool.Running(command + account + ["--port", "\(port)", "--tls", "none"])
     running.write("password\n")
     // The tool has connected: from here on it waits.
-    let connection = await Task.detached { accept(listener, nil, nil) }.value
+    let connection = await blocking { accept(listener, nil, nil) }
     defer { close(connection) }
     running.interrupt()
     let result = await running.result()
@@ -184,7 +184,7 @@ import Testing
     let running = try Tool.Running(
       ["list"] + account + ["--port", "\(port)", "--tls", "none", "--timeout", "1"])
     running.write("password\n")
-    let connection = await Task.detached { accept(listener, nil, nil) }.value
+    let connection = await blocking { accept(listener, nil, nil) }
     defer { close(connection) }
     let greeting = Array("* OK [CAPABILITY IMAP4rev1] hi\r\n".utf8)
     #expect(unsafe send(connection, greeting, greeting.count, Int32(MSG_NOSIGNAL)) == greeting.count)

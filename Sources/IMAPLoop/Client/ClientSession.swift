@@ -169,6 +169,9 @@ final class ClientSession: ClientChannelDelegate {
   /// See ``FetchGate``. The next ones may go, and wait no longer.
   func endFetch(_ turn: FetchTurn) { gate.leave(turn) }
 
+  /// Whether there are commands in flight, and nobody waits for any of them any more.
+  var isAbandoned: Bool { !waiters.isEmpty && waiters.allSatisfy(\.isAbandoned) }
+
   func waiter(of id: CommandID) -> CommandWaiter? { waiters.first { $0.id == id } }
 
   func awaitGreeting(_ continuation: CheckedContinuation<Outcome, Never>) {

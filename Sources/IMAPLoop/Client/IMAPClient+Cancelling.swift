@@ -26,9 +26,7 @@ extension IMAPClient {
   /// LOGOUT also where the task is cancelled: servers go on counting connections that were only closed. It is sent behind what is
   /// in flight, and nobody waits for long for what nobody wants any more.
   func leave() async {
-    let timer =
-      Task.isCancelled
-      ? loop.schedule(after: configuration.connection.logoutTimeout) { [channel] in channel.close() } : nil
+    let timer = Task.isCancelled ? closeLater() : nil
     await shielded { await self.logout() }
     timer?.cancel()
   }

@@ -212,11 +212,19 @@ public actor IMAPClient {
   }
 
   /// LOGOUT (RFC 9051, section 6.1.3), then waits for the end of the connection. It does not fail: a connection that is
-  /// gone already is what was wanted. Where the task is cancelled the connection is closed at once.
+  /// gone already is what was wanted. Where the task is cancelled the connection is closed at once. It is sent behind what is in
+  /// flight; where callers no longer wait for any of that, ``ClientConnection/Configuration/logoutTimeout`` is the most it takes.
   public func logout() async {
+    let timer = session.isAbandoned ? closeLater() : nil
+    defer { timer?.cancel() }
     // Where too many commands wait it can't be sent, and nobody would end the connection.
     if (try? await run("LOGOUT", .logout)) == nil { channel.close() }
     await waitUntilClosed()
+  }
+
+  /// Closes the connection after the time that LOGOUT may take.
+  func closeLater() -> LoopTimer {
+    loop.schedule(after: configuration.connection.logoutTimeout) { [channel] in channel.close() }
   }
 
   /// Closes the connection without LOGOUT, and waits for its end. Commands in flight fail.

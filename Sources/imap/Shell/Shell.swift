@@ -26,6 +26,8 @@ final class Shell: Sendable {
     /// The command that is running, and how often it was interrupted.
     var running: Task<Void, any Error>?
     var interruptions = 0
+    /// Whether the server still answers behind a command that was interrupted is being found out.
+    var probe: Task<Void, Never>?
     var mustEnd = false
   }
 
@@ -82,7 +84,8 @@ final class Shell: Sendable {
 
   /// Waits for a line, and keeps the connection alive meanwhile.
   private func next() async -> InputLine {
-    let keeper = Task { [server, input] in
+    let keeper = Task { [server, input, probe = state.withLock(\.probe)] in
+      await probe?.value
       // A pipe mostly has the next line at once: IDLE would only cost time.
       if !input.isInteractive { try await Task.sleep(for: .seconds(1)) }
       await server.keep { input.announce($0) }
@@ -126,6 +129,7 @@ final class Shell: Sendable {
 
   /// Runs one command. Returns how it failed.
   private func execute(_ words: [String]) async -> ExitStatus? {
+    await state.withLock(\.probe)?.value
     let task = Task { try await self.run(words) }
     state.withLock { state in
       state.running = task
@@ -255,11 +259,12 @@ final class Shell: Sendable {
     }
     guard let task else { return }
     task.cancel()
-    Task { [self] in
-      // A server that answers nothing is not waited for.
-      if count == 1 { try? await Task.sleep(for: Self.patience) }
-      if state.withLock({ $0.running == task }) { await server.drop() }
+    // A server that answers nothing is not waited for, neither by this command nor by the next.
+    let probe = Task { [server] in
+      if count == 1, await server.answers(within: Self.patience) { return }
+      await server.drop()
     }
+    state.withLock { $0.probe = probe }
   }
 
   /// SIGTERM: as Ctrl-D.

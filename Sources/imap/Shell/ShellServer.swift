@@ -126,6 +126,20 @@ final class ShellServer: MailServer {
     await client?.close()
   }
 
+  /// Whether the server is done within `duration` with what it was told so far.
+  func answers(within duration: Duration) async -> Bool {
+    guard let client else { return true }
+    return await withTaskGroup(of: Bool.self) { group in
+      group.addTask { (try? await client.noop()) != nil }
+      group.addTask {
+        try? await Task.sleep(for: duration)
+        return false
+      }
+      defer { group.cancelAll() }
+      return await group.next() ?? false
+    }
+  }
+
   /// Runs `body` with a connection, and forgets that where it has ended.
   private func talking(_ body: (IMAPClient) async throws -> Void) async throws {
     let client = try await connected()

@@ -104,7 +104,8 @@ final class Terminal: @unchecked Sendable {
   @discardableResult
   func wait(for text: String) async throws -> String {
     while true {
-      if let range = unread.range(of: text) {
+      // By its scalars: CR LF is one character, and what is looked for may begin with the LF.
+      if let range = unread.unicodeScalars.firstRange(of: text.unicodeScalars) {
         defer { unread = String(unread[range.upperBound...]) }
         return String(unread[..<range.upperBound])
       }
@@ -117,25 +118,25 @@ final class Terminal: @unchecked Sendable {
   func end() async -> (output: String, status: Int32) {
     while let more = await read() { unread += more }
     let process = process
-    let status = await Task.detached {
+    let status = await blocking {
       var status: Int32 = 0
       unsafe waitpid(process, &status, 0)
       return status
-    }.value
+    }
     return (unread, status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f)
   }
 
   /// What comes next; nil at the end, and where nothing comes for long.
   private func read() async -> String? {
     let master = master
-    let bytes = await Task.detached { () -> [UInt8] in
+    let bytes = await blocking { () -> [UInt8] in
       var waiting = pollfd(fd: master, events: Int16(POLLIN), revents: 0)
       // Not a time that anything is measured by: it turns a hang into a failure that shows what there is.
       guard unsafe poll(&waiting, 1, 30_000) > 0 else { return [] }
       var bytes = [UInt8](repeating: 0, count: 4096)
       let count = unsafe systemRead(master, &bytes, bytes.count)
       return Array(bytes.prefix(max(0, count)))
-    }.value
+    }
     if bytes.isEmpty { return nil }
     pending += bytes
     // The end of a character may still be on its way.

@@ -96,14 +96,14 @@ enum Tool {
     func errorLine() async -> String? { await Self.line(error) }
 
     private static func line(_ pipe: Pipe) async -> String? {
-      await Task.detached {
+      await blocking {
         var line = Data()
         while let byte = try? pipe.fileHandleForReading.read(upToCount: 1), !byte.isEmpty {
           if byte == Data([0x0a]) { return String(decoding: line, as: UTF8.self) }
           line += byte
         }
         return line.isEmpty ? nil : String(decoding: line, as: UTF8.self)
-      }.value
+      }
     }
 
     /// Waits for the end; what was read by ``line()`` is not in the output any more.
@@ -116,9 +116,9 @@ enum Tool {
     }
 
     private static func all(_ pipe: Pipe) async -> String {
-      await Task.detached {
+      await blocking {
         String(decoding: (try? pipe.fileHandleForReading.readToEnd()) ?? Data(), as: UTF8.self)
-      }.value
+      }
     }
   }
 }
