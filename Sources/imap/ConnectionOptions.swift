@@ -33,8 +33,16 @@ struct ConnectionOptions: ParsableArguments {
   @Option(help: ArgumentHelp("UNIX socket of the server.", valueName: "path"), completion: .file())
   var socket: String?
 
-  @Option(help: ArgumentHelp("Proxy: socks5://host:port, socks4://host:port or http://host:port.", valueName: "url"))
+  @Option(
+    help: ArgumentHelp(
+      "Proxy: socks5://host:port, socks4://host:port, http://host:port or https://host:port.", valueName: "url"))
   var proxy: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "PEM file with the certificates to trust for an https proxy, instead of the system's.", valueName: "file"),
+    completion: .file())
+  var proxyCAFile: String?
 
   @Option(help: "User name.")
   var user: String?
@@ -191,6 +199,7 @@ struct ConnectionOptions: ParsableArguments {
     values[.stream] = stream
     values[.socket] = socket
     values[.proxy] = proxy
+    values[.proxyCAFile] = proxyCAFile
     values[.port] = port.map { String($0) }
     values[.username] = user
     values[.sslCAFile] = caFile

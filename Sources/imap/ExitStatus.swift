@@ -131,7 +131,9 @@ struct Failure: Error {
       case .command:
         self.init(.unavailable, "\(failure.message); check --stream, and what the command says in a shell")
       case .proxy:
-        self.init(.unavailable, "\(failure.message); check --proxy")
+        let advice =
+          if case .certificate? = failure.tls { "give its authority with --proxy-ca-file" } else { "check --proxy" }
+        self.init(.unavailable, "\(failure.message); \(advice)")
       case .read, .write, .listen:
         self.init(.unavailable, "connection to \(host) lost: \(failure.message); try again")
       }

@@ -67,7 +67,7 @@ import Testing
     #expect(nobody.error.contains("give --user"), "\(nobody.error)")
     let both = try await Tool.run(["list", "--stream", "a", "--socket", "b"])
     #expect(both.error.contains("--stream or by --socket"), "\(both.error)")
-    let url = try await Tool.run(["list", "--host", "h", "--proxy", "https://user:hidden@h"])
+    let url = try await Tool.run(["list", "--host", "h", "--proxy", "ftp://user:hidden@h"])
     #expect(url.error.contains("socks5://host:1080") && !url.error.contains("hidden@"), "\(url.error)")
   }
 

@@ -187,9 +187,11 @@ import Testing
     #expect(
       Proxy(url: "socks5://joe%40x:p%3aw@h:1") == .socks5(host: "h", port: 1, user: "joe@x", password: Secret("p:w")))
     #expect(Proxy(url: "http://joe@h") == .httpConnect(host: "h", user: "joe"))
+    #expect(Proxy(url: "https://joe:p@h") == .httpsConnect(host: "h", user: "joe", password: Secret("p")))
     #expect(Proxy(url: "socks5://joe:secret@h").map { "\($0)" } == "socks5://h:1080")
     for url in [
-      "", "h:1080", "https://h", "socks6://h", "socks5://", "socks5://h:0", "socks5://h:65536", "socks5://h:+1",
+      "", "h:1080", "ftp://h", "https://h/path", "socks6://h", "socks5://", "socks5://h:0", "socks5://h:65536",
+      "socks5://h:+1",
       "socks5://h:", "http://h/path", "http://h?x", "socks5://[::1", "socks5://[::1]x", "socks5://%4:x@h",
       "socks5://:x@h", "socks5://a b", "socks5://%ff@h",
     ] { #expect(Proxy(url: url) == nil, "\(url)") }

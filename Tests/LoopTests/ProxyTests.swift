@@ -29,12 +29,15 @@ private final class TestProxy: StreamOwner {
     self.port = port
     held = []
     near.owner = self
-    _ = try? near.startReading()
+    if let near = near as? TLSStream { near.start() } else { _ = try? near.startReading() }
   }
 
   deinit { unsafe memory.deallocate() }
 
-  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {}
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {
+    if error == nil { _ = try? near.startReading() } else { close() }
+  }
+
   @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
 
   func stream(_ stream: ByteStream, received count: Int) {
@@ -102,7 +105,7 @@ private final class TestProxy: StreamOwner {
   /// Runs a client through a proxy with `script`, and returns what it wrote down. The server's name is `localhost`, which only
   /// the proxy would look up.
   private func converse(
-    _ bench: TestBench, _ script: TestProxy.Script, reachesServer: Bool = true,
+    _ bench: TestBench, _ script: TestProxy.Script, reachesServer: Bool = true, security: TLSContext? = nil,
     _ proxy: (UInt16) -> Proxy
   ) async throws -> [String] {
     let loop = bench.loop
@@ -112,10 +115,13 @@ private final class TestProxy: StreamOwner {
     let port = await loop.run {
       // It would be asked for a name that it must not look up.
       loop.resolver.substitute = { host, _ in Issue.record("\(host) was looked up") }
-      listener.value = try? Listener(loop: loop, address: address) { _ = TestProxy($0, script, to: target) }
+      listener.value = try? Listener(loop: loop, address: address) { stream in
+        let near = try? security.map { try TLSStream($0, host: nil, over: stream) }
+        _ = TestProxy(near ?? stream, script, to: target)
+      }
       return listener.value?.address.port ?? 0
     }
-    let security = try bench.clientSecurity()
+    let clientSecurity = try bench.clientSecurity()
     let proxy = proxy(port)
     let done = Promise<[String]>()
     loop.submit {
@@ -129,7 +135,7 @@ private final class TestProxy: StreamOwner {
       }
       log.onClosed = { done.fulfil($0.lines.filter { $0 != "response" && $0 != "secured" }) }
       _ = ClientChannel(
-        loop: loop, host: "localhost", port: 143, proxy: proxy, security: security, timeout: .seconds(20),
+        loop: loop, host: "localhost", port: 143, proxy: proxy, security: clientSecurity, timeout: .seconds(20),
         delegate: log)
     }
     let lines = await done.value
@@ -164,6 +170,53 @@ private final class TestProxy: StreamOwner {
         answers: [Self.bytes("HTTP/1.1 200 Connection established\r\nProxy-Agent: test\r\n\r\n")])
       let lines = try await converse(bench, script) { .httpConnect(host: "127.0.0.1", port: $0) }
       #expect(lines == ["connected", "greeting ok", "A1 ok", "A2 ok", "closed: logout"])
+      await bench.server.shutdown()
+    }
+  }
+
+  /// TLS to the proxy, and the server's own inside it.
+  @Test(arguments: [Protection.plain, .tls]) func httpsConnect(protection: Protection) async throws {
+    try await withLoop { loop in
+      let bench = try await TestBench(loop, protection)
+      let certificate = try SelfSignedCertificate.generate(hosts: ["127.0.0.1"])
+      let script = TestProxy.Script(
+        expected: [
+          Self.bytes(
+            "CONNECT localhost:143 HTTP/1.1\r\nHost: localhost:143\r\nProxy-Authorization: Basic dTpw\r\n\r\n")
+        ],
+        answers: [Self.bytes("HTTP/1.1 200 OK\r\n\r\n")])
+      let lines = try await converse(bench, script, security: .server(identity: certificate.identity)) {
+        .httpsConnect(
+          host: "127.0.0.1", port: $0, user: "u", password: Secret("p"), trust: .pem(certificate.certificatePEM))
+      }
+      #expect(lines == ["connected", "greeting ok", "A1 ok", "A2 ok", "closed: logout"])
+      await bench.server.shutdown()
+    }
+  }
+
+  /// A proxy that is not the one that is meant is told nothing.
+  @Test func aProxyThatCannotProveItself() async throws {
+    try await withLoop { loop in
+      let bench = try await TestBench(loop)
+      let certificate = try SelfSignedCertificate.generate(hosts: ["proxy.example"])
+      let script = TestProxy.Script(expected: [[0]], answers: [[]])
+      let security = try TLSContext.server(identity: certificate.identity)
+      let untrusted = try await converse(bench, script, reachesServer: false, security: security) {
+        .httpsConnect(host: "127.0.0.1", port: $0)
+      }
+      #expect(untrusted.count == 1 && untrusted[0].contains("proxy https://127.0.0.1:"), "\(untrusted)")
+      #expect(untrusted[0].contains("self-signed"), "\(untrusted)")
+      let other = try await converse(bench, script, reachesServer: false, security: security) {
+        .httpsConnect(host: "127.0.0.1", port: $0, trust: .pem(certificate.certificatePEM))
+      }
+      #expect(other.count == 1 && other[0].contains("127.0.0.1"), "\(other)")
+      #expect(other[0].contains("mismatch") || other[0].contains("not for"), "\(other)")
+      // One that speaks no TLS.
+      let plain = try await converse(
+        bench, .init(expected: [[22, 3, 1]], answers: [Self.bytes("HTTP/1.1 400 Bad Request\r\n\r\n")]),
+        reachesServer: false
+      ) { .httpsConnect(host: "127.0.0.1", port: $0) }
+      #expect(plain.count == 1 && plain[0].hasPrefix("closed: error proxy: proxy https://127.0.0.1:"), "\(plain)")
       await bench.server.shutdown()
     }
   }

@@ -2,13 +2,15 @@ import IMAPStateMachine
 
 /// A server that connects to others on behalf of its clients. It sees what TLS does not protect.
 public struct Proxy: Sendable, Hashable, CustomStringConvertible {
-  enum Kind: Sendable, Hashable { case socks4, socks5, httpConnect }
+  enum Kind: Sendable, Hashable { case socks4, socks5, httpConnect, httpsConnect }
 
   let kind: Kind
   /// Where the proxy is: a name or an address.
   public let host: String
   /// Its port.
   public let port: UInt16
+  /// Whom to trust where the proxy itself is reached by TLS; its certificate has to be for ``host``. Others do not look at it.
+  public var trust = TLSContext.Trust.system
   let user: String?
   let password: Secret?
 
@@ -33,8 +35,19 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
     Proxy(kind: .httpConnect, host: host, port: port, user: user, password: password)
   }
 
-  /// Reads `socks5://user:password@host:1080`, `socks4://user@host:1080` or `http://host:3128`; `socks5h` means the same as
-  /// `socks5`, and `socks4a` as `socks4`. The parts of the user may be percent-encoded. Nil where `url` is nothing of the kind.
+  /// As ``httpConnect(host:port:user:password:)``, but the proxy is spoken to by TLS, so that nobody on the way to it sees
+  /// user, password and host. The TLS of the mail server goes through that.
+  public static func httpsConnect(
+    host: String, port: UInt16 = 443, user: String? = nil, password: Secret? = nil, trust: TLSContext.Trust = .system
+  ) -> Proxy {
+    var proxy = Proxy(kind: .httpsConnect, host: host, port: port, user: user, password: password)
+    proxy.trust = trust
+    return proxy
+  }
+
+  /// Reads `socks5://user:password@host:1080`, `socks4://user@host:1080`, `http://host:3128` or `https://host`; `socks5h` means
+  /// the same as `socks5`, and `socks4a` as `socks4`. The parts of the user may be percent-encoded. Nil where `url` is nothing of
+  /// the kind.
   public init?(url: String) {
     guard let separator = url.firstRange(of: "://") else { return nil }
     let standard: UInt16
@@ -42,6 +55,7 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
     case "socks5", "socks5h": (kind, standard) = (.socks5, 1080)
     case "socks4", "socks4a": (kind, standard) = (.socks4, 1080)
     case "http": (kind, standard) = (.httpConnect, 80)
+    case "https": (kind, standard) = (.httpsConnect, 443)
     default: return nil
     }
     var rest = url[separator.upperBound...]
@@ -80,6 +94,7 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
     case .socks4: "socks4"
     case .socks5: "socks5"
     case .httpConnect: "http"
+    case .httpsConnect: "https"
     }
   }
 

@@ -15,13 +15,18 @@ extension Proxy {
     switch kind {
     case .socks4: try SOCKS4Handshake(self, host: host, port: port)
     case .socks5: try SOCKS5Handshake(self, host: host, port: port)
-    case .httpConnect: try HTTPConnectHandshake(self, host: host, port: port)
+    case .httpConnect, .httpsConnect: try HTTPConnectHandshake(self, host: host, port: port)
     }
   }
 
   /// An error that says which proxy.
   func error(_ message: String) -> ConnectionError {
     .transport(.init(.proxy, message: "proxy \(self): \(message)"))
+  }
+
+  /// As ``error(_:)``, where the way to the proxy has failed.
+  func error(_ failure: ConnectionError.TransportFailure) -> ConnectionError {
+    .transport(.init(.proxy, code: failure.code, message: "proxy \(self): \(failure.message)", tls: failure.tls))
   }
 }
 

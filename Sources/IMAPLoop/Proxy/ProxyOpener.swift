@@ -28,8 +28,8 @@ final class ProxyOpener: StreamOpener, StreamOwner {
       [self] result in
       connector = nil
       switch result {
-      case .success(let stream): begin(stream)
-      case .failure(.transport(let failure)): finish(.failure(proxy.error(failure.message)))
+      case .success(let stream): proxy.kind == .httpsConnect ? secure(stream) : begin(stream)
+      case .failure(.transport(let failure)): finish(.failure(proxy.error(failure)))
       case .failure(let error): finish(.failure(error))
       }
     }
@@ -49,7 +49,12 @@ final class ProxyOpener: StreamOpener, StreamOwner {
 
   override func timerFired() { finish(.failure(.timedOut(.connect))) }
 
-  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {}
+  /// The proxy's TLS is there, or it failed.
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {
+    if stream !== self.stream { return }
+    if let error { streamFailed(stream, error) } else { begin(stream) }
+  }
+
   @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
 
   func stream(_ stream: ByteStream, received count: Int) {
@@ -64,12 +69,28 @@ final class ProxyOpener: StreamOpener, StreamOwner {
 
   func streamFailed(_ stream: ByteStream, _ error: ConnectionError) {
     if stream !== self.stream { return }
-    if case .transport(let failure) = error { return finish(.failure(proxy.error(failure.message))) }
+    if case .transport(let failure) = error { return finish(.failure(proxy.error(failure))) }
     finish(.failure(error))
   }
 
   func streamDrained(_ stream: ByteStream) {}
   func streamClosed(_ stream: ByteStream) { lost(stream) }
+
+  /// Puts TLS on top of `stream`.
+  private func secure(_ stream: ByteStream) {
+    if isOver { return stream.close() }
+    do throws(ConnectionError) {
+      let context = try TLSContextKeeper().context(proxy.trust)
+      let secured = try TLSStream(context, host: proxy.host, peerPort: proxy.port, over: stream)
+      secured.owner = self
+      self.stream = secured
+      secured.start()
+    } catch {
+      stream.close()
+      if case .transport(let failure) = error { return finish(.failure(proxy.error(failure))) }
+      finish(.failure(error))
+    }
+  }
 
   private func begin(_ stream: ByteStream) {
     stream.owner = self

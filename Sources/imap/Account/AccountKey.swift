@@ -4,6 +4,7 @@ import IMAPLoop
 /// few more.
 enum AccountKey: String, CaseIterable {
   case host, port, username, password, ssl, starttls, compress, timeout, oauth2, stream, socket, proxy, mailbox
+  case proxyCAFile = "proxy_ca_file"
   case passwordCommand = "password_command"
   case sslCheckHostname = "ssl_check_hostname"
   case sslVerifyCert = "ssl_verify_cert"
@@ -69,10 +70,11 @@ enum AccountKey: String, CaseIterable {
     case .proxy:
       // Not shown: it may hold a password.
       return Proxy(url: value) == nil
-        ? "proxy: write a URL such as socks5://host:1080, socks4://host:1080 or http://host:3128, with user:password@ before "
-          + "the host where it wants them (SOCKS4 knows no password)" : nil
-    case .host, .stream, .socket, .mailbox, .username, .password, .passwordCommand, .sslCAFile, .sslCAPath,
-      .sslClientCert, .sslClientKey, .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken,
+        ? "proxy: write a URL such as socks5://host:1080, socks4://host:1080, http://host:3128 or https://host:443, "
+          + "with user:password@ before the host where it wants them (SOCKS4 knows no password)" : nil
+    case .host, .stream, .socket, .mailbox, .username, .password, .passwordCommand, .proxyCAFile, .sslCAFile,
+      .sslCAPath, .sslClientCert, .sslClientKey, .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret,
+      .oauth2RefreshToken,
       .oauth2Command:
       return nil
     }

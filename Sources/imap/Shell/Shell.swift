@@ -258,13 +258,13 @@ final class Shell: Sendable {
       return (state.running, state.interruptions)
     }
     guard let task else { return }
-    task.cancel()
     // A server that answers nothing is not waited for, neither by this command nor by the next.
     let probe = Task { [server] in
       if count == 1, await server.answers(within: Self.patience) { return }
       await server.drop()
     }
     state.withLock { $0.probe = probe }
+    task.cancel()
   }
 
   /// SIGTERM: as Ctrl-D.

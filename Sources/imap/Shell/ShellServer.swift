@@ -222,6 +222,7 @@ final class ShellServer: MailServer {
       }
     } catch {
       guard var error = error as? IMAPError else { return }
+      if case .cancelled = error { return }
       // Whether IDLE was done is nobody's concern.
       if case .outcomeUnknown(_, let cause) = error { error = .connection(cause) }
       let message = Failure(error, host: connector.name).message

@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -9,22 +11,27 @@ enum FreePort {
   struct SystemError: Error { var code = errno }
 
   /// Two ports that nobody listens on. They are found by binding, so another program can take one before it is used;
-  /// it would have to ask for exactly that port.
-  static func pair() throws -> (UInt16, UInt16) {
-    let first = try listener()
-    let second = try listener()
-    defer {
-      close(first.descriptor)
-      close(second.descriptor)
+  /// it would have to ask for exactly that port: none that the kernel gives to connections is among them.
+  static func pair() throws -> (UInt16, UInt16) { (try unused(), try unused()) }
+
+  private static func unused() throws -> UInt16 {
+    while true {
+      // Below what Linux, macOS and the BSDs use for connections.
+      let port = UInt16(10_240 + next.add(1, ordering: .relaxed).oldValue % 22_000)
+      guard let (descriptor, _) = try? listener(port) else { continue }
+      close(descriptor)
+      return port
     }
-    return (first.port, second.port)
   }
 
-  /// A listening socket on a free port.
-  static func listener() throws -> (descriptor: Int32, port: UInt16) {
+  /// Tests of several processes begin at different ports.
+  private static let next = Atomic(Int(getpid()) * 97)
+
+  /// A listening socket on a free port, or on `port`.
+  static func listener(_ port: UInt16 = 0) throws -> (descriptor: Int32, port: UInt16) {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     guard descriptor >= 0 else { throw SystemError() }
-    var address = loopback(0)
+    var address = loopback(port)
     var length = socklen_t(MemoryLayout<sockaddr_in>.size)
     let isBound = unsafe withUnsafeMutablePointer(to: &address) { pointer in
       unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
@@ -32,7 +39,10 @@ enum FreePort {
           && getsockname(descriptor, address, &length) == 0
       }
     }
-    guard isBound else { throw SystemError() }
+    guard isBound else {
+      defer { close(descriptor) }
+      throw SystemError()
+    }
     return (descriptor, UInt16(bigEndian: address.sin_port))
   }
 

@@ -47,12 +47,15 @@ class RealServer {
   /// Starts the server, and returns when it has greeted: until then connecting is refused.
   func start() throws {
     processes = try launch()
-    let deadline = Date().addingTimeInterval(20)
+    let deadline = Date().addingTimeInterval(60)
     while !(FreePort.greets(plainPort) && FreePort.listens(tlsPort)) {
-      if !processes.allSatisfy(\.isRunning) || Date() > deadline {
+      let hasEnded = !processes.allSatisfy(\.isRunning)
+      if hasEnded || Date() > deadline {
         let log = (try? String(contentsOfFile: logFile, encoding: .utf8)) ?? ""
-        throw Unavailable(description: "\(type(of: self)) did not start: \(log.suffix(2000))")
+        let what = hasEnded ? "ended at once" : "did not start in time"
+        throw Unavailable(description: "\(type(of: self)) \(what): \(log.suffix(2000))")
       }
+      usleep(5000)
     }
   }
 
