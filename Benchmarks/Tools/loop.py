@@ -220,7 +220,7 @@ def requests(seconds):
 
 def fleet(kind, total, processes):
     """So many pairs over several processes. Two events to each connection, none lost."""
-    share = total // processes
+    share = -(-total // processes)
     pairs = [Pair(kind) for _ in range(processes)]
     start = time.monotonic()
     for pair in pairs:

@@ -28,7 +28,7 @@ actor FarEnd {
     return port
   }
 
-  /// How many clients idle.
+  /// How many clients idle, or did.
   var idling: Int { state.idling.count }
 
   /// Tells one random client that there is mail.
@@ -47,7 +47,7 @@ actor FarEnd {
 /// What the sessions share. Used on the loop's thread only.
 final class FarEndState {
   let stamp: Stamp
-  /// The clients that idle.
+  /// The clients that idle. One that only renews its IDLE is told at once as well, which it may be at any time.
   var idling: [FarEndSession] = []
   private var flooded: FarEndSession?
   private var random = SystemRandomNumberGenerator()
@@ -73,6 +73,7 @@ final class FarEndState {
   }
 
   func add(_ session: FarEndSession) {
+    if session.place != nil { return }
     session.place = idling.count
     idling.append(session)
   }
@@ -118,7 +119,6 @@ final class FarEndSession: ServerChannelDelegate {
       switch copy event {
       case .command(let id, let command): try answer(id, command.command, channel)
       case .idleDone(let id):
-        state.remove(self)
         try channel.withConnection { machine throws(ConnectionError) in try machine.complete(id, Status(.ok, "done")) }
       case .literalOffered(let id, _, _):
         try channel.withConnection { machine throws(ConnectionError) in try machine.reject(id, with: Status(.no, "no"))
