@@ -262,13 +262,21 @@ extension CommandTraits {
 
   /// On messages of the selected mailbox.
   private init(on messages: MessageReference) {
-    switch messages {
-    case .uids: rules = .mayExpunge
-    // `$` is kept up to date when messages go: RFC 5182, section 2.1.
-    case .sequence(let set): rules = set.isSavedResult ? [] : .usesSequenceNumbers
-    }
+    self.init(messages, Self.rules(on: messages), Access(reads: .chosenMessages))
+  }
+
+  private init(_ messages: MessageReference, _ rules: Rules, _ here: Access) {
     named = Self.name(messages)
-    here = Access(reads: .chosenMessages)
+    self.rules = rules
+    self.here = here
+  }
+
+  private static func rules(on messages: MessageReference) -> Rules {
+    switch messages {
+    case .uids: .mayExpunge
+    // `$` is kept up to date when messages go: RFC 5182, section 2.1.
+    case .sequence(let set): set.isSavedResult ? [] : .usesSequenceNumbers
+    }
   }
 
   private static func name(_ messages: MessageReference) -> Named? {
@@ -307,30 +315,31 @@ extension CommandTraits {
   private static func fetching(
     _ messages: MessageReference, _ items: [FetchItem], _ modifiers: FetchModifiers
   ) -> CommandTraits {
-    var traits = Self(on: messages)
+    var rules = Self.rules(on: messages)
+    var here = Access(reads: .chosenMessages)
     for index in items.indices {
       switch items[index] {
-      case .flags: traits.here.reads.insert(.flags)
+      case .flags: here.reads.insert(.flags)
       case .modSeq:
-        traits.here.reads.insert(.modSeq)
-        traits.rules.insert(.enablesCondStore)
-      case .gmailLabels: traits.here.reads.insert(.labels)
-      case .annotations: traits.here.reads.insert(.annotations)
+        here.reads.insert(.modSeq)
+        rules.insert(.enablesCondStore)
+      case .gmailLabels: here.reads.insert(.labels)
+      case .annotations: here.reads.insert(.annotations)
       // RFC 9051, section 6.4.5: \Seen is set.
       case .rfc822, .rfc822Text, .section(_, peek: false, _), .binary(_, peek: false, _):
-        traits.here.changes.formUnion(.seen)
+        here.changes.formUnion(.seen)
       // It may be anything.
       case .other:
-        traits.here.reads.formUnion(.ofMessage)
-        traits.here.changes.formUnion(.seen)
+        here.reads.formUnion(.ofMessage)
+        here.changes.formUnion(.seen)
       default: break
       }
     }
     if modifiers.changedSince != nil {
-      traits.here.reads.insert(.modSeq)
-      traits.rules.insert(.enablesCondStore)
+      here.reads.insert(.modSeq)
+      rules.insert(.enablesCondStore)
     }
-    return consume traits
+    return Self(messages, rules, here)
   }
 
   private init(searching key: SearchKey, uid: Bool) {

@@ -248,7 +248,8 @@ public struct ResponseParser: ~Copyable {
   /// The length of the response whose first line was seen; nil while it is not all here.
   private mutating func frame(_ bytes: Span<UInt8>) throws(ParseError) -> Int? {
     while true {
-      let end = bytes.firstLF(from: scanned)
+      // The end of the first line was found before.
+      let end = bytes.byte(at: scanned) == 0x0a ? scanned : bytes.firstLF(from: scanned)
       if end >= limits.line { throw limitPassed(.line, UInt64(limits.line)) }
       if end >= bytes.count {
         scanned = max(scanned, bytes.count)
