@@ -62,4 +62,31 @@ import Testing
     #expect(results["list"] == "fail" && results["create"] == "fail")
     #expect(results["append"] == "skip" && results["select"] == "skip")
   }
+
+  /// A server that logs in and then says nothing more, at once or once mailboxes are there. No answer is given up in the time
+  /// that the suite has: the interruption ends it.
+  @Test(arguments: [false, true]) func interruptEndsIt(_ isLate: Bool) async throws {
+    let (asked, ask) = AsyncStream.makeStream(of: Void.self)
+    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      var answered = ["AUTHENTICATE", "CAPABILITY"]
+      if isLate { answered += ["NOOP", "LIST", "STATUS", "CREATE", "NAMESPACE", "RENAME"] }
+      if answered.contains(where: { line.contains($0) }) { return "\(tag) OK\r\n" }
+      ask.yield()
+      return ""
+    }
+    defer { server.end() }
+    let running = try Tool.Running([
+      "check", "--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe",
+      "--password-stdin", "--timeout", "600",
+    ])
+    running.write("secret\n")
+    for await _ in asked { break }
+    running.interrupt()
+    let result = await running.result()
+    #expect(result.status == 130, "\(result.error)")
+    #expect(result.error.hasPrefix("imap: interrupted; "), "\(result.error)")
+    // What was made is there still, as far as anybody knows.
+    #expect(result.error.contains(isLate ? "left are imap-check-" : "nothing is left"), "\(result.error)")
+  }
 }

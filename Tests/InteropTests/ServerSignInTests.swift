@@ -6,12 +6,13 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2))) struct ServerSignInTests {
   typealias Security = IMAPClient.Configuration.Security
 
-  /// The mechanisms that a server has. Dovecot 2.3 has no channel binding. Cyrus 3.6 announces it over TLS, but knows only
-  /// `tls-unique`, which TLS 1.3 does not define (RFC 9266, section 4.2).
-  private static func methods(_ kind: ServerKind) -> [SignInMethod] {
+  /// The mechanisms that a server has. Dovecot 2.3 has no channel binding. Cyrus 3.6 announces it over TLS, and knows only
+  /// `tls-unique`, which TLS 1.3 does not define (RFC 9266, section 1).
+  private static func methods(_ kind: ServerKind, _ security: Security) -> [SignInMethod] {
+    let bound: [SignInMethod] = kind == .cyrus && security != .plain ? [.scramSHA256Plus, .scramSHA1Plus] : []
     switch kind {
-    case .dovecot, .cyrus: [.scramSHA256, .scramSHA1, .cramMD5, .plain, .login, .loginCommand]
-    case .courier: [.cramMD5, .plain, .login, .loginCommand]
+    case .dovecot, .cyrus: return bound + [.scramSHA256, .scramSHA1, .cramMD5, .plain, .login, .loginCommand]
+    case .courier: return [.cramMD5, .plain, .login, .loginCommand]
     }
   }
 
@@ -22,19 +23,20 @@ import Testing
     try await withThrowingTaskGroup(of: Void.self) { group in
       for security in [Security.implicitTLS, .startTLS, .plain] {
         let configuration = server.configuration(security)
+        let older = try Self.olderTLS(server, security)
         let password = server.password
-        let methods = Self.methods(kind)
+        let methods = Self.methods(kind, security)
         for method in methods {
-          group.addTask { try await Self.signIn(configuration, method, password, on: loop) }
+          group.addTask {
+            try await Self.signIn(method.bindsChannel ? older : configuration, method, password, on: loop)
+          }
         }
         group.addTask {
           let client = try await IMAPClient.connect(configuration, on: loop)
           let announced = try await client.capability().filter { $0.description.hasPrefix("AUTH=") }
           let ours = Set(SignInMethod.allCases.map { Capability("AUTH=\($0.rawValue)") })
           let expected = Set(methods.filter { $0 != .loginCommand }.map { Capability("AUTH=\($0.rawValue)") })
-          let binding: Set<Capability> =
-            kind == .cyrus && security != .plain ? ["AUTH=SCRAM-SHA-256-PLUS", "AUTH=SCRAM-SHA-1-PLUS"] : []
-          #expect(ours.intersection(announced) == expected.union(binding), "\(kind) \(security)")
+          #expect(ours.intersection(announced) == expected, "\(kind) \(security)")
           await client.logout()
         }
       }
@@ -43,13 +45,40 @@ import Testing
     #expect(await loop.shutdown().isClean)
   }
 
+  /// Nobody says which: each server has a way, with TLS 1.3 and with 1.2, on a new session and on a resumed one.
+  @Test(arguments: ServerKind.all) func byTheStrongest(_ kind: ServerKind) async throws {
+    let server = try kind.start()
+    let loop = try EventLoop.start()
+    for security in [Security.implicitTLS, .startTLS] {
+      for configuration in [server.configuration(security), try Self.olderTLS(server, security)] {
+        for _ in 0..<2 {
+          let client = try await IMAPClient.connect(configuration, on: loop)
+          let expected: SignInMethod =
+            switch kind {
+            case .dovecot: .scramSHA256
+            case .cyrus: await client.tlsVersion == "TLSv1.2" ? .scramSHA256Plus : .scramSHA256
+            case .courier: .plain
+            }
+          #expect(try await client.signIn(user: "joe", password: Secret(server.password)) == expected)
+          #expect(await client.phase == .authenticated)
+          await client.logout()
+        }
+      }
+    }
+    #expect(await loop.shutdown().isClean)
+  }
+
   #if os(Linux)
-    /// Cyrus 3.6 announces channel binding and refuses the kind that TLS 1.3 has. No weaker way is taken then by itself.
-    @Test func cyrusKnowsNoBindingOfTLS13() async throws {
+    /// Cyrus 3.6 announces channel binding and knows none that TLS 1.3 has. It says so behind the proof only, by the words that it
+    /// has for data that differ, too.
+    @Test(arguments: [ChannelBinding.Kind.tlsExporter, .tlsServerEndPoint])
+    func cyrusKnowsNoBindingOfTLS13(_ kind: ChannelBinding.Kind) async throws {
       let server = try ServerKind.cyrus.start()
       let loop = try EventLoop.start()
       var configuration = server.configuration()
-      configuration.signIn.excluded = []
+      configuration.signIn.requiresChannelBinding = true
+      configuration.signIn.channelBindings = [kind]
+      configuration.recentLines = 20
       let client = try await IMAPClient.connect(configuration, on: loop)
       do throws(IMAPError) {
         try await client.signIn(user: "joe", password: Secret(server.password))
@@ -58,10 +87,49 @@ import Testing
         #expect(error.status?.text == "bad protocol / cancel", "\(error)")
       }
       #expect(await client.phase == .notAuthenticated)
+      let commands = await client.recentLines.filter { $0.line.text.contains("AUTHENTICATE") }
+      #expect(commands.count == 1, "\(commands)")
+      // Where none is required SCRAM goes on without, and a wrong password is one.
+      let weaker = SignInPolicy()
+      do throws(IMAPError) {
+        try await client.signIn(.password(user: "joe", password: Secret("wrong")), policy: weaker)
+        Issue.record("a wrong password was accepted")
+      } catch {
+        #expect(error.status?.text == "authentication failure", "\(error)")
+      }
+      let right = SignInCredentials.password(user: "joe", password: Secret(server.password))
+      #expect(try await client.signIn(right, policy: weaker) == .scramSHA256)
+      await client.logout()
+      #expect(await loop.shutdown().isClean)
+    }
+
+    /// It notices where the data are not those of the connection, and says no more than of a kind that it does not know.
+    @Test func cyrusNoticesAnotherBinding() async throws {
+      let server = try ServerKind.cyrus.start()
+      let loop = try EventLoop.start()
+      let client = try await IMAPClient.connect(try Self.olderTLS(server, .implicitTLS), on: loop)
+      let scram = try SASLSCRAM(
+        .sha256, user: "joe", password: Secret(server.password), nonce: Array(0..<18),
+        binding: .bound(ChannelBinding(.tlsUnique, data: Secret("twelve bytes"))), hashes: OpenSSLHashes())
+      do throws(IMAPError) {
+        try await client.authenticate(scram)
+        Issue.record("any binding will do")
+      } catch {
+        #expect(error.status?.text == "bad protocol / cancel", "\(error)")
+      }
       await client.logout()
       #expect(await loop.shutdown().isClean)
     }
   #endif
+
+  /// TLS 1.2 is the newest for which `tls-unique` is defined.
+  private static func olderTLS(_ server: RealServer, _ security: Security) throws -> IMAPClient.Configuration {
+    var configuration = server.configuration(security)
+    var options = TLSContext.ClientOptions(trust: .file(server.certificateFile))
+    options.maximumVersion = .tls12
+    configuration.tls = try .client(options)
+    return configuration
+  }
 
   /// First with a wrong password, then with the right one on the same connection.
   private static func signIn(

@@ -12,11 +12,14 @@ import Testing
     case explains(String)
     /// It asks for the proof, and refuses then.
     case asks
+    /// It asks for the proof, and says then that it was the binding, as Cyrus does.
+    case cancels
   }
 
   private final class Server: ServerChannelDelegate {
     let manner: Manner
     let attempts: Confined<[String]>
+    private var isBound = false
 
     init(_ manner: Manner, _ attempts: Confined<[String]>) {
       self.manner = manner
@@ -40,6 +43,7 @@ import Testing
         let message = exchange.initialResponse?.withBytes { $0.lossyText } ?? ""
         let flag = String(message.prefix { $0 != "," })
         attempts.value.append("\(exchange.mechanism) \(exchange.mechanism == "PLAIN" ? "" : flag)")
+        isBound = flag.hasPrefix("p=")
         channel.withConnection { machine in
           if exchange.mechanism == "PLAIN" {
             try? machine.complete(id, Status(.ok, ""))
@@ -48,14 +52,15 @@ import Testing
           switch manner {
           case .refuses(let status): try? machine.complete(id, status)
           case .explains(let value): try? machine.challenge(id, Array("e=\(value)".utf8).span)
-          case .asks:
+          case .asks, .cancels:
             let nonce = message.split(separator: ",").first { $0.hasPrefix("r=") } ?? ""
             try? machine.challenge(id, Array("\(nonce)x,s=AAAA,i=1".utf8).span)
           }
         }
       case .saslResponse(let id, _):
         attempts.value.append("proof")
-        channel.withConnection { try? $0.complete(id, Status(.no, "")) }
+        let text = if case .cancels = manner, isBound { "bad protocol / cancel" } else { "" }
+        channel.withConnection { try? $0.complete(id, Status(.no, text)) }
       case .saslCancelled(let id):
         channel.withConnection { try? $0.complete(id, Status(.bad, "")) }
       default: break
@@ -67,7 +72,8 @@ import Testing
 
   /// Logs in, and returns how, or why not, and what the server heard.
   private func signIn(
-    _ manner: Manner, isVerified: Bool = true, _ policy: SignInPolicy = SignInPolicy()
+    _ manner: Manner, isVerified: Bool = true, newest: TLSContext.Version = .tls13,
+    _ policy: SignInPolicy = SignInPolicy()
   ) async throws -> (method: SignInMethod?, error: IMAPError?, attempts: [String]) {
     var result: (SignInMethod?, IMAPError?, [String]) = (nil, nil, [])
     let certificate = try SelfSignedCertificate.generate(hosts: ["127.0.0.1"])
@@ -77,11 +83,11 @@ import Testing
       let server = try await IMAPServer.start(on: loop, endpoints: [.init(security: .tls(context))]) { _ in
         Server(manner, attempts)
       }
-      let client = try await IMAPClient.connect(
-        .init(
-          host: "127.0.0.1", port: server.addresses[0].port,
-          trust: isVerified ? .pem(certificate.certificatePEM) : .insecure),
-        on: loop)
+      var options = TLSContext.ClientOptions(trust: isVerified ? .pem(certificate.certificatePEM) : .insecure)
+      options.maximumVersion = newest
+      var configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.addresses[0].port)
+      configuration.tls = try .client(options)
+      let client = try await IMAPClient.connect(configuration, on: loop)
       do throws(IMAPError) {
         result.0 = try await client.signIn(.password(user: "joe", password: Secret("pw")), policy: policy)
       } catch {
@@ -135,6 +141,41 @@ import Testing
     #expect(down.attempts == [Self.bound[0]])
     // A binding that differs is somebody between the two.
     #expect(try await signIn(.explains("channel-bindings-dont-match")).attempts == [Self.bound[0]])
+  }
+
+  /// Below TLS 1.3 the kind that servers must know is the first, then the others.
+  @Test func tlsUniqueFirst() async throws {
+    let (_, _, attempts) = try await signIn(.refuses(Status(.no, "")), newest: .tls12)
+    #expect(attempts == ["SCRAM-SHA-256-PLUS p=tls-unique"] + Self.bound + ["SCRAM-SHA-1 n"])
+  }
+
+  /// Behind a proof only where the server says that it was the binding. Then SCRAM without one is the only other attempt: the
+  /// flag is "n", as the server has offered bindings, and nothing that reveals the password comes behind it.
+  @Test func behindAProofThatWasNotLookedAt() async throws {
+    let cancelled = IMAPError.refused(command: "AUTHENTICATE", Status(.no, "bad protocol / cancel"))
+    let (_, error, attempts) = try await signIn(.cancels)
+    #expect(error == .refused(command: "AUTHENTICATE", Status(.no, "")))
+    #expect(attempts == [Self.bound[0], "proof", "SCRAM-SHA-1 n", "proof"])
+    var policy = SignInPolicy()
+    policy.excluded = [.scramSHA1]
+    let withoutSCRAM = try await signIn(.cancels, policy)
+    #expect(withoutSCRAM.error == cancelled)
+    #expect(withoutSCRAM.attempts == [Self.bound[0], "proof"])
+    let unverified = try await signIn(.cancels, isVerified: false)
+    #expect(unverified.error == cancelled)
+    #expect(unverified.attempts == [Self.bound[0], "proof"])
+    policy = SignInPolicy()
+    policy.requiresChannelBinding = true
+    let required = try await signIn(.cancels, policy)
+    #expect(required.error == cancelled)
+    #expect(required.attempts == [Self.bound[0], "proof"])
+  }
+
+  /// Every server knows `tls-unique`: one that takes it for wrong talks to somebody else.
+  @Test func notWhereTheBindingIsKnown() async throws {
+    let (_, error, attempts) = try await signIn(.cancels, newest: .tls12)
+    #expect(error == .refused(command: "AUTHENTICATE", Status(.no, "bad protocol / cancel")))
+    #expect(attempts == ["SCRAM-SHA-256-PLUS p=tls-unique", "proof"])
   }
 }
 

@@ -72,6 +72,13 @@ import Testing
       #expect(exporter.data.count == 32)
       #expect(first.server.channelBinding(.tlsExporter) == exporter)
       #expect(second.client.channelBinding(.tlsExporter) != exporter)
+      let unique = first.client.channelBinding(.tlsUnique)
+      #expect((unique == nil) == (version == TLS1_3_VERSION))
+      #expect(first.server.channelBinding(.tlsUnique) == unique)
+      if let unique {
+        #expect(unique.data.count == 12)
+        #expect(second.client.channelBinding(.tlsUnique) != unique)
+      }
       let endPoint = ChannelBinding(.tlsServerEndPoint, data: digest(try der(certificate), "SHA256"))
       for end in [first.client, first.server, second.client] {
         #expect(end.channelBinding(.tlsServerEndPoint) == endPoint)
@@ -85,11 +92,12 @@ import Testing
     for kind in ChannelBinding.Kind.allCases { #expect(engine.channelBinding(kind) == nil) }
   }
 
-  /// RFC 9266, section 4.2: TLS 1.2 only with the extended master secret.
-  @Test func noExporterWithoutTheExtendedMasterSecret() throws {
+  /// RFC 9266, section 4.2, and RFC 7627: TLS 1.2 only with the extended master secret.
+  @Test func neitherExporterNorUniqueWithoutTheExtendedMasterSecret() throws {
     let pair = try pair(.generate(hosts: ["localhost"]), version: TLS1_2_VERSION, extendedMasterSecret: false)
     for end in [pair.client, pair.server] {
       #expect(end.channelBinding(.tlsExporter) == nil)
+      #expect(end.channelBinding(.tlsUnique) == nil)
       #expect(end.channelBinding(.tlsServerEndPoint) != nil)
     }
   }

@@ -24,12 +24,17 @@ import Testing
 
   private func client(
     _ server: IMAPTestServer, _ loop: EventLoop, _ security: IMAPClient.Configuration.Security = .implicitTLS,
-    allowsPlaintext: Bool = false
+    allowsPlaintext: Bool = false, newest: TLSContext.Version? = nil
   ) async throws -> IMAPClient {
     var configuration = IMAPClient.Configuration(
       host: "127.0.0.1", port: security == .implicitTLS ? server.tlsPort : server.plainPort, security: security,
       trust: .pem(server.certificatePEM))
     configuration.signIn.allowsPlaintext = allowsPlaintext
+    if let newest {
+      var options = TLSContext.ClientOptions(trust: .pem(server.certificatePEM))
+      options.maximumVersion = newest
+      configuration.tls = try .client(options)
+    }
     return try await IMAPClient.connect(configuration, on: loop)
   }
 
@@ -152,7 +157,7 @@ import Testing
   @Test(arguments: ChannelBinding.Kind.allCases, [IMAPClient.Configuration.Security.implicitTLS, .startTLS])
   func bindings(_ kind: ChannelBinding.Kind, _ security: IMAPClient.Configuration.Security) async throws {
     try await withServer(["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"]) { server, loop in
-      let client = try await client(server, loop, security)
+      let client = try await client(server, loop, security, newest: kind == .tlsUnique ? .tls12 : nil)
       var policy = SignInPolicy()
       policy.requiresChannelBinding = true
       policy.channelBindings = [kind]

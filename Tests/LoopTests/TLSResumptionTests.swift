@@ -126,8 +126,8 @@ import Testing
     #expect(cache.ring(host: "kept", name: nil, port: 993) === kept)
   }
 
-  @Test func bindingsStayApart() throws {
-    let client = try context()
+  @Test(arguments: [TLSContext.Version.tls12, .tls13]) func bindingsStayApart(version: TLSContext.Version) throws {
+    let client = try context { $0.maximumVersion = version }
     #expect(try !connect(client))
     let pairs = try (0..<2).map { _ in
       try TLSPair(client: client, server: server, host: "localhost", peerPort: 993)
@@ -140,6 +140,14 @@ import Testing
       #expect(pair.client.peerCertificate != nil)
     }
     #expect(pairs[0].client.channelBinding(.tlsExporter) != pairs[1].client.channelBinding(.tlsExporter))
+    if version == .tls12 {
+      // Here the server's Finished message is the first.
+      for pair in pairs {
+        let unique = try #require(pair.client.channelBinding(.tlsUnique))
+        #expect(pair.server.channelBinding(.tlsUnique) == unique)
+      }
+      #expect(pairs[0].client.channelBinding(.tlsUnique) != pairs[1].client.channelBinding(.tlsUnique))
+    }
   }
 
   /// A ticket holds who the client was, so that EXTERNAL works on a resumed connection.

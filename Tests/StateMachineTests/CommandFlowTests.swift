@@ -304,7 +304,7 @@ import Testing
 
   /// RFC 9051, section 5.5, for every pair of commands.
   @Test func pipeliningHoldsForEveryPair() {
-    let traits = Self.every.map { CommandTraits($0) }
+    let traits = Self.every.map { CommandTraits.of($0) }
     for (command, trait) in zip(Self.every, traits) {
       // No EXPUNGE comes during FETCH, STORE, SEARCH and CONVERT by sequence number; during all others it may.
       let isExempt =
@@ -328,7 +328,7 @@ import Testing
 
   /// Those that only read are sent without a look at the table, which must say the same.
   @Test func whatOnlyReadsGoesWithWhatOnlyReads() {
-    let reading = Self.every.map { CommandTraits($0) }.filter(\.isOnlyReading)
+    let reading = Self.every.map { CommandTraits.of($0) }.filter(\.isOnlyReading)
     #expect(reading.count > 10)
     for one in reading {
       for other in reading {

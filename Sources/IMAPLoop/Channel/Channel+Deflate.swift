@@ -114,11 +114,11 @@ extension Channel {
   }
 
   /// As `flushPlain` and `flushEncrypted`.
-  final func flushCompressed(_ engine: DeflateEngine, limit: Int) -> Int {
-    guard let stream else { return 0 }
+  final func flushCompressed(_ engine: DeflateEngine, limit: Int) -> Bool {
+    guard let stream else { return false }
     var failure: ConnectionError?
-    var sent = 0
-    sendOutbound { bytes in
+    let hasMore = sendOutbound { bytes in
+      var sent = 0
       do throws(ConnectionError) {
         while sent < bytes.count, stream.queued < limit {
           let end = min(bytes.count, sent + DeflatePort.pieceSize)
@@ -133,7 +133,7 @@ extension Channel {
       return sent
     }
     if let failure { fail(failure) }
-    return sent
+    return hasMore
   }
 
   private func sendDeflated(to stream: ByteStream) throws(ConnectionError) {

@@ -6,7 +6,7 @@ extension Channel {
     let before = outboundCount
     // A writer that stopped by itself at so many bytes is told as well when they are gone.
     if before > Self.highWatermark { flags.insert(.congested) }
-    let sent = flush(limit: Self.highWatermark)
+    let hasMore = flush(limit: Self.highWatermark)
     if flags.contains(.broken) { return }
     let left = outboundCount
     let pending = left + (stream?.queued ?? 0)
@@ -16,8 +16,8 @@ extension Channel {
       flags.remove(.congested)
       becameWritable()
     }
-    // A machine may have waited for room, and may have filled it already.
-    if sent > 0 { changed() }
+    // It waited for room, and may have filled it already.
+    if hasMore { changed() }
   }
 
   /// Sends or queues all that the machine has, whatever the watermarks: what follows has another form.
@@ -25,35 +25,32 @@ extension Channel {
     _ = flush(limit: .max)
   }
 
-  private func flush(limit: Int) -> Int {
+  /// Returns whether the machine may have waited for that.
+  private func flush(limit: Int) -> Bool {
     if let deflate { return flushCompressed(deflate, limit: limit) }
     return tls != nil ? flushEncrypted(limit: limit) : flushPlain(limit: limit)
   }
 
-  /// Returns how many bytes of the machine went.
-  private func flushPlain(limit: Int) -> Int {
-    guard let stream else { return 0 }
+  private func flushPlain(limit: Int) -> Bool {
+    guard let stream else { return false }
     var failure: LoopError?
-    var sent = 0
-    sendOutbound { bytes in
+    let hasMore = sendOutbound { bytes in
       do throws(LoopError) {
-        sent = try stream.write(bytes, queueing: limit)
-        return sent
+        return try stream.write(bytes, queueing: limit)
       } catch {
         failure = error
         return 0
       }
     }
     if let failure { fail(failure.connectionError(.write)) }
-    return sent
+    return hasMore
   }
 
-  /// As ``flushPlain(limit:)``.
-  private func flushEncrypted(limit: Int) -> Int {
-    guard let stream, let engine = tls, engine.isEstablished else { return 0 }
+  private func flushEncrypted(limit: Int) -> Bool {
+    guard let stream, let engine = tls, engine.isEstablished else { return false }
     var failure: ConnectionError?
-    var sent = 0
-    sendOutbound { bytes in
+    let hasMore = sendOutbound { bytes in
+      var sent = 0
       do throws(ConnectionError) {
         while sent < bytes.count, stream.queued < limit, failure == nil {
           let count = try engine.write(bytes.extracting(sent...))
@@ -68,7 +65,7 @@ extension Channel {
     }
     failure = sendCiphertext() ?? failure
     if let failure { fail(failure) }
-    return sent
+    return hasMore
   }
 
   /// Writes what OpenSSL has left for the peer.

@@ -198,8 +198,8 @@ public class Channel: LoopMember {
   func machineResumed() {}
   func machineCloses() {}
   func machineFails(_ error: ConnectionError) {}
-  /// Offers the bytes to send to `sink`, which returns how many it took.
-  func sendOutbound(to sink: (Span<UInt8>) -> Int) {}
+  /// Offers the bytes to send to `sink`, which returns how many it took. Returns whether the machine may have waited for that.
+  func sendOutbound(to sink: (Span<UInt8>) -> Int) -> Bool { false }
   /// Less than the low watermark waits to be sent again.
   func becameWritable() {}
   /// The TLS handshake starts.

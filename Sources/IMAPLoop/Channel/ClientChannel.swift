@@ -204,12 +204,15 @@ public final class ClientChannel: Channel {
 
   override func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult {
     let machine = awake
+    // It stays until the socket is closed, which is never inside an event.
+    let delegate = self.delegate
+    let now = loop.now
     do throws(ConnectionError) {
       var turn = Self.eventsPerTurn
       while !isHeld {
         if turn == 0, !flags.contains(.ending) { return .yielded }
         turn &-= 1
-        let event = try machine.connection.next(&input, now: loop.now)
+        let event = try machine.connection.next(&input, now: now)
         switch event {
         case .needMoreInput:
           machine.connection.shareLists(in: &loop.listPool)
@@ -255,10 +258,11 @@ public final class ClientChannel: Channel {
   override func machineCloses() { awake.connection.close(now: loop.now) }
   override func machineFails(_ error: ConnectionError) { awake.connection.transportFailed(error) }
 
-  override func sendOutbound(to sink: (Span<UInt8>) -> Int) {
-    guard let machine else { return }
-    let count = Self.send(&machine.connection, to: sink)
+  override func sendOutbound(to sink: (Span<UInt8>) -> Int) -> Bool {
+    guard let machine else { return false }
+    let (count, hasChanged) = Self.send(&machine.connection, to: sink)
     if count > 0 { delegate?.channel(self, sent: count) }
+    return hasChanged
   }
 
   override func becameWritable() { delegate?.channelWritable(self) }
@@ -273,11 +277,10 @@ public final class ClientChannel: Channel {
   }
 
   /// A span of a class's property cannot be named, that of an `inout` argument can.
-  private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) -> Int {
-    if machine.outboundCount == 0 { return 0 }
+  private static func send(_ machine: inout ClientConnection, to sink: (Span<UInt8>) -> Int) -> (Int, Bool) {
+    if machine.outboundCount == 0 { return (0, false) }
     let count = sink(machine.outbound)
-    machine.consumeOutbound(count)
-    return count
+    return (count, machine.consumeOutbound(count))
   }
 }
 

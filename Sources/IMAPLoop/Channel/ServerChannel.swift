@@ -114,7 +114,7 @@ public final class ServerChannel: Channel {
     if lent != nil { mustClose = true } else { machine.close(now: loop.now) }
   }
   override func machineFails(_ error: ConnectionError) { machine.transportFailed(error) }
-  override func sendOutbound(to sink: (Span<UInt8>) -> Int) { Self.send(&machine, to: sink) }
+  override func sendOutbound(to sink: (Span<UInt8>) -> Int) -> Bool { Self.send(&machine, to: sink) }
   override func becameWritable() { delegate?.channelWritable(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
   override func becameCompressed() { delegate?.channelCompressed(self) }
@@ -128,10 +128,11 @@ public final class ServerChannel: Channel {
   override func releasedSetup(_ setup: Setup) { (setup as? ServerSetup)?.channelClosed() }
 
   /// A span of a class's property cannot be named, that of an `inout` argument can.
-  private static func send(_ machine: inout ServerConnection, to sink: (Span<UInt8>) -> Int) {
-    if machine.outboundCount == 0 { return }
+  private static func send(_ machine: inout ServerConnection, to sink: (Span<UInt8>) -> Int) -> Bool {
+    if machine.outboundCount == 0 { return false }
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
+    return count > 0
   }
 }
 

@@ -13,6 +13,9 @@ extension IMAPClient {
   /// one case: servers do not say which kinds of channel binding they know, and refuse one that they do not know before they
   /// have asked for anything. Then the next kind of `SignInPolicy.channelBindings` is tried, and at last the strongest way
   /// without a binding, if the policy does not require one and TLS has verified that the server is the one that is meant.
+  /// Cyrus and others that use its SASL library ask for the proof first. Where they say then that it was the binding, the
+  /// only other way that is tried is SCRAM without one, on the same terms; not where the binding was `tls-unique`, which
+  /// they do know.
   ///
   /// `policy` is used instead of ``Configuration/signIn``. Throws `.authentication` where there is no way that it allows,
   /// where the server has not proved who it is, and where the server gave a reason for refusing; else as every command does.
@@ -27,6 +30,7 @@ extension IMAPClient {
     } else {
       capabilities = try await capability()
     }
+    var refusal: IMAPError?
     while true {
       let binding = binding(policy)
       let method: SignInMethod
@@ -39,7 +43,8 @@ extension IMAPClient {
         let scramBinding = try method.binding(binding, capabilities: capabilities)
         mechanism = try self.mechanism(method, credentials, scramBinding, policy)
       } catch {
-        throw .authentication(error, nil)
+        // Nothing is left to try: what the server has said tells more than that.
+        throw refusal ?? .authentication(error, nil)
       }
       guard let mechanism else {
         if case .password(let user, let password, _) = credentials { try await login(user: user, password: password) }
@@ -50,12 +55,19 @@ extension IMAPClient {
         try await authenticate(mechanism, policy) { challenges += 1 }
         return method
       } catch {
-        guard method.bindsChannel, let kind = binding?.kind, error.refusesBinding(challenges: challenges) else {
+        guard method.bindsChannel, let kind = binding?.kind else { throw error }
+        if error.refusesBinding(challenges: challenges) {
+          policy.channelBindings.removeAll { $0 == kind }
+        } else if error.refusesBindingLate(kind, challenges: challenges) {
+          // Each attempt counts as a login that has failed: no other kind is tried. The password stays here.
+          policy.channelBindings = []
+          policy.excluded.formUnion(Set(SignInMethod.allCases).subtracting([.scramSHA256, .scramSHA1]))
+        } else {
           throw error
         }
-        policy.channelBindings.removeAll { $0 == kind }
         let isLast = self.binding(policy) == nil
         if isLast, policy.requiresChannelBinding || !provesServer { throw error }
+        refusal = error
       }
     }
   }
@@ -172,5 +184,14 @@ extension IMAPError {
       challenges == 1
     default: false
     }
+  }
+
+  /// Whether the server has refused AUTHENTICATE behind the proof, for the binding `kind` and not for the password. Cyrus SASL
+  /// looks at the binding when it looks at the proof, before it, and gives this reason also where the data differ: that
+  /// is all it can be for the one kind that every server knows (RFC 5802, section 6.1).
+  fileprivate func refusesBindingLate(_ kind: ChannelBinding.Kind, challenges: Int) -> Bool {
+    guard case .refused("AUTHENTICATE", let status) = self, challenges == 1, kind != .tlsUnique else { return false }
+    // SASL_BADPROT. A wrong password is `authentication failure`.
+    return status.text.contains("bad protocol / cancel")
   }
 }

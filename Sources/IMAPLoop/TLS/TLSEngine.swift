@@ -178,8 +178,25 @@ final class TLSEngine {
   func channelBinding(_ kind: ChannelBinding.Kind) -> ChannelBinding? {
     if !isEstablished || isBroken { return nil }
     defer { ERR_clear_error() }
-    let data = kind == .tlsExporter ? exportedKey() : certificateDigest()
+    let data =
+      switch kind {
+      case .tlsUnique: firstFinished()
+      case .tlsExporter: exportedKey()
+      case .tlsServerEndPoint: certificateDigest()
+      }
     return data.map { ChannelBinding(kind, data: $0) }
+  }
+
+  /// RFC 5929, section 3. Resumed sessions of one master secret can have the same; the extended one prevents that (RFC 7627).
+  private func firstFinished() -> Secret? {
+    if unsafe SSL_version(ssl) >= TLS1_3_VERSION || cssl_has_extended_master_secret(ssl) != 1 { return nil }
+    var message = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
+    // The client's comes first, in a resumed session the server's.
+    let isOwn = context.isServer == isResumed
+    let count =
+      unsafe isOwn
+      ? SSL_get_finished(ssl, &message, message.count) : SSL_get_peer_finished(ssl, &message, message.count)
+    return count > 0 && count <= message.count ? Secret(message.prefix(count)) : nil
   }
 
   /// RFC 9266. Without the extended master secret two connections of TLS 1.2 can have the same keys.

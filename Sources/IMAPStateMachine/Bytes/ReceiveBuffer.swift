@@ -225,10 +225,3 @@ public struct ReceiveBuffer: ~Copyable {
     tail = used
   }
 }
-
-/// Overwrites `bytes` with zeros. Never inlined and never optimised, so that the stores are not removed as dead.
-@inline(never)
-@_optimize(none)
-private func wipe(_ bytes: UnsafeMutableRawBufferPointer) {
-  unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
-}

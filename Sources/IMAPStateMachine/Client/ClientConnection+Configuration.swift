@@ -103,8 +103,9 @@ extension ClientConnection {
     public init() { storage = Storage(Values()) }
 
     private mutating func change(_ body: (inout Values) -> Void) {
-      if !isKnownUniquelyReferenced(&storage) { storage = Storage(storage.values) }
-      body(&storage.values)
+      var values = storage.values
+      body(&values)
+      storage = Storage(values)
     }
 
     private struct Values: Sendable {
@@ -123,9 +124,9 @@ extension ClientConnection {
       var wireObserver: (@Sendable (WireLine) -> Void)?
     }
 
-    /// Written only where there is one reference.
-    private final class Storage: @unchecked Sendable {
-      var values: Values
+    /// Never written: it is asked several times for each command, and what cannot change is read without a check.
+    private final class Storage: Sendable {
+      let values: Values
 
       init(_ values: Values) { self.values = values }
     }

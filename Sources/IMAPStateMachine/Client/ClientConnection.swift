@@ -205,8 +205,10 @@ public struct ClientConnection: ~Copyable {
   /// How many bytes ``outbound`` has. Complexity: O(1).
   public var outboundCount: Int { state.outbound.count }
 
-  /// Says that the first `count` bytes of ``outbound`` were sent.
-  public mutating func consumeOutbound(_ count: Int) { state.consumeOutbound(count) }
+  /// Says that the first `count` bytes of ``outbound`` were sent. Returns whether that changed more than ``outbound`` and
+  /// ``nextDeadline``: an APPEND has room again, or goes on by itself. Only then is there a reason to call ``next(_:now:)``.
+  @discardableResult
+  public mutating func consumeOutbound(_ count: Int) -> Bool { state.consumeOutbound(count) }
 
   /// When ``handleTimeout(now:)`` is due; nil where nothing is: with nothing in flight, and while the caller has the next
   /// step, which is a challenge to answer, bytes of a message to write or a layer to set up. It may move with every call.

@@ -2,8 +2,9 @@ import DequeModule
 
 /// The client's transitions on what the server said, and on time. The rules of `ClientState.swift` hold here too.
 extension ClientState {
-  /// Reads one event and acts on it.
+  /// Reads one event and acts on it. Inlined where it is called, so that the event is not copied once more.
   @_lifetime(&input)
+  @inline(__always)
   mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant) -> Step {
     // Counted before the event borrows the buffer: what lies behind a STARTTLS answer decides.
     let received = parser.position + input.unread
@@ -379,8 +380,8 @@ extension ClientState {
     selecting = next
   }
 
-  /// What FETCH says that is of the mailbox.
-  private func note(_ event: borrowing ResponseEvent) {
+  /// What FETCH says that is of the mailbox. Mutating as it is called for every event, and lending `self` copies it.
+  private mutating func note(_ event: borrowing ResponseEvent) {
     switch copy event {
     case .fetchAttribute(.modSeq(let value)):
       selecting?.noteFetched(value)

@@ -1,8 +1,9 @@
-/// What follows from a state without changing it.
+/// What follows from a state without changing it. What every command asks is mutating all the same: the compiler copies a
+/// state that it lends to others, and it is large.
 extension ClientState {
   /// Whether the state forbids the command (RFC 9051, section 6).
-  func refusal(of command: borrowing Command) -> ConnectionError? {
-    switch copy command {
+  mutating func refusal(of command: Command) -> ConnectionError? {
+    switch command {
     case .capability, .noop, .logout, .id, .language: return nil
     case .other: if session == .notAuthenticated, isWithoutTLS { return misuse(.tlsRequired) }
     case .startTLS:
@@ -65,13 +66,12 @@ extension ClientState {
   var isWithoutTLS: Bool { configuration.requiresTLS && !isSecure }
 
   /// Whether sequence numbers are forbidden and the command uses some.
-  func refusal(of command: borrowing Command, _ traits: CommandTraits) -> ConnectionError? {
+  mutating func refusal(of command: Command, _ traits: borrowing CommandTraits) -> ConnectionError? {
+    let usesNumbers = traits.contains(.usesSequenceNumbers)
     // RFC 9586: commands that name messages by sequence number are gone altogether, those with `$` as well.
-    if enabled.contains(.uidOnly), traits.contains(.usesSequenceNumbers) || command.isInSequenceForm {
-      return misuse(.sequenceNumbers)
-    }
+    if usesNumbers || command.isInSequenceForm, enabled.contains(.uidOnly) { return misuse(.sequenceNumbers) }
     // RFC 5465, section 5.3: the meaning of a sequence number can change while the command is on its way.
-    if mayExpungeAnytime, traits.contains(.usesSequenceNumbers) { return misuse(.sequenceNumbers) }
+    if usesNumbers, mayExpungeAnytime { return misuse(.sequenceNumbers) }
     return nil
   }
 
@@ -110,8 +110,8 @@ extension ClientState {
     hasTurnedCondStoreOn || enabled.contains(.condStore) || enabled.contains(.qResync)
   }
 
-  func kind(of command: borrowing Command) -> InFlight.Kind {
-    switch copy command {
+  static func kind(of command: Command) -> InFlight.Kind {
+    switch command {
     case .login, .authenticate: .login
     case .logout: .logout
     case .startTLS: .startTLS

@@ -1,3 +1,5 @@
+import DequeModule
+
 /// What a client connection can be in the middle of. The transitions are in `ClientState.swift` and
 /// `ClientState+Reading.swift`.
 extension ClientState {
@@ -150,7 +152,7 @@ extension ClientState {
   /// The commands in flight, oldest first. One needs no storage of its own: an idle connection has one, IDLE, or none.
   struct InFlightList {
     private(set) var first: InFlight?
-    private var others: [InFlight] = []
+    private var others = Deque<InFlight>()
     /// How many of them do more than read; see ``CommandTraits/isOnlyReading``.
     private var disturbing: UInt32 = 0
 
@@ -171,21 +173,21 @@ extension ClientState {
       return others.contains(where: holds)
     }
 
-    mutating func append(_ command: InFlight) {
+    mutating func append(_ command: consuming InFlight) {
       if !command.traits.isOnlyReading { disturbing += 1 }
-      if first == nil { first = command } else { others.append(command) }
+      if first == nil { first = consume command } else { others.append(consume command) }
     }
 
     /// Takes the one with this tag out; nil where there is none. Nothing is copied.
     mutating func remove(tag: UInt32) -> InFlight? {
-      let command = take(tag: tag)
-      if let command, !command.traits.isOnlyReading { disturbing -= 1 }
+      guard let command = take(tag: tag) else { return nil }
+      if !command.traits.isOnlyReading { disturbing -= 1 }
       return command
     }
 
     private mutating func take(tag: UInt32) -> InFlight? {
       if first?.tag == tag {
-        var command = others.isEmpty ? nil : others.removeFirst()
+        var command = others.popFirst()
         swap(&command, &first)
         return command
       }
@@ -197,7 +199,7 @@ extension ClientState {
     mutating func removeAll() { self = InFlightList() }
 
     /// Gives back the storage for several where there are not so many.
-    mutating func shrink() { if others.isEmpty { others = [] } }
+    mutating func shrink() { if others.isEmpty { others = Deque() } }
   }
 
   struct Queued {

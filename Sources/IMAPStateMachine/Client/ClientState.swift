@@ -128,7 +128,7 @@ struct ClientState: ~Copyable {
   // MARK: What the user wants
 
   mutating func enqueue(_ command: consuming Command, now: MonotonicInstant) throws(ConnectionError) -> CommandID {
-    if let closing { throw closing }
+    if isEnding || isLoggingOut, let closing { throw closing }
     if queue.count >= configuration.maximumQueued {
       throw .limit(
         LimitExceeded(limit: .queuedCommands, value: UInt64(max(0, configuration.maximumQueued)), offset: parser.offset)
@@ -225,7 +225,8 @@ struct ClientState: ~Copyable {
     return parts?.wasSent != true
   }
 
-  mutating func consumeOutbound(_ count: Int) {
+  /// Returns whether there is an event because of it, or more to send.
+  mutating func consumeOutbound(_ count: Int) -> Bool {
     let waiting = outbound.count
     outbound.consume(count)
     // A command line that goes at once says nothing of the server. A message's bytes that go piece by piece do.
@@ -233,13 +234,16 @@ struct ClientState: ~Copyable {
     case .append, .padding: hasSent = hasSent || outbound.count < waiting
     default: hasSent = hasSent || (outbound.count < waiting && !outbound.isEmpty)
     }
-    if outbound.count > Self.outboundLowWatermark { return }
+    if outbound.count > Self.outboundLowWatermark { return false }
     switch flow {
     case .append(let id, let remaining, isReady: true, wantsMore: true):
       flow = .append(id, remaining: remaining, isReady: true, wantsMore: false)
       pending.append(.readyForLiteral(id, remaining))
-    case .padding(let remaining): pad(remaining)
-    default: break
+      return true
+    case .padding(let remaining):
+      pad(remaining)
+      return true
+    default: return false
     }
   }
 
@@ -337,7 +341,7 @@ struct ClientState: ~Copyable {
       return nil
     }
     guard case .open = flow, inFlight.count < max(1, configuration.maximumInFlight) else { return nil }
-    let traits = CommandTraits(command)
+    let traits = CommandTraits.of(command)
     if inFlight.areOnlyReading, traits.isOnlyReading { return traits }
     let mailbox = selected?.mailbox.name
     for index in 0..<inFlight.count {
@@ -353,7 +357,7 @@ struct ClientState: ~Copyable {
     return traits
   }
 
-  private mutating func send(_ next: Queued, _ traits: CommandTraits, now: MonotonicInstant) {
+  private mutating func send(_ next: Queued, _ traits: consuming CommandTraits, now: MonotonicInstant) {
     if let error = refusal(of: next.command) ?? refusal(of: next.command, traits) {
       return fail(next, error)
     }
@@ -384,7 +388,7 @@ struct ClientState: ~Copyable {
     if inFlight.isEmpty { lastProgress = now }
     inFlight.append(
       InFlight(
-        id: next.id, tag: tag, traits: traits, kind: kind(of: next.command),
+        id: next.id, tag: tag, traits: consume traits, kind: Self.kind(of: next.command),
         sequel: encoder.namesCharset || next.parts != nil ? sequel(of: next) : .none))
     begin(next, encoder.stops, encoder.holes, now: now)
   }

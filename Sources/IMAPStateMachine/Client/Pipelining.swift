@@ -129,107 +129,111 @@ struct CommandTraits {
 // MARK: The table
 
 extension CommandTraits {
-  init(_ command: borrowing Command) {
-    switch copy command {
+  /// What `command` does. No initialiser, which would copy what another one made.
+  static func of(_ command: Command) -> CommandTraits {
+    var traits: CommandTraits
+    switch command {
     // What they do to the connection holds from their completion on. Of an unknown command nothing is known.
     case .logout, .startTLS, .login, .authenticate, .unauthenticate, .proxyAuth, .compress, .idle, .other:
-      self.init(.barrier)
+      traits = Self(.barrier)
     case .select(let name, let parameters), .examine(let name, let parameters):
-      self.init(
+      traits = Self(
         [.mayExpunge, .leavesMailbox], name, reads: [Data.name, .messages, .flags, .selection], changes: .selection)
-      if parameters.condStore { rules.insert(.enablesCondStore) }
+      if parameters.condStore { traits.rules.insert(.enablesCondStore) }
     case .close:
-      self.init([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
-      here.changes = .messages
-    case .unselect: self.init([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
+      traits = Self([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
+      traits.here.changes = .messages
+    case .unselect: traits = Self([.mayExpunge, .leavesMailbox], reads: .selection, changes: .selection)
     case .enable(let extensions):
-      self.init(reads: .selection, changes: .extensions)
-      named = .extensions(extensions)
-    case .language: self.init(changes: .language)
-    case .comparator: self.init(changes: .comparator)
+      traits = Self(reads: .selection, changes: .extensions)
+      traits.named = .extensions(extensions)
+    case .language: traits = Self(changes: .language)
+    case .comparator: traits = Self(changes: .comparator)
     case .notify(let request):
       // RFC 5465, section 5.3: the meaning of a sequence number can change at any time.
-      self.init([.mayExpunge, .letsExpungeCome])
-      if case .set(status: true, _) = request { there.reads = Data.status }
-    case .capability, .id, .getJMAPAccess, .noop, .conversions: self.init()
-    case .check, .cancelUpdate: self.init(reads: .selection)
+      traits = Self([.mayExpunge, .letsExpungeCome])
+      if case .set(status: true, _) = request { traits.there.reads = Data.status }
+    case .capability, .id, .getJMAPAccess, .noop, .conversions: traits = Self()
+    case .check, .cancelUpdate: traits = Self(reads: .selection)
     // RFC 5255, section 3.4: prefixes are translated.
-    case .namespace: self.init(reads: [.extensions, .language])
-    case .applePushService: self.init(reads: .extensions)
-    case .list(let request): self.init(reads: Self.reads(request))
-    case .lsub, .rlsub: self.init(reads: [Data.name, .subscriptions])
-    case .xlist, .rlist: self.init(reads: Data.name)
+    case .namespace: traits = Self(reads: [.extensions, .language])
+    case .applePushService: traits = Self(reads: .extensions)
+    case .list(let request): traits = Self(reads: Self.reads(request))
+    case .lsub, .rlsub: traits = Self(reads: [Data.name, .subscriptions])
+    case .xlist, .rlist: traits = Self(reads: Data.name)
     case .status(let name, let items):
-      self.init(.mayExpunge, name, reads: [Data.name, Data.status])
-      if items.contains(.highestModSeq) { rules.insert(.enablesCondStore) }
-    case .create(let name, specialUse: _): self.init(.mayExpunge, name, reads: Data.name, changes: .names)
-    case .delete(let name): self.init(.mayExpunge, name, reads: Data.name, changes: [.names, .messages])
+      traits = Self(.mayExpunge, name, reads: [Data.name, Data.status])
+      if items.contains(.highestModSeq) { traits.rules.insert(.enablesCondStore) }
+    case .create(let name, specialUse: _): traits = Self(.mayExpunge, name, reads: Data.name, changes: .names)
+    case .delete(let name): traits = Self(.mayExpunge, name, reads: Data.name, changes: [.names, .messages])
     case .rename(let name, let target):
-      self.init(.mayExpunge, name, reads: Data.name, changes: [.names, .messages])
-      named = .mailbox(target.bytes)
-    case .subscribe(let name): self.init(.mayExpunge, name, reads: Data.name, changes: .subscriptions)
-    case .unsubscribe(let name): self.init(.mayExpunge, name, reads: .extensions, changes: .subscriptions)
-    case .append(let request): self.init(request)
+      traits = Self(.mayExpunge, name, reads: Data.name, changes: [.names, .messages])
+      traits.named = .mailbox(target.bytes)
+    case .subscribe(let name): traits = Self(.mayExpunge, name, reads: Data.name, changes: .subscriptions)
+    case .unsubscribe(let name): traits = Self(.mayExpunge, name, reads: .extensions, changes: .subscriptions)
+    case .append(let request): traits = Self(request)
     case .setACL(let name, identifier: _, _), .deleteACL(let name, identifier: _):
-      self.init(.mayExpunge, name, reads: Data.name, changes: .access)
+      traits = Self(.mayExpunge, name, reads: Data.name, changes: .access)
     case .getACL(let name), .listRights(let name, identifier: _), .myRights(let name):
-      self.init(.mayExpunge, name, reads: [Data.name, .access])
-    case .getQuota: self.init(reads: .quota)
-    case .getQuotaRoot(let name): self.init(.mayExpunge, name, reads: [Data.name, .quota])
-    case .setQuota: self.init(reads: .quota, changes: .quota)
-    case .getMetadata(let name, entries: _, _): self.init(.mayExpunge, name, reads: [Data.name, .metadata])
+      traits = Self(.mayExpunge, name, reads: [Data.name, .access])
+    case .getQuota: traits = Self(reads: .quota)
+    case .getQuotaRoot(let name): traits = Self(.mayExpunge, name, reads: [Data.name, .quota])
+    case .setQuota: traits = Self(reads: .quota, changes: .quota)
+    case .getMetadata(let name, entries: _, _): traits = Self(.mayExpunge, name, reads: [Data.name, .metadata])
     case .setMetadata(let name, let entries):
-      self.init(.mayExpunge, name, reads: Data.name, changes: .metadata)
+      traits = Self(.mayExpunge, name, reads: Data.name, changes: .metadata)
       // RFC 6154, section 4: LIST tells it.
       if entries.contains(where: { $0.name.span.equalsIgnoringCase("/private/specialuse") }) {
-        there.changes.insert(.names)
+        traits.there.changes.insert(.names)
       }
-    case .getAnnotation: self.init(reads: [.extensions, .metadata])
-    case .setAnnotation: self.init(reads: .extensions, changes: .metadata)
-    case .generateURLAuth: self.init(reads: .keys)
-    case .fetchURLs: self.init(reads: [.keys, .messages])
-    case .resetKey: self.init(changes: .keys)
-    case .expunge: self.init(removing: nil)
-    case .uidExpunge(let set): self.init(removing: .uids(set))
-    case .search(let key, let uid, _, _): self.init(searching: key, uid: uid)
+    case .getAnnotation: traits = Self(reads: [.extensions, .metadata])
+    case .setAnnotation: traits = Self(reads: .extensions, changes: .metadata)
+    case .generateURLAuth: traits = Self(reads: .keys)
+    case .fetchURLs: traits = Self(reads: [.keys, .messages])
+    case .resetKey: traits = Self(changes: .keys)
+    case .expunge: traits = Self(removing: nil)
+    case .uidExpunge(let set): traits = Self(removing: .uids(set))
+    case .search(let key, let uid, _, _): traits = Self(searching: key, uid: uid)
     case .sort(let criteria, let key, let uid, _, _):
-      self.init(searching: key, uid: uid)
+      traits = Self(searching: key, uid: uid)
       // RFC 5256, section 3 has no EXPUNGE come without UID either, but the rule of RFC 9051 names only three commands.
-      rules.insert(.mayExpunge)
+      traits.rules.insert(.mayExpunge)
       if criteria.contains(where: { if case .annotation = $0.key { true } else { false } }) {
-        here.reads.insert(.annotations)
+        traits.here.reads.insert(.annotations)
       }
     case .thread(_, let key, let uid, _):
-      self.init(searching: key, uid: uid)
-      rules.insert(.mayExpunge)
+      traits = Self(searching: key, uid: uid)
+      traits.rules.insert(.mayExpunge)
     case .multiSearch(let search):
-      self.init(searching: search.key, uid: true)
+      traits = Self(searching: search.key, uid: true)
       // In any mailbox.
-      there.reads = here.reads.union(.names)
+      traits.there.reads = traits.here.reads.union(.names)
     case .uidBatches:
-      self.init()
-      here.reads = .chosenMessages
-    case .fetch(let messages, let items, let modifiers): self.init(messages, items, modifiers)
+      traits = Self()
+      traits.here.reads = .chosenMessages
+    // The commonest, without a copy.
+    case .fetch(let messages, let items, let modifiers): return fetching(messages, items, modifiers)
     case .store(let messages, let operation, let since):
-      self.init(storing: .flags, messages, isSilent: operation.isSilent, since)
+      traits = Self(storing: .flags, messages, isSilent: operation.isSilent, since)
     case .storeLabels(let messages, let operation, let since):
-      self.init(storing: .labels, messages, isSilent: operation.isSilent, since)
+      traits = Self(storing: .labels, messages, isSilent: operation.isSilent, since)
     case .storeAnnotations(let messages, _, let since):
-      self.init(storing: .annotations, messages, isSilent: false, since)
+      traits = Self(storing: .annotations, messages, isSilent: false, since)
     case .partial(let message, let item, first: _, count: _):
-      self.init(.sequence([message]), [item], FetchModifiers())
-      rules.insert(.mayExpunge)
+      traits = fetching(.sequence([message]), [item], FetchModifiers())
+      traits.rules.insert(.mayExpunge)
     case .convert(let messages, _):
-      self.init(on: messages)
+      traits = Self(on: messages)
       // RFC 5259, section 6: EXPUNGE may come during UID CONVERT.
-      if case .uids = messages { rules.insert(.mayExpunge) }
-    case .copy(let messages, let name): self.init(copying: messages, to: name)
+      if case .uids = messages { traits.rules.insert(.mayExpunge) }
+    case .copy(let messages, let name): traits = Self(copying: messages, to: name)
     case .move(let messages, let name):
-      self.init(copying: messages, to: name)
-      here.changes = .space
-      rules.insert(.removesMessages)
-      if case .sequence = messages { rules.insert(.movesByNumber) }
+      traits = Self(copying: messages, to: name)
+      traits.here.changes = .space
+      traits.rules.insert(.removesMessages)
+      if case .sequence = messages { traits.rules.insert(.movesByNumber) }
     }
+    return traits
   }
 
   private static func reads(_ request: ListRequest) -> Data {
@@ -258,20 +262,28 @@ extension CommandTraits {
 
   /// On messages of the selected mailbox.
   private init(on messages: MessageReference) {
-    switch messages {
-    case .uids: self.init()
-    // `$` is kept up to date when messages go: RFC 5182, section 2.1.
-    case .sequence(let set): self.init(set.isSavedResult ? [] : .usesSequenceNumbers)
-    }
-    name(messages)
-    here.reads = .chosenMessages
+    self.init(messages, Self.rules(on: messages), Access(reads: .chosenMessages))
   }
 
-  private mutating func name(_ messages: MessageReference) {
+  private init(_ messages: MessageReference, _ rules: Rules, _ here: Access) {
+    named = Self.name(messages)
+    self.rules = rules
+    self.here = here
+  }
+
+  private static func rules(on messages: MessageReference) -> Rules {
+    switch messages {
+    case .uids: .mayExpunge
+    // `$` is kept up to date when messages go: RFC 5182, section 2.1.
+    case .sequence(let set): set.isSavedResult ? [] : .usesSequenceNumbers
+    }
+  }
+
+  private static func name(_ messages: MessageReference) -> Named? {
     switch messages {
     // `$` may be anything.
-    case .uids(let set): named = set.isSavedResult ? nil : .uids(set.ranges)
-    case .sequence(let set): named = set.isSavedResult ? nil : .sequence(set.ranges)
+    case .uids(let set): set.isSavedResult ? nil : .uids(set.ranges)
+    case .sequence(let set): set.isSavedResult ? nil : .sequence(set.ranges)
     }
   }
 
@@ -279,7 +291,7 @@ extension CommandTraits {
   /// goes by one of them counts.
   private init(removing messages: MessageReference?) {
     self.init([.mayExpunge, .removesMessages])
-    if let messages { name(messages) }
+    if let messages { named = Self.name(messages) }
     here = Access(reads: .selection, changes: .space)
   }
 
@@ -300,8 +312,11 @@ extension CommandTraits {
     }
   }
 
-  private init(_ messages: MessageReference, _ items: [FetchItem], _ modifiers: FetchModifiers) {
-    self.init(on: messages)
+  private static func fetching(
+    _ messages: MessageReference, _ items: [FetchItem], _ modifiers: FetchModifiers
+  ) -> CommandTraits {
+    var rules = Self.rules(on: messages)
+    var here = Access(reads: .chosenMessages)
     for index in items.indices {
       switch items[index] {
       case .flags: here.reads.insert(.flags)
@@ -324,6 +339,7 @@ extension CommandTraits {
       here.reads.insert(.modSeq)
       rules.insert(.enablesCondStore)
     }
+    return Self(messages, rules, here)
   }
 
   private init(searching key: SearchKey, uid: Bool) {

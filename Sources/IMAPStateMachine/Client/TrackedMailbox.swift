@@ -107,6 +107,8 @@ final class TrackedMailbox {
     case .some(let code): if isSelect || code.name.equalsIgnoringCase("HIGHESTMODSEQ") { apply(status) }
     case .none: break
     }
+    // Most commands tell nothing of modification sequences.
+    if fetchedModSeq == 0, !hasNamedHighest { return }
     if !hasNamedHighest, let highest = mailbox.highestModSeq, highest.rawValue < fetchedModSeq {
       mailbox.highestModSeq = ModSeq(rawValue: fetchedModSeq)
     }

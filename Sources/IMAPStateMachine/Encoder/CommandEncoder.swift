@@ -45,11 +45,10 @@ struct CommandEncoder: ~Copyable {
   static let maximumSearchNesting = 64
 
   /// Appends the command with its tag, without the bytes of appended messages, for which ``holes`` stand.
-  mutating func encode(_ command: borrowing Command, tag: UInt32) throws(EncodingError) {
+  mutating func encode(_ command: Command, tag: UInt32) throws(EncodingError) {
     output.append(CommandTag.prefix)
     output.append(decimal: tag)
     output.append(UInt8(ascii: " "))
-    let command = copy command
     var isDone = try encodeSession(command)
     if !isDone { isDone = try encodeMailboxes(command) }
     if !isDone { isDone = try encodeAccess(command) }

@@ -13,7 +13,7 @@ extension ResponseParser {
         return .continuation(ByteView(withoutLineEnd(line, from: start)))
       // Office 365 sends a response code without the `* OK` before it.
       case UInt8(ascii: "["): return .untagged(.status(StatusView(.ok, withoutLineEnd(line, from: 0))))
-      default: return try tagged(line)
+      default: return try TaggedLine(line).event(line)
       }
     } catch {
       if case .limit = error.reason { throw error.shifted(by: offset) }
@@ -21,16 +21,29 @@ extension ResponseParser {
     }
   }
 
-  /// `tag condition text`.
-  @_lifetime(copy line)
-  static func tagged(_ line: Span<UInt8>) throws(ParseError) -> ResponseEvent {
-    var cursor = Cursor(line)
-    let tag = try cursor.run(of: .token)
-    try cursor.expect(UInt8(ascii: " "))
-    cursor.skipSpaces()
-    guard let condition = cursor.eatCondition() else { throw cursor.unexpected }
-    return .tagged(
-      tag: ByteView(line.extracting(tag)), StatusView(condition, withoutLineEnd(line, from: cursor.index)))
+  /// `tag condition text`, as positions: whether a line is one decides more than the event.
+  struct TaggedLine {
+    private let tag: Range<Int>
+    private let condition: Condition
+    private let text: Int
+
+    /// Throws where `line` is no such line.
+    init(_ line: Span<UInt8>) throws(ParseError) {
+      var cursor = Cursor(line)
+      tag = try cursor.run(of: .token)
+      try cursor.expect(UInt8(ascii: " "))
+      cursor.skipSpaces()
+      guard let condition = cursor.eatCondition() else { throw cursor.unexpected }
+      self.condition = condition
+      text = cursor.index
+    }
+
+    /// `line` is the one that it was made of.
+    @_lifetime(copy line)
+    func event(_ line: Span<UInt8>) -> ResponseEvent {
+      .tagged(
+        tag: ByteView(line.extracting(tag)), StatusView(condition, ResponseParser.withoutLineEnd(line, from: text)))
+    }
   }
 
   @_lifetime(copy line)
@@ -144,7 +157,7 @@ extension ResponseParser {
 
   /// `line` from `start` without its line end.
   @_lifetime(copy line)
-  private static func withoutLineEnd(_ line: Span<UInt8>, from start: Int) -> Span<UInt8> {
+  fileprivate static func withoutLineEnd(_ line: Span<UInt8>, from start: Int) -> Span<UInt8> {
     var end = line.count
     while end > start, line[end - 1] == 0x0a || line[end - 1] == 0x0d { end -= 1 }
     return line.extracting(min(start, end)..<end)

@@ -150,7 +150,10 @@ public struct ResponseParser: ~Copyable {
         scanned = 0
         try checkLists(input.readable.extracting(first: length))
         report(&input, length)
-        if Self.isTagged(input.reportedBytes) { allowance = offset &+ length &+ Int(limits.unsolicitedBytes) }
+        if let tagged = Self.taggedLine(input.reportedBytes) {
+          allowance = offset &+ length &+ Int(limits.unsolicitedBytes)
+          return tagged.event(input.reportedBytes)
+        }
         do throws(ParseError) {
           return try Self.response(input.reportedBytes, mailboxEncoding, nesting: limits.nesting, offset: offset)
         } catch {
@@ -200,7 +203,7 @@ public struct ResponseParser: ~Copyable {
 
   /// Blank lines between responses and NULs before one: Exchange and others send them.
   private mutating func skipNoise(_ input: inout ReceiveBuffer) {
-    if scanned > 0 { return }
+    if scanned > 0 || input.readable.byte(at: 0) > 0x0d { return }
     // No further than the bound, so that the error says the same place however the bytes arrived.
     let count = min(Self.noise(input.readable), max(allowance &+ 1 &- offset, 0))
     if count == 0 { return }
@@ -245,7 +248,8 @@ public struct ResponseParser: ~Copyable {
   /// The length of the response whose first line was seen; nil while it is not all here.
   private mutating func frame(_ bytes: Span<UInt8>) throws(ParseError) -> Int? {
     while true {
-      let end = bytes.firstLF(from: scanned)
+      // The end of the first line was found before.
+      let end = bytes.byte(at: scanned) == 0x0a ? scanned : bytes.firstLF(from: scanned)
       if end >= limits.line { throw limitPassed(.line, UInt64(limits.line)) }
       if end >= bytes.count {
         scanned = max(scanned, bytes.count)
@@ -279,13 +283,11 @@ public struct ResponseParser: ~Copyable {
     }
   }
 
-  /// Whether a line is a tagged response. That it is looked at twice costs less than a copy of every event.
-  private static func isTagged(_ line: Span<UInt8>) -> Bool {
+  /// The parts of a line that is a tagged response; nil where it is none.
+  private static func taggedLine(_ line: Span<UInt8>) -> TaggedLine? {
     switch line.byte(at: 0) {
-    case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "["): return false
-    default:
-      guard case .tagged? = try? tagged(line) else { return false }
-      return true
+    case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "["): nil
+    default: try? TaggedLine(line)
     }
   }
 
@@ -335,6 +337,11 @@ extension Cursor {
   @_lifetime(self: copy self)
   mutating func eatCondition() -> Condition? {
     let start = index
+    // What nearly all say.
+    if bytes.paddedWord(at: start) & 0xff_ffff == keyword("OK ") {
+      index = start &+ 2
+      return .ok
+    }
     let end = bytes.firstNotToken(from: start)
     index = end
     if let condition = Condition(bytes, start..<end) { return condition }

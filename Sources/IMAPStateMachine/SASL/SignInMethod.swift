@@ -14,10 +14,12 @@ public enum SignInCredentials: Sendable {
 public struct SignInPolicy: Hashable, Sendable {
   /// Whether passwords and tokens may be sent over a connection that nothing protects. Everybody on the way can read them.
   public var allowsPlaintext = false
-  /// Whether a password is only used with SCRAM that is bound to the TLS connection.
+  /// Whether a password is only used with SCRAM that is bound to the TLS connection. Without this a server may refuse the binding,
+  /// and so may somebody in between whose certificate is trusted.
   public var requiresChannelBinding = false
-  /// Channel bindings that may be used, the best first. Servers do not announce which they know.
-  public var channelBindings: [ChannelBinding.Kind] = [.tlsExporter, .tlsServerEndPoint]
+  /// Channel bindings that may be used, the best first. Servers do not announce which they know. The defaults start with what
+  /// servers must know (RFC 5802, section 6.1; RFC 9266, section 3): `tls-unique` below TLS 1.3, `tls-exporter` from there on.
+  public var channelBindings: [ChannelBinding.Kind] = [.tlsUnique, .tlsExporter, .tlsServerEndPoint]
   /// Iterations of SCRAM that are accepted; see ``SASLSCRAM/defaultIterations``.
   public var iterations = SASLSCRAM.defaultIterations
   /// Ways that are never used.
