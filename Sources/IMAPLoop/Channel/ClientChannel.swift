@@ -113,6 +113,9 @@ public final class ClientChannel: Channel {
   /// How many bytes of IMAP the server has sent that were read.
   public var receivedCount: Int { machine?.connection.receivedCount ?? resting?.receivedCount ?? 0 }
 
+  /// How many bytes the response that is being read has so far, or the last one had.
+  var responseSize: Int { machine?.connection.responseSize ?? 0 }
+
   /// Whether the command was sent and is not completed; see `ClientConnection.isInFlight(_:)`.
   public func isInFlight(_ id: CommandID) -> Bool { awake.connection.isInFlight(id) }
 

@@ -30,7 +30,7 @@ extension ClientSession {
       let response = collector.add(event)
       fetching = .gathering(collector)
       if let response { deliver(response, channel) }
-    case .unsolicited(let response): gather(event, response)
+    case .unsolicited(let response): gather(event, response, channel)
     }
     if case .fetchEnd = copy event {
       fetching = .none
@@ -64,25 +64,28 @@ extension ClientSession {
     if let owner, let collect = owner.collect, channel.isInFlight(owner.id) {
       collect(response)
     } else if !response.attributes.isEmpty {
-      wasUnsolicited(response)
+      yield(.changed(response), channel)
     }
   }
 
-  private func gather(_ event: borrowing ResponseEvent, _ response: FetchResponse) {
+  private func gather(_ event: borrowing ResponseEvent, _ response: FetchResponse, _ channel: ClientChannel) {
     var response = response
     fetching = .none
     switch copy event {
     case .fetchAttribute(let attribute): response.attributes.append(attribute.copy())
     case .fetchEnd:
-      if !response.attributes.isEmpty { yield(.changed(response)) }
+      if !response.attributes.isEmpty { yield(.changed(response), channel) }
     // Nobody asked for a body, so nobody keeps its bytes.
     default: break
     }
     fetching = .unsolicited(response)
   }
 
-  /// A FETCH response turned out to be no answer to the command that gathered it.
-  func wasUnsolicited(_ response: FetchResponse) { yield(.changed(response)) }
+  /// A FETCH response turned out to be no answer to the command that gathered it. It has nothing but flags.
+  func wasUnsolicited(_ response: FetchResponse) {
+    let flags = response.flags?.reduce(0) { $0 + $1.rawValue.utf8.count + 1 }
+    yield(.changed(response), bytes: flags ?? 0)
+  }
 }
 
 extension FetchResponse {

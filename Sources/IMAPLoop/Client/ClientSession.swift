@@ -117,10 +117,13 @@ final class ClientSession: ClientChannelDelegate {
   private let deflateLimits: DeflateLimits
   private var greetingWaiters: [CheckedContinuation<Outcome, Never>] = []
   private var closeWaiters = WaitList()
-  private var events: AsyncStream<MailboxEvent>.Continuation?
-  private var eventHandler: ((MailboxEvent) -> Void)?
+  /// Whoever takes the events has it.
+  private weak var events: EventQueue<MailboxEvent>?
+  private var eventHandler: ((MailboxEvent, _ bytes: Int) -> Void)?
   /// Those that watch by IDLE.
-  var watchers: [WaitList.ID: AsyncThrowingStream<MailboxEvent, any Error>.Continuation] = [:]
+  var watchers: [WaitList.ID: EventQueue<MailboxEvent>] = [:]
+  /// The one of them that gives IDLE.
+  var idlingWatcher: WaitList.ID?
   /// How many bytes were sent.
   private(set) var sentCount: UInt64 = 0
   /// Who has the selected mailbox for himself, once anybody had.
@@ -138,6 +141,10 @@ final class ClientSession: ClientChannelDelegate {
 
   /// The FETCHes whose messages are taken one by one.
   var fetches: [CommandID: FetchQueue] = [:]
+  /// What a SELECT has opened whose caller has not gone on yet.
+  var opened: [CommandID: SelectedMailbox] = [:]
+  /// When the next IDLE may be given, where the server has ended one by itself.
+  var idlePace: IdlePace?
   /// Why the bytes of a message could not be had.
   var sourceFailures: [CommandID: IMAPError] = [:]
 
@@ -194,19 +201,23 @@ final class ClientSession: ClientChannelDelegate {
   func stopAwaitingClose(_ id: WaitList.ID) { closeWaiters.cancel(id) }
 
   /// Unsolicited events go to `handler` from now on, too, on the loop's thread, none of them lost.
-  func setHandler(_ handler: @escaping (MailboxEvent) -> Void) { eventHandler = handler }
+  func setHandler(_ handler: @escaping (MailboxEvent, _ bytes: Int) -> Void) { eventHandler = handler }
 
-  func yield(_ event: MailboxEvent) {
-    eventHandler?(event)
-    events?.yield(event)
-    for watcher in watchers.values { watcher.yield(event) }
+  /// Something happened, as the response says that is being read.
+  func yield(_ event: MailboxEvent, _ channel: ClientChannel) { yield(event, bytes: channel.responseSize) }
+
+  /// Something happened, which the server has said in so many bytes.
+  func yield(_ event: MailboxEvent, bytes: Int) {
+    eventHandler?(event, bytes)
+    events?.add(event, bytes: bytes)
+    for watcher in watchers.values { watcher.add(event, bytes: bytes) }
   }
 
-  /// Unsolicited events go to `continuation` from now on; the stream before it ends.
-  func setEvents(_ continuation: AsyncStream<MailboxEvent>.Continuation) {
+  /// Unsolicited events go to `queue` from now on; the one before it ends.
+  func setEvents(_ queue: EventQueue<MailboxEvent>) {
     events?.finish()
-    events = continuation
-    if closeReason != nil { continuation.finish() }
+    events = queue
+    if closeReason != nil { queue.finish() }
   }
 
   // MARK: ClientChannelDelegate
@@ -327,7 +338,7 @@ final class ClientSession: ClientChannelDelegate {
       if fetching.isInside { receiveFetch(event, channel) }
     case .unknown(let line):
       observer?.unexpected(nil)
-      yield(.unknown(line.copy()))
+      yield(.unknown(line.copy()), channel)
     case .needMoreInput, .tagged, .continuation, .endOfInput: break
     }
   }
@@ -338,7 +349,7 @@ final class ClientSession: ClientChannelDelegate {
     if case .extendedSearch(let result) = copy view, case .some(let tag) = result.tag {
       let tag = tag.lossyString()
       let waiter = waiters.first { $0.dataHandler != nil && channel.tag(of: $0.id) == tag }
-      if waiter?.dataHandler?(view) != true { yield(.searchUpdate(result.copy())) }
+      if waiter?.dataHandler?(view) != true { yield(.searchUpdate(result.copy()), channel) }
       return
     }
     // Dovecot writes it every two minutes, so that nobody in between forgets the connection.
@@ -347,18 +358,18 @@ final class ClientSession: ClientChannelDelegate {
     // takes it.
     if offer(view, toAsking: true, channel) || offer(view, toAsking: false, channel) { return }
     switch copy view {
-    case .status(let status): yield(.notice(status.copy()))
-    case .flags(let flags): yield(.flags(flags.copy()))
-    case .exists(let count): yield(.exists(count))
-    case .recent(let count): yield(.recent(count))
-    case .expunge(let sequence): yield(.expunged(sequence))
-    case .vanished(let vanished): yield(.vanished(vanished.uids.copy()))
+    case .status(let status): yield(.notice(status.copy()), channel)
+    case .flags(let flags): yield(.flags(flags.copy()), channel)
+    case .exists(let count): yield(.exists(count), channel)
+    case .recent(let count): yield(.recent(count), channel)
+    case .expunge(let sequence): yield(.expunged(sequence), channel)
+    case .vanished(let vanished): yield(.vanished(vanished.uids.copy()), channel)
     // NOTIFY brings these without a command (RFC 5465, section 5).
-    case .list(let listing): yield(.listing(listing.copy()))
-    case .mailboxStatus(let status): yield(.mailboxStatus(status.copy()))
-    case .metadata(let metadata): yield(.metadata(metadata.copy()))
+    case .list(let listing): yield(.listing(listing.copy()), channel)
+    case .mailboxStatus(let status): yield(.mailboxStatus(status.copy()), channel)
+    case .metadata(let metadata): yield(.metadata(metadata.copy()), channel)
     // ESEARCH with ADDTO and REMOVEFROM (RFC 5267, section 4.3).
-    case .extendedSearch(let result): yield(.searchUpdate(result.copy()))
+    case .extendedSearch(let result): yield(.searchUpdate(result.copy()), channel)
     // Of these only the last answer to a command counts.
     case .capability, .enabled, .id, .namespace, .lsub, .search, .sort, .thread, .acl, .listRights, .myRights, .quota,
       .quotaRoots, .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:

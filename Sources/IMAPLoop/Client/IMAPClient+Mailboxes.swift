@@ -119,7 +119,8 @@ extension IMAPClient {
   // MARK: Opening
 
   /// SELECT (RFC 9051, section 6.3.2). Where it fails, no mailbox is selected. `parameters` need what they are named for:
-  /// CONDSTORE and QRESYNC (RFC 7162).
+  /// CONDSTORE and QRESYNC (RFC 7162). Returns the mailbox as it was when this command was completed, whatever other tasks
+  /// open meanwhile.
   @discardableResult
   public func select(
     _ mailbox: MailboxName, _ parameters: SelectParameters = SelectParameters()
@@ -186,30 +187,6 @@ extension IMAPClient {
 
   // MARK: Waiting
 
-  /// IDLE (RFC 2177) until ``endIdle()``, or until another command is sent. Returns when the server has completed it.
-  /// `whenIdling` is called on the loop's thread once the server has accepted. Renewed by itself. Cancelling the
-  /// task ends the IDLE, too: then it returns at once, without an error.
-  public func idle(whenIdling: @escaping @Sendable () -> Void = {}) async throws(IMAPError) {
-    var id: CommandID?
-    // A later IDLE may be running by then.
-    defer { if idleID == id { idleID = nil } }
-    do throws(IMAPError) {
-      try await run("IDLE", .idle) { waiter in
-        id = waiter.id
-        idleID = waiter.id
-        waiter.onIdle = whenIdling
-      }
-    } catch {
-      if case .cancelled = error { return }
-      throw error
-    }
-  }
-
-  /// Ends an ``idle(whenIdling:)`` that is running; otherwise does nothing.
-  public func endIdle() {
-    if let idleID { endIdle(idleID) }
-  }
-
   /// NOTIFY (RFC 5465): says what the server shall tell of by itself; it comes as ``events()``. The answer holds what it
   /// says at once, where the request asks for that.
   @discardableResult
@@ -226,8 +203,17 @@ extension IMAPClient {
   ) async throws(IMAPError) -> SelectedMailbox {
     let isTaken = try await enterMailbox()
     defer { leaveMailbox(isTaken) }
+    var id: CommandID?
+    defer { if let id { session.opened[id] = nil } }
     do throws(IMAPError) {
-      try await run(name, command, prepare: prepare)
+      try await run(name, command) { waiter in
+        id = waiter.id
+        prepare(waiter)
+        // At once: before this goes on, another task's command may have left the mailbox.
+        waiter.onFinish = { [session, channel, unowned waiter] _ in
+          if !waiter.isAbandoned { session.opened[waiter.id] = channel.selected }
+        }
+      }
     } catch {
       guard case .refused(_, let status) = error else { throw error }
       if error.reason == .noSuchMailbox { throw .noSuchMailbox(mailbox, command: name, status) }
@@ -235,7 +221,7 @@ extension IMAPClient {
       guard status.code == nil, let isThere = try? await mailboxExists(mailbox), !isThere else { throw error }
       throw .noSuchMailbox(mailbox, command: name, status)
     }
-    guard let selected = channel.selected else { throw .connection(.closedLocally) }
+    guard let id, let selected = session.opened[id] else { throw .connection(.closedLocally) }
     return selected
   }
 }

@@ -234,8 +234,10 @@ public actor IMAPClient {
   }
 
   /// Returns once the connection is closed, by whomever, or when the task is cancelled.
-  public func waitUntilClosed() async {
-    let id = session.newCloseWait()
+  public func waitUntilClosed() async { await waitUntilClosed(session.newCloseWait()) }
+
+  /// As ``waitUntilClosed()``, or when `session.stopAwaitingClose(id)` is called.
+  func waitUntilClosed(_ id: WaitList.ID) async {
     await withTaskCancellationHandler {
       await awaitClose(id)
     } onCancel: {
@@ -253,18 +255,26 @@ public actor IMAPClient {
   private func stopAwaitingClose(_ id: WaitList.ID) { session.stopAwaitingClose(id) }
 
   /// What happens without having been asked for, from now on: new messages, expunges, flag changes, notices. The stream
-  /// ends with the connection, or when the next one is asked for. Up to 10,000 events wait; then the oldest go.
+  /// ends with the connection, or when the next one is asked for. Up to 10,000 events, or 4 MiB of what the server has said,
+  /// wait; then the oldest go.
   public func events() -> AsyncStream<MailboxEvent> {
-    let (stream, continuation) = AsyncStream.makeStream(
-      of: MailboxEvent.self, bufferingPolicy: .bufferingNewest(10_000))
+    let queue = EventQueue<MailboxEvent>(dropping: .oldest, count: Self.mostEvents, bytes: Self.mostEventBytes)
+    session.setEvents(queue)
     // Whoever has the stream wants the connection.
-    continuation.onTermination = { [self] _ in withExtendedLifetime(self) {} }
-    session.setEvents(continuation)
-    return stream
+    return AsyncStream(unfolding: { [self] in
+      let event = try? await queue.next()
+      withExtendedLifetime(self) {}
+      return event
+    })
   }
 
+  /// Events that wait for whoever takes them, and the bytes that the server has said them in. What they hold has up to ten times
+  /// as many.
+  static let mostEvents = 10_000
+  static let mostEventBytes = 4 << 20
+
   /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread.
-  func deliver(to handler: @escaping @Sendable (MailboxEvent) -> Void) { session.setHandler(handler) }
+  func deliver(to handler: @escaping @Sendable (MailboxEvent, _ bytes: Int) -> Void) { session.setHandler(handler) }
 
   /// Whether TLS protects the connection.
   public var isSecure: Bool { channel.isSecure }
@@ -369,6 +379,8 @@ public actor IMAPClient {
   func send(
     _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) throws(IMAPError) -> CommandWaiter {
+    // One that waits to be sent gives way like one that was.
+    session.idlePace?.endWaiting(session)
     let id: CommandID
     do throws(ConnectionError) { id = try channel.send(command) } catch { throw IMAPError(error, command: name) }
     session.observer?.began(id, command, channel)

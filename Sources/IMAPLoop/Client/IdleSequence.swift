@@ -4,7 +4,9 @@ import IMAPStateMachine
 ///
 /// IDLE is renewed by itself, gives way to other commands and comes back behind them. The sequence ends where this side ends the
 /// connection, and throws where that is lost. Leaving the loop, or cancelling the task, ends the IDLE: the connection can be
-/// used at once. Up to 10,000 events wait; then the oldest go.
+/// used at once. Up to 10,000 events, or 4 MiB of what the server has said, wait; then the oldest go.
+///
+/// A server that completes each IDLE at once is polled by it, with growing waits: see ``IMAPClient/idle(whenIdling:)``.
 public struct IdleSequence: AsyncSequence, Sendable {
   /// Something that happened.
   public typealias Element = MailboxEvent
@@ -18,27 +20,37 @@ public struct IdleSequence: AsyncSequence, Sendable {
 
   /// Takes the events.
   public struct Iterator: AsyncIteratorProtocol {
-    private var events: AsyncThrowingStream<MailboxEvent, any Error>.Iterator
+    private var lease: IdleLease?
 
-    init(_ client: IMAPClient) {
-      let (stream, continuation) = AsyncThrowingStream.makeStream(
-        of: MailboxEvent.self, throwing: (any Error).self, bufferingPolicy: .bufferingNewest(10_000))
-      let watching = Task { await client.watch(continuation) }
-      // Also when the iterator goes away.
-      continuation.onTermination = { _ in watching.cancel() }
-      events = stream.makeAsyncIterator()
-    }
+    init(_ client: IMAPClient) { lease = IdleLease(client) }
 
     /// The next event; nil where this side has ended the connection, or the task is cancelled. Throws what IDLE throws:
     /// `.capabilityMissing` without it, `.connection` where the connection is lost.
     public mutating func next(
       isolation actor: isolated (any Actor)? = #isolation
     ) async throws(IMAPError) -> MailboxEvent? {
-      do { return try await events.next(isolation: actor) } catch {
-        throw error as? IMAPError ?? .connection(.closedLocally)
+      guard let lease else { return nil }
+      do throws(IMAPError) {
+        if let event = try await lease.queue.next() { return event }
+      } catch {
+        self.lease = nil
+        throw error
       }
+      self.lease = nil
+      return nil
     }
   }
+}
+
+/// Ends the IDLE when its iterator goes away.
+private final class IdleLease: Sendable {
+  let queue = EventQueue<MailboxEvent>(
+    dropping: .oldest, count: IMAPClient.mostEvents, bytes: IMAPClient.mostEventBytes)
+  private let watching: Task<Void, Never>
+
+  init(_ client: IMAPClient) { watching = Task { [queue] in await client.watch(queue) } }
+
+  deinit { watching.cancel() }
 }
 
 extension IMAPClient {
@@ -49,19 +61,31 @@ extension IMAPClient {
   /// ```
   public nonisolated func watch() -> IdleSequence { IdleSequence(client: self) }
 
-  fileprivate func watch(_ watcher: AsyncThrowingStream<MailboxEvent, any Error>.Continuation) async {
+  fileprivate func watch(_ watcher: EventQueue<MailboxEvent>) async {
     let id = session.newCloseWait()
     session.watchers[id] = watcher
-    defer { session.watchers[id] = nil }
+    defer {
+      session.watchers[id] = nil
+      if session.idlingWatcher == id {
+        // One of the others goes on.
+        session.idlingWatcher = nil
+        for other in session.watchers.keys { session.stopAwaitingClose(other) }
+      }
+    }
     do throws(IMAPError) {
       try await require(.idle, for: "IDLE")
-      while !Task.isCancelled, channel.state != .loggingOut, session.closeReason == nil { try await idle() }
+      while !Task.isCancelled, channel.state != .loggingOut, session.closeReason == nil {
+        // One IDLE is for all: several would end each other, again and again.
+        if session.idlingWatcher == nil { session.idlingWatcher = id }
+        if session.idlingWatcher == id { try await idle() } else { await waitUntilClosed(id) }
+      }
+      if session.idlingWatcher != id, let reason = session.closeReason { throw .connection(reason.commandError) }
       watcher.finish()
     } catch {
       switch error {
       case .outcomeUnknown(_, .closedLocally), .connection(.closedLocally), .cancelled: watcher.finish()
       // Whether an IDLE was done does not matter.
-      case .outcomeUnknown(_, let cause): watcher.finish(throwing: IMAPError.connection(cause))
+      case .outcomeUnknown(_, let cause): watcher.finish(throwing: .connection(cause))
       default: watcher.finish(throwing: error)
       }
     }

@@ -74,7 +74,8 @@ public actor IMAPSession {
   private let loop: EventLoop
   private let configuration: Configuration
   private var backoff: Backoff
-  private var events: AsyncStream<SessionEvent>.Continuation?
+  /// Whoever takes the events has it.
+  private weak var events: EventQueue<SessionEvent>?
   private var running: Task<Void, Never>?
   private var isStopping = false
   private var live: IMAPClient?
@@ -85,8 +86,10 @@ public actor IMAPSession {
   private var waiting = WaitList()
   private var sleeper: CheckedContinuation<Void, Never>?
   private var timer: LoopTimer?
-  /// What came while the mailbox is being opened; nil once it is.
-  private var held: [MailboxEvent]?
+  /// What came while the mailbox is being opened, with the bytes of each; nil once it is.
+  private var held: [(event: MailboxEvent, bytes: Int)]?
+  /// How many bytes those in ``held`` have; the highest number where there were too many.
+  private var heldBytes = 0
 
   /// What the session is doing now.
   public private(set) var state = State.idle
@@ -106,16 +109,16 @@ public actor IMAPSession {
   }
 
   /// Connects, and stays connected until ``stop()``. The stream has all that happens; it ends behind `.stopped`. Up to 100,000
-  /// events wait to be taken: where more come the session connects anew, and says what there is then. A second call returns
-  /// a stream that has ended.
+  /// events, or 32 MiB of what the server has said, wait to be taken: where more come the session connects anew, and says what
+  /// there is then. A second call returns a stream that has ended.
   public func start() -> AsyncStream<SessionEvent> {
-    let (stream, continuation) = AsyncStream.makeStream(
-      of: SessionEvent.self, bufferingPolicy: .bufferingOldest(Self.mostEvents))
+    let queue = EventQueue<SessionEvent>(dropping: .newest, count: Self.mostEvents, bytes: Self.mostBytes)
+    let stream = AsyncStream(unfolding: { try? await queue.next() })
     if running != nil || isStopping {
-      continuation.finish()
+      queue.finish()
       return stream
     }
-    events = continuation
+    events = queue
     running = Task { await run() }
     return stream
   }
@@ -252,8 +255,10 @@ public actor IMAPSession {
     if hasQResync, let known, let validity = known.uidValidity, let modSeq = known.highestModSeq {
       parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq)
     }
-    held = []
-    await client.deliver { [weak self] event in self?.assumeIsolated { $0.take(event) } }
+    (held, heldBytes) = ([], 0)
+    await client.deliver { [weak self, weak client] event, bytes in
+      self?.assumeIsolated { $0.take(event, bytes, client) }
+    }
     let (mailbox, vanished, changed) = try await client.resynchronize(
       configuration.mailbox, isReadOnly: configuration.isReadOnly, parameters)
     let isSame = known != nil && !hasOverflown && known?.uidValidity == mailbox.uidValidity
@@ -261,25 +266,35 @@ public actor IMAPSession {
     if isSame, parameters.qResync != nil, mailbox.resynchronization == .resynchronized {
       resumption = .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
       // What came while SELECT was in flight was its answer.
-      held?.removeAll { if case .vanished = $0 { true } else { false } }
+      held?.removeAll { if case .vanished = $0.event { true } else { false } }
     } else {
       // Of all ways to ask this is the one in which nothing can be expunged before the answer is complete (RFC 9051, section
       // 7.5.1), so that sequence numbers of what comes later count from it.
       let items: [FetchItem] = hasQResync ? [.uid, .flags, .modSeq] : [.uid, .flags]
       let states = try await Self.states(of: mailbox, items, batch: profile?.fetchBatch, client)
       resumption = isSame ? .current(states) : .fresh(states)
-      held?.removeAll { if case .expunged = $0 { true } else { false } }
+      held?.removeAll { if case .expunged = $0.event { true } else { false } }
     }
+    if heldBytes == .max { throw .connection(.closedLocally) }
     hasOverflown = false
     known = await client.selected ?? mailbox
     yield(.connected(mailbox, resumption))
     let news = held ?? []
     held = nil
-    for event in news where !Self.says(event, of: mailbox) { yield(.mailbox(event)) }
+    for (event, bytes) in news where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
   }
 
-  private func take(_ event: MailboxEvent) {
-    if held == nil { yield(.mailbox(event)) } else { held?.append(event) }
+  /// `client` is the connection that it came by.
+  private func take(_ event: MailboxEvent, _ bytes: Int, _ client: IMAPClient?) {
+    guard let count = held?.count else { return yield(.mailbox(event), bytes) }
+    if count < Self.mostEvents, heldBytes < Self.mostBytes {
+      held?.append((event, bytes))
+      heldBytes += bytes
+    } else if heldBytes < .max {
+      // More than can be kept. The next connection may have better luck.
+      heldBytes = .max
+      Task { await client?.close() }
+    }
   }
 
   /// Whether the event only says what `mailbox` does.
@@ -364,8 +379,8 @@ public actor IMAPSession {
 
   // MARK: Waiting
 
-  private func yield(_ event: SessionEvent) {
-    guard case .dropped = events?.yield(event) else { return }
+  private func yield(_ event: SessionEvent, _ bytes: Int = 0) {
+    guard events?.add(event, bytes: bytes) == false else { return }
     // What there is then is told anew: the reader has missed something.
     if hasOverflown { return }
     hasOverflown = true
@@ -407,6 +422,7 @@ public actor IMAPSession {
   }
 
   private static let mostEvents = 100_000
+  private static let mostBytes = 32 << 20
 }
 
 extension IMAPError {

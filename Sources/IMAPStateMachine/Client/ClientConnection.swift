@@ -202,6 +202,9 @@ public struct ClientConnection: ~Copyable {
   /// How many bytes of the server were read. Complexity: O(1).
   public var receivedCount: Int { state.parser.position }
 
+  /// How many bytes the response that is being read has so far, or the last one had. Complexity: O(1).
+  public var responseSize: Int { state.parser.position - state.parser.responsePosition }
+
   /// How many bytes ``outbound`` has. Complexity: O(1).
   public var outboundCount: Int { state.outbound.count }
 

@@ -6,6 +6,12 @@ extension ClientState {
   @_lifetime(&input)
   @inline(__always)
   mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant) -> Step {
+    // Behind a SELECT that is over; see there.
+    if inFlight.isEmpty, !queue.isEmpty {
+      pump(now: now)
+      // A command that may not be sent any more has failed.
+      if !pending.isEmpty { return .again }
+    }
     // Counted before the event borrows the buffer: what lies behind a STARTTLS answer decides.
     let received = parser.position + input.unread
     let isPatient = self.isPatient
@@ -179,7 +185,8 @@ extension ClientState {
     if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
     noteCapabilities(status)
     guard case .parts(let parts) = command.sequel else {
-      pump(now: now)
+      // Whoever hears of a SELECT finds its mailbox: the next one, which may wait, closes it. It is sent in the next step.
+      if case .select = command.kind, inFlight.isEmpty {} else { pump(now: now) }
       return .event(.completed(command.id, status))
     }
     let step = partEnded(parts, of: command.id, tag, status)
