@@ -129,7 +129,9 @@ struct ConnectionOptions: ParsableArguments {
       throw ValidationError("--proxy is for --host, not for --stream or --socket.")
     }
     if let proxy, let complaint = AccountKey.proxy.complaint(proxy) { throw ValidationError("--\(complaint)") }
-    if let timeout, !(timeout > 0 && timeout < 1e6) { throw ValidationError("--timeout must be above 0.") }
+    if let timeout, !(timeout > 0 && timeout < 1e6) {
+      throw ValidationError("--timeout must be above 0 and below 1000000.")
+    }
   }
 
   /// Whether one of these was given.
@@ -250,7 +252,7 @@ extension ConnectionOptions: MailServer {
     }
   }
 
-  func listedUIDs() throws(Failure) -> UIDSet { try MessageArguments.inputUIDs() }
+  func listedUIDs() throws(Failure) -> NamedMessages { try MessageArguments.inputUIDs() }
 
   func found(_ uids: [UID], in mailbox: SelectedMailbox) {}
 

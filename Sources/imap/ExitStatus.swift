@@ -79,8 +79,8 @@ struct Failure: Error {
     others = Array(messages.dropFirst())
   }
 
-  /// What went wrong while talking to `host`.
-  init(_ error: IMAPError, host: String) {
+  /// What went wrong while talking to `host`, to which one logs in by an access token or by a password.
+  init(_ error: IMAPError, host: String, byToken: Bool = false) {
     switch error {
     case .connection(let error): self = Failure(error, host: host)
     case .outcomeUnknown(let command, let connection):
@@ -93,7 +93,7 @@ struct Failure: Error {
     case .source(let command, let reason): self.init(.file, "\(command) is not done: \(reason)")
     case .refused(let command, let status), .rejected(let command, let status),
       .noSuchMailbox(_, let command, let status):
-      self = Failure(error.reason, command, status, host: host)
+      self = Failure(error.reason, command, status, host: host, byToken: byToken)
     case .authentication(let error, let status): self = Failure(error, status, host: host)
     }
   }
@@ -103,10 +103,15 @@ struct Failure: Error {
     case .noMechanism(loginDisabled: true), .plaintextRefused:
       self.init(.tls, "\(host) takes no password without TLS; use --tls implicit or --tls starttls")
     case .noMechanism(loginDisabled: false):
-      self.init(.credentials, "\(host) does not log in users by their password: \(error)")
+      self.init(
+        .credentials,
+        "\(host) has no way to log in with what it is given: \(error); it may want a token where that is a password, or a "
+          + "password where that is a token")
     case .credential:
       self.init(.credentials, "\(host) cannot be sent these: \(error); check --user and the password")
-    case .server, .tokenRefused:
+    case .tokenRefused:
+      self.init(.credentials, "\(host) refused the access token: \(error); get a new one, and check --user")
+    case .server:
       self.init(.credentials, "\(host) refused user name or password: \(error); check --user and the password")
     case .serverSignature, .serverNotVerified, .completedEarly:
       self.init(.tls, "\(host) is not the server that knows the password: \(error)")
@@ -123,8 +128,10 @@ struct Failure: Error {
       case .resolve:
         self.init(.unknownHost, "unknown host \(host): check the spelling of --host (\(failure.message))")
       case .connect:
+        // No host has a slash in its name.
+        let options = host.contains("/") ? "--socket" : "--host, --port"
         self.init(
-          .unavailable, "cannot connect to \(host): \(failure.message); check --host, --port and that the server runs")
+          .unavailable, "cannot connect to \(host): \(failure.message); check \(options) and that the server runs")
       case .certificate, .tls: self = Self.tls(failure, host: host)
       case .deflate:
         self.init(.protocolError, "\(host) does not compress properly: \(failure.message); try without --compress")
@@ -142,7 +149,9 @@ struct Failure: Error {
     case .closedByPeer(let bye?):
       self.init(.unavailable, "\(host) closed the connection: \(bye)")
     case .closedByPeer(nil):
-      self.init(.unavailable, "\(host) closed the connection without a word; check --port and --tls")
+      self.init(
+        .unavailable,
+        "\(host) closed the connection before it was done; try again, or check --port and --tls where it never works")
     case .closedLocally:
       self.init(.unavailable, "connection to \(host) closed")
     case .misuse(let misuse) where misuse.rule == .loginDisabled || misuse.rule == .tlsRequired:
@@ -178,7 +187,7 @@ struct Failure: Error {
     }
   }
 
-  private init(_ reason: IMAPError.Reason, _ command: String, _ status: Status, host: String) {
+  private init(_ reason: IMAPError.Reason, _ command: String, _ status: Status, host: String, byToken: Bool) {
     let said = status.text.isEmpty ? status.description : status.text
     let refusal = "\(host) refused \(command): \(said)"
     switch (command, reason) {
@@ -191,6 +200,8 @@ struct Failure: Error {
     case (_, .throttled(let delay)):
       let time = delay.map { "\(max(1, $0.components.seconds)) seconds" } ?? "a while"
       self.init(.unavailable, "\(refusal); it is asked too much: wait \(time) and try again")
+    case ("AUTHENTICATE", _) where byToken:
+      self.init(.credentials, "\(host) refused the access token: \(said); get a new one, and check --user")
     case ("LOGIN", _), ("AUTHENTICATE", _):
       self.init(.credentials, "\(host) refused user name or password: \(said); check --user and the password")
     case (_, .noSuchMailbox):

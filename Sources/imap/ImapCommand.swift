@@ -32,7 +32,25 @@ struct ImapCommand: AsyncParsableCommand {
 
   static func main() async {
     StandardStreams.prepare()
-    await main(nil)
+    if let complaint = StandardStreams.complaint() { end(complaint) }
+    do {
+      var command = try await asyncParseAsRoot(nil)
+      if var waiting = command as? any AsyncParsableCommand { try await waiting.run() } else { try command.run() }
+    } catch {
+      // Help and versions come this way, too, and so does every failure that has been told.
+      if error is ExitCode || exitCode(for: error) != .validationFailure { exit(withError: error) }
+      let words = Array(CommandLine.arguments.dropFirst())
+      end(
+        UsageText.line(error, words, Self.self, program: ["imap"], others: ["help"]) {
+          (["imap"] + $0 + ["--help"]).joined(separator: " ")
+        })
+    }
+  }
+
+  /// Ends for a command line that is wrong.
+  private static func end(_ complaint: String) -> Never {
+    Console.error("imap: \(complaint)")
+    exit(withError: ExitCode(ExitStatus.usage.rawValue))
   }
 }
 

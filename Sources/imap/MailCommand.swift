@@ -14,7 +14,7 @@ protocol MailServer: Sendable {
   ) async throws
 
   /// What `-` stands for in the place of UIDs.
-  func listedUIDs() throws(Failure) -> UIDSet
+  func listedUIDs() throws(Failure) -> NamedMessages
 
   /// A search has found `uids`.
   func found(_ uids: [UID], in mailbox: SelectedMailbox)

@@ -85,6 +85,42 @@ import Testing
     }
   }
 
+  /// Names of one character, in the folder where the tool runs; `-` is standard output.
+  @Test func shortNames() async throws {
+    try await withAccount(["a: b\r\n\r\ntext\r\n"]) { imap in
+      let folder = try TemporaryFolder()
+      func get(_ arguments: String...) async throws -> Tool.Result {
+        let script = "cd \"$1\" && shift && exec \"$0\" get 1 \"$@\""
+        let running = try Tool.Running(
+          ["-c", script, Tool.executable.path, folder.path] + arguments, program: URL(fileURLWithPath: "/bin/sh"),
+          environment: imap.environment)
+        running.closeInput()
+        return await running.result()
+      }
+      let names = ["q", "é", "~", ".x", "qq"]
+      for name in names {
+        let result = try await get("--output", name)
+        #expect(result.status == 0, "\(name): \(result.error)")
+        #expect(folder.bytes(name) == Array("a: b\r\n\r\ntext\r\n".utf8), "\(name)")
+      }
+      #expect(folder.names == names.sorted())
+      let output = try await get("-o", "-")
+      #expect(output.status == 0 && output.output == "a: b\r\n\r\ntext\r\n", "\(output.error)")
+      let refused: [(arguments: [String], status: Int32, says: String)] = [
+        (["--output", ""], 64, "name of a file"), (["--output", "-", "--json"], 64, "--json needs"),
+        (["--output", "-", "--force"], 64, "--force"), (["--output", "/"], 74, "/ is there already"),
+        (["--output", "z/"], 74, "cannot write z/"), (["--directory", ""], 64, "name of a folder"),
+      ]
+      for entry in refused {
+        let result = try await Tool.run(["get", "1"] + entry.arguments, environment: imap.environment)
+        #expect(result.status == entry.status, "\(entry.arguments): \(result.error)")
+        #expect(result.error.contains(entry.says), "\(entry.arguments): \(result.error)")
+        #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+      }
+      #expect(folder.names == names.sorted())
+    }
+  }
+
   /// A disk that takes no more: nothing is left, and the file that was there stays.
   @Test func fullDisk() async throws {
     try await withAccount(["a: b\r\n\r\n" + String(repeating: "0123456789abcde\n", count: 10_000)]) { imap in

@@ -201,6 +201,16 @@ import Testing
     }
   }
 
+  /// Who sees the prompt can press Ctrl-D: it is a key by then.
+  @Test func controlDEndsAtThePrompt() async throws {
+    for _ in 0..<5 {
+      try await withTerminal { terminal, _, _ in
+        terminal.send("\u{4}")
+        #expect(await terminal.end().status == 0)
+      }
+    }
+  }
+
   @Test func interruptClearsTheLine() async throws {
     try await withTerminal { terminal, server, _ in
       terminal.send("nonsense")
@@ -247,6 +257,8 @@ import Testing
       terminal.send("\r")
       let output = try await terminal.wait(for: "\n2\r\n")
       #expect(!output.contains("connects again"))
+      // While a command runs Ctrl-D is no key.
+      try await terminal.wait(for: "work:INBOX> ")
       terminal.send("\u{4}")
       #expect(await terminal.end().status == 0)
     }

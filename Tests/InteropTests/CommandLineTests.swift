@@ -132,6 +132,16 @@ import Testing
       ),
       (["status", "nowhere", "--host", "127.0.0.1"] + port + account + trusted, "password\n", 66, "no such mailbox"),
       (["list", "--host", "127.0.0.1", "--user", "x", "--password-file", "/no/such/file"], "", 74, "/no/such/file"),
+      (["list", "--host", "127.0.0.1"], "", 64, "--user"), (["lis"], "", 64, "did you mean `imap list`?"),
+      (["serach", "all"], "", 64, "`imap search`?"), (["acl", "gte"], "", 64, "`imap acl get`?"),
+      (["frobnicate"], "", 64, "`imap --help` lists"), (["list", "--host"], "", 64, "`imap list --help` shows how"),
+      (["list", "--frob"], "", 64, "--frob"), (["store", "1"], "", 64, "say what to change"),
+      (["store"], "", 64, "`imap store --help`"), (["status", "--item", "frob"], "", 64, "frob"),
+      (["list", "--tls", "frob"], "", 64, "starttls"), (["list", "--port", "high"], "", 64, "--port"),
+      (["--frob"], "", 64, "`imap --help`"), (["acl", "set", "--frob"], "", 64, "`imap acl set --help`"),
+      (["fetch", "--raw", "--json"], "", 64, "not both"), (["delete"], "", 64, "uids"),
+      (["list", "--timeout", "1e30"], "", 64, "below 1000000"), (["list", "--timeout", "0"], "", 64, "above 0"),
+      (["decode", "--split", "0"], "", 64, "--split must be"), (["completion", "csh"], "", 64, "fish"),
     ]
     for entry in cases {
       let result = try await Tool.run(entry.arguments, input: entry.input)
@@ -140,9 +150,11 @@ import Testing
       #expect(result.error.contains(entry.says), "\(result.error)")
       #expect(result.output.isEmpty)
     }
-    // A wrong command line: the usage comes with it.
-    let usage = try await Tool.run(["list", "--host", "127.0.0.1"])
-    #expect(usage.status == 64)
+    for arguments in [["--help"], ["help", "list"], ["acl", "set", "--help"], []] {
+      let help = try await Tool.run(arguments)
+      #expect(help.status == 0 && help.error.isEmpty, "\(arguments): \(help.error)")
+      #expect(help.output.contains("USAGE: imap") && help.output.contains("OPTIONS:"), "\(arguments)")
+    }
     await server.shutdown()
   }
 

@@ -37,6 +37,8 @@ extension IMAPClient {
   }
 
   /// STORE (RFC 9051, section 6.4.6). Returns what the server says of the messages; nothing for a silent operation.
+  ///
+  /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
   @discardableResult
   public func store(
     _ messages: MessageReference, _ operation: StoreOperation
@@ -98,6 +100,8 @@ extension IMAPClient {
   /// A server without MOVE is asked to copy the messages, and then these and no others are expunged, as by ``expunge(_:)``, whose
   /// errors may come when the copies are made. Sequence numbers and the saved result can't be moved in this way:
   /// `.capabilityMissing`.
+  ///
+  /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
   @discardableResult
   public func move(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
     if try await has(.move) { return try await copy("MOVE", .move(messages, mailbox)) }
@@ -119,6 +123,8 @@ extension IMAPClient {
   ///
   /// On a server without UIDPLUS the mark is taken off all others, `uids` are expunged, and the others are marked again. What
   /// another session marks in the same moment goes, too: there is no way to prevent it.
+  ///
+  /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
   public func expunge(_ uids: UIDSet) async throws(IMAPError) {
     if try await has(.uidPlus) {
       try await run("UID EXPUNGE", .uidExpunge(uids))
@@ -149,6 +155,9 @@ extension IMAPClient {
   }
 
   /// Marks messages deleted and expunges them, and no others; see ``expunge(_:)-(UIDSet)``.
+  ///
+  /// Beware of sets that end in `*`: `UIDSet(50...)` holds the last message of the mailbox even where its UID is below 50
+  /// (RFC 9051, section 9: seq-range), and it is deleted then. Search first, and give what of that is not below 50.
   public func delete(_ uids: UIDSet) async throws(IMAPError) {
     try await store(.uids(uids), StoreOperation(.add, [.deleted], silent: true))
     try await expunge(uids)

@@ -33,14 +33,17 @@ struct Account {
       switch self {
       case .host: .tcp
       case .stream(let command): .shell(command)
-      case .socket(let path): .unixSocket(path: (path as NSString).expandingTildeInPath)
+      case .socket(let path): .unixSocket(path: FilePath.expanded(path))
       }
     }
 
     /// For messages.
     var name: String {
       switch self {
-      case .host(let text), .stream(let text), .socket(let text): text
+      case .host(let text), .stream(let text): text
+      // With a slash, which tells it from a host.
+      case .socket(let path):
+        FilePath.expanded(path).contains("/") ? FilePath.expanded(path) : "./" + path
       }
     }
 
@@ -126,8 +129,8 @@ struct Account {
       case true?: mustVerify = true
       default: break
       }
-      if let path = layer.values[.sslCAFile] { return .file(expanded(path)) }
-      if let path = layer.values[.sslCAPath] { return .folder(expanded(path)) }
+      if let path = layer.values[.sslCAFile] { return .file(FilePath.expanded(path)) }
+      if let path = layer.values[.sslCAPath] { return .folder(FilePath.expanded(path)) }
     }
     return .system
   }
@@ -135,7 +138,7 @@ struct Account {
   private mutating func setTLS(_ layers: [Layer]) {
     func value(_ key: AccountKey) -> String? { layers.lazy.compactMap { $0.values[key] }.first }
     func file(_ key: AccountKey, _ option: String) -> String? {
-      guard let path = value(key).map({ Self.expanded($0) }) else { return nil }
+      guard let path = value(key).map({ FilePath.expanded($0) }) else { return nil }
       files.append((path, "\(option) or \(key.rawValue)"))
       return path
     }
@@ -150,7 +153,7 @@ struct Account {
     if tls.trust == .insecure, !tls.pins.isEmpty { tls.trust = .pinsOnly }
     if let version = value(.sslMinVersion).flatMap({ AccountKey.version($0) }) { tls.minimumVersion = version }
     tls.revocationListFile = file(.sslCRLFile, "--crl")
-    tls.keyLogFile = value(.sslKeyLog).map { Self.expanded($0) }
+    tls.keyLogFile = value(.sslKeyLog).map { FilePath.expanded($0) }
     if let certificate = file(.sslClientCert, "--client-cert") {
       // Both are often in one file.
       let key = file(.sslClientKey, "--client-key") ?? certificate
@@ -159,8 +162,6 @@ struct Account {
         passphrase: .callback { (try? PasswordPrompt.read("Passphrase of \(key): ")).map { Secret($0) } })
     }
   }
-
-  private static func expanded(_ path: String) -> String { (path as NSString).expandingTildeInPath }
 
   /// What the environment says. Throws all that is wrong with it at once.
   static func environment(_ variables: [String: String]) throws(Failure) -> Layer {

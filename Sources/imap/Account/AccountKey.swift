@@ -63,7 +63,7 @@ enum AccountKey: String, CaseIterable {
     case .port:
       return UInt16(value).map { $0 > 0 } == true ? nil : "port = \(value): write a number from 1 to 65535"
     case .timeout:
-      return Self.seconds(value) == nil ? "timeout = \(value): write seconds, a number above 0" : nil
+      return Self.seconds(value) == nil ? "timeout = \(value): write seconds, a number above 0 and below 1000000" : nil
     case .oauth2TokenURL:
       return value.hasPrefix("https://") || value.hasPrefix("http://127.0.0.1:")
         ? nil : "\(rawValue) = \(value): write a URL that starts with https://"

@@ -40,9 +40,7 @@ struct ConfigurationFile {
 
   /// Reads the file at `path` as far as that goes.
   static func load(_ path: String) throws(Failure) -> (file: ConfigurationFile, complaints: Complaints) {
-    guard let data = FileManager.default.contents(atPath: path) else {
-      throw Failure(.file, "cannot read the configuration file \(path)")
-    }
+    let data = try InputBytes.all(path, "the configuration file")
     guard let text = String(validating: data, as: UTF8.self) else {
       throw Failure(.configuration, "\(path) is not UTF-8; write it as UTF-8")
     }

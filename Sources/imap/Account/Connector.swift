@@ -41,7 +41,7 @@ struct Connector {
       }
       return client
     } catch let error as IMAPError {
-      throw Failure(error, host: name)
+      throw Failure(error, host: name, byToken: account.credentials.isToken)
     } catch {
       throw error as? Failure ?? Failure(.failure, "\(error)")
     }

@@ -1,11 +1,4 @@
-import Foundation
 import IMAPStateMachine
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// Where the password, or the token in its place, comes from.
 enum CredentialSource {
@@ -80,25 +73,33 @@ enum CredentialSource {
     }
   }
 
+  /// Whether it is an access token.
+  var isToken: Bool {
+    switch self {
+    case .tokenCommand, .refreshToken: true
+    case .password, .passwordFile, .standardInput, .passwordCommand, .prompt: false
+    }
+  }
+
   /// What to log in with.
   func credentials(of account: Account) throws(Failure) -> SignInCredentials {
     let user = account.user
+    func helper(_ command: String, _ key: AccountKey) throws(Failure) -> [UInt8] {
+      try Helper.secret(command, key, timeout: account.timeout)
+    }
     switch self {
     case .password(let password): return .password(user: user, password: password)
     case .passwordFile(let path):
-      guard let data = FileManager.default.contents(atPath: path) else {
-        throw Failure(.file, "cannot read the password file \(path)")
-      }
-      return .password(user: user, password: Secret(Self.firstLine(data)))
+      return .password(user: user, password: Secret(Helper.firstLine(try InputBytes.all(path, "the password file"))))
     case .standardInput:
       guard let line = readLine(strippingNewline: true) else {
         throw Failure(.file, "standard input has no line with a password")
       }
       return .password(user: user, password: Secret(line))
     case .passwordCommand(let command):
-      return .password(user: user, password: Secret(try Self.run(command, "password_command")))
+      return .password(user: user, password: Secret(try helper(command, .passwordCommand)))
     case .tokenCommand(let command):
-      return .token(user: user, token: Secret(try Self.run(command, "oauth2_command")))
+      return .token(user: user, token: Secret(try helper(command, .oauth2Command)))
     case .refreshToken(let refresh): return .token(user: user, token: try refresh.accessToken())
     case .prompt:
       guard let password = try PasswordPrompt.read("Password of \(user) at \(account.host): ") else {
@@ -110,36 +111,4 @@ enum CredentialSource {
       return .password(user: user, password: Secret(password))
     }
   }
-
-  /// The first line that a helper prints. It runs in this program's process group, so that it may ask on the terminal.
-  private static func run(_ command: String, _ key: String) throws(Failure) -> [UInt8] {
-    // What comes on standard input is not for it.
-    let text = isatty(STDIN_FILENO) == 1 ? command : "exec </dev/null\n" + command
-    // It would inherit that this program ignores it.
-    signal(SIGPIPE, SIG_DFL)
-    defer { signal(SIGPIPE, SIG_IGN) }
-    guard let pipe = unsafe popen(text, "r") else { throw Failure(.file, "cannot run the \(key)") }
-    var output: [UInt8] = []
-    while output.count <= mostBytes {
-      let byte = unsafe getc(pipe)
-      if byte < 0 { break }
-      output.append(UInt8(truncatingIfNeeded: byte))
-    }
-    let status = unsafe pclose(pipe)
-    if status != 0 {
-      let code = status & 0x7f == 0 ? "exit status \(status >> 8 & 0xff)" : "signal \(status & 0x7f)"
-      throw Failure(.credentials, "the \(key) ended with \(code); run it in a shell to see why")
-    }
-    let line = firstLine(Data(output))
-    if line.isEmpty { throw Failure(.credentials, "the \(key) printed nothing; its first line has to be the secret") }
-    return line
-  }
-
-  private static func firstLine(_ data: Data) -> [UInt8] {
-    var line = Array(data.prefix { $0 != 0x0a })
-    if line.last == 0x0d { line.removeLast() }
-    return line
-  }
-
-  private static let mostBytes = 64 * 1024
 }

@@ -62,17 +62,19 @@ struct TransferOptions: ParsableArguments {
   var json = false
 
   func run(_ server: any MailServer, isMove: Bool) async throws {
-    let set = try MessageArguments.uids(uids, server)
+    let messages = try MessageArguments.uids(uids, server)
     try await server.withMailbox(mailbox, changing: isMove) { client, selected in
       // Servers say OK where there was nothing to do.
-      let found = UIDSet(try await client.search(.uid(set)))
-      if found.isEmpty { return try MessageArguments.failIfExplicit(set, in: selected) }
+      let there = try await messages.find(client)
+      if there.isEmpty { return try messages.failIfMissing([], in: selected) }
+      let found = UIDSet(there)
       let name = MailboxName(target)
       if create, try await !client.mailboxExists(name) { try await client.create(name) }
       let result =
         isMove
         ? try await client.move(.uids(found), to: name) : try await client.copy(.uids(found), to: name)
       try show(result, found, selected.name.description)
+      try messages.failIfMissing(there, in: selected)
     }
   }
 

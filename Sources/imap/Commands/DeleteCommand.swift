@@ -24,12 +24,14 @@ struct DeleteCommand: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    let set = try MessageArguments.uids(uids, server)
+    let messages = try MessageArguments.uids(uids, server)
     try await server.withMailbox(mailbox, changing: true) { client, selected in
-      let found = try await client.search(.uid(set))
-      if found.isEmpty { return try MessageArguments.failIfExplicit(set, in: selected) }
-      try await client.delete(UIDSet(found))
-      try Removed.show(found, selected, json)
+      let found = try await messages.find(client)
+      if !found.isEmpty {
+        try await client.delete(UIDSet(found))
+        try Removed.show(found, selected, json)
+      }
+      try messages.failIfMissing(found, in: selected)
     }
   }
 }
@@ -57,12 +59,17 @@ struct ExpungeCommand: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    let set = try uids.map { try MessageArguments.uids($0, server) }
+    let messages = try uids.map { try MessageArguments.uids($0, server) }
     try await server.withMailbox(mailbox, changing: true) { client, selected in
       let marked = SearchKey.flag(.deleted)
-      let found = try await client.search(set.map { .and([.uid($0), marked]) } ?? marked)
+      let found: [UID]
+      if let messages {
+        found = try await messages.find(client, marked)
+      } else {
+        found = try await client.search(marked)
+      }
       if !found.isEmpty {
-        if set == nil { try await client.expunge() } else { try await client.expunge(UIDSet(found)) }
+        if messages == nil { try await client.expunge() } else { try await client.expunge(UIDSet(found)) }
       }
       try Removed.show(found, selected, json)
     }

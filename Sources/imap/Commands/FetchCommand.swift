@@ -41,13 +41,13 @@ struct FetchCommand: MailCommand {
   }
 
   func work(_ server: any MailServer) async throws {
-    let set = try MessageArguments.uids(uids, server)
+    let named = try MessageArguments.uids(uids, server)
     try await server.withMailbox(mailbox) { client, selected in
-      if raw { return try await fetchRaw(set, client, selected) }
-      var isEmpty = true
+      if raw { return try await fetchRaw(named, client, selected) }
+      var found: [UID] = []
       var table = Table(MessageLine.columns)
-      for try await message in client.messages(.uids(set), items) {
-        isEmpty = false
+      for try await message in client.messages(.uids(named.set), items) where named.names(message.uid) {
+        if let uid = message.uid { found.append(uid) }
         if json {
           try Console.line(
             JSON.object([
@@ -59,18 +59,19 @@ struct FetchCommand: MailCommand {
         }
       }
       try table.flush()
-      if isEmpty { try MessageArguments.failIfExplicit(set, in: selected) }
+      try named.failIfMissing(found, in: selected)
     }
   }
 
   private var items: [FetchItem] {
-    if !item.isEmpty { return [.uid] + item.map { .other($0) } }
-    return [.uid, .flags, .internalDate, .rfc822Size, .envelope] + (structure ? [.bodyStructure] : [])
+    let usual: [FetchItem] = [.flags, .internalDate, .rfc822Size, .envelope]
+    return [.uid] + (item.isEmpty ? usual : item.map { .other($0) }) + (structure ? [.bodyStructure] : [])
   }
 
-  private func fetchRaw(_ set: UIDSet, _ client: IMAPClient, _ selected: SelectedMailbox) async throws {
-    let sink = ByteSink()
-    try await sink.fetch(set, .full, from: client)
-    if sink.isUnused { try MessageArguments.failIfExplicit(set, in: selected) }
+  private func fetchRaw(_ named: NamedMessages, _ client: IMAPClient, _ selected: SelectedMailbox) async throws {
+    // The bytes do not say whose they are: who is there has to be known before.
+    let found = try await named.find(client)
+    if !found.isEmpty { try await ByteSink().fetch(named.set(of: found), .full, from: client) }
+    try named.failIfMissing(found, in: selected)
   }
 }

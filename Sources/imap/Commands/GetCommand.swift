@@ -30,7 +30,9 @@ struct GetCommand: MailCommand {
   @Flag(help: "With --part: keep its transfer encoding.")
   var asIs = false
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("File for the message.", valueName: "file"), completion: .file())
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("File for the message; - is standard output.", valueName: "file"),
+    completion: .file())
   var output: String?
 
   @Option(
@@ -46,23 +48,31 @@ struct GetCommand: MailCommand {
 
   func validate() throws {
     if output != nil, directory != nil { throw ValidationError("Give --output or --directory, not both.") }
-    if json, output == nil, directory == nil { throw ValidationError("--json needs --output or --directory.") }
+    if output == "" { throw ValidationError("--output needs the name of a file; - is standard output.") }
+    if directory == "" { throw ValidationError("--directory needs the name of a folder.") }
+    if force, file == nil, directory == nil { throw ValidationError("--force needs --output or --directory.") }
+    if json, file == nil, directory == nil { throw ValidationError("--json needs --output or --directory.") }
     if asIs, part == nil { throw ValidationError("--as-is needs --part.") }
   }
 
+  /// The file to write; nil for standard output.
+  private var file: String? { output == "-" ? nil : output }
+
   func work(_ server: any MailServer) async throws {
-    let set = try MessageArguments.uids(uids, server)
+    let named = try MessageArguments.uids(uids, server)
     let part = try self.part.map { try Self.numbers($0) }
     if let directory { try Self.check(directory) }
     try await server.withMailbox(mailbox) { client, selected in
       try await Interruption.ends(client, "what was not complete is not there") {
         let items: [FetchItem] = [.uid, .rfc822Size] + (part == nil ? [] : [.bodyStructure])
-        let found = try await client.fetch(.uids(set), items).compactMap { Found($0) }
-        if found.isEmpty { try MessageArguments.failIfExplicit(set, in: selected) }
-        if let output, found.count > 1 {
+        let found = try await client.fetch(.uids(named.set), items).compactMap { Found($0) }.filter {
+          named.names($0.uid)
+        }
+        if let output = file, found.count > 1 {
           throw Failure(.usage, "\(uids) are \(found.count) messages and \(output) one file; use --directory")
         }
         for message in found { try await save(message, part, client, selected) }
+        try named.failIfMissing(found.map(\.uid), in: selected)
       }
     }
   }
@@ -103,9 +113,9 @@ struct GetCommand: MailCommand {
       if !asIs { encoding = TransferDecoder(part.encoding) }
       name = ["\(message.uid)", self.part ?? "", part.fileName].compactMap(\.self).joined(separator: "-")
     }
-    let path = output ?? directory.map { "\($0)/\(name)" }
-    let file = try path.map { path throws(Failure) in try PartFile(path, overwrites: force) }
-    let sink = file.map { ByteSink($0.descriptor, encoding: encoding) } ?? ByteSink(encoding: encoding)
+    let path = file ?? directory.map { "\($0)/\(name)" }
+    let part = try path.map { path throws(Failure) in try PartFile(path, overwrites: force) }
+    let sink = part.map { ByteSink($0.descriptor, encoding: encoding) } ?? ByteSink(encoding: encoding)
     let section = number.map { Section(part: $0) } ?? .full
     do {
       try await TransferProgress("message \(message.uid)", total: size) { sink.count }.during {
@@ -115,8 +125,8 @@ struct GetCommand: MailCommand {
       throw Failure(.file, "cannot write \(path ?? ""): \(unsafe String(cString: strerror(code)))")
     }
     if sink.isUnused { throw Failure(.missing, "message \(message.uid) has gone from \(selected.name) meanwhile") }
-    guard let file, let path else { return }
-    try file.commit()
+    guard let part, let path else { return }
+    try part.commit()
     if json {
       try Console.line(
         JSON.object([

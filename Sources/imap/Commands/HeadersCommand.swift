@@ -28,24 +28,25 @@ struct HeadersCommand: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    let set = try MessageArguments.uids(uids, server)
+    let named = try MessageArguments.uids(uids, server)
     let section = field.isEmpty ? Section.header : Section(.headerFields(field))
     try await server.withMailbox(mailbox) { client, selected in
+      var found: [UID] = []
       var isFirst = true
-      for try await message in client.messages(.uids(set), [.uid, .section(section)]) {
-        var uid: UID?
+      for try await message in client.messages(.uids(named.set), [.uid, .section(section)])
+      where named.names(message.uid) {
         var fields: [HeaderField] = []
         for attribute in message.attributes {
           switch attribute {
-          case .uid(let value): uid = value
           case .section(_, _, let data): fields = HeaderField.fields(data ?? [])
           default: break
           }
         }
-        try show(uid, fields, isFirst)
+        if let uid = message.uid { found.append(uid) }
+        try show(message.uid, fields, isFirst)
         isFirst = false
       }
-      if isFirst { try MessageArguments.failIfExplicit(set, in: selected) }
+      try named.failIfMissing(found, in: selected)
     }
   }
 

@@ -35,7 +35,17 @@ struct RawCommand: MailCommand {
         let name = MailboxName(mailbox)
         if readWrite { try await client.select(name) } else { try await client.examine(name) }
       }
-      let (status, responses) = try await answer(command, client)
+      let (status, responses): (Status, [Response])
+      do {
+        (status, responses) = try await answer(command, client)
+      } catch let error as IMAPError {
+        guard error.status != nil, Self.changing.contains(command.name), let name = await client.selected?.name,
+          await client.selected?.isReadOnly == true
+        else { throw error }
+        throw Failure(
+          .refused,
+          "\(error); \(name) is open for reading only: --mailbox \(name) --read-write opens it for changing it")
+      }
       for response in responses { try show(response) }
       if json {
         try Console.line(JSON.object(JSON.response(.tagged(tag: "", status))))
@@ -79,6 +89,11 @@ struct RawCommand: MailCommand {
   private static let refused: Set<String> = [
     "APPEND", "AUTHENTICATE", "CLOSE", "COMPRESS", "ENABLE", "EXAMINE", "IDLE", "LOGIN", "LOGOUT", "NOTIFY", "SELECT",
     "STARTTLS", "UNAUTHENTICATE", "UNSELECT",
+  ]
+
+  /// What needs a mailbox that is open for changing it.
+  private static let changing: Set<String> = [
+    "EXPUNGE", "MOVE", "REPLACE", "STORE", "UID EXPUNGE", "UID MOVE", "UID REPLACE", "UID STORE",
   ]
 
   private func show(_ response: Response) throws {

@@ -56,25 +56,26 @@ struct StoreCommand: MailCommand {
     for (action, names) in [(StoreOperation.Action.replace, set), (.add, add), (.remove, remove)] where !names.isEmpty {
       operations.append(StoreOperation(action, try FlagNames.flags(names), silent: true))
     }
-    let messages = MessageReference.uids(try MessageArguments.uids(uids, server))
+    let named = try MessageArguments.uids(uids, server)
     try await server.withMailbox(mailbox, changing: true) { client, selected in
+      let found = try await named.find(client)
+      if found.isEmpty { return try named.failIfMissing([], in: selected) }
+      let messages = MessageReference.uids(named.set(of: found))
       for operation in operations { try await client.store(messages, operation) }
       let labels: [(StoreOperation.Action, [String])] = [(.add, addLabel), (.remove, removeLabel)]
       for (action, names) in labels where !names.isEmpty {
         let list = names.flatMap { $0.split(separator: ",") }.map { GmailLabel(String($0)) }
         try await client.store(messages, LabelOperation(action, list, silent: true))
       }
-      try await show(messages, client, selected)
+      try await show(messages, client)
+      try named.failIfMissing(found, in: selected)
     }
   }
 
   /// What they have now: servers need not say so of flags that did not change.
-  private func show(
-    _ messages: MessageReference, _ client: IMAPClient, _ selected: SelectedMailbox
-  ) async throws {
+  private func show(_ messages: MessageReference, _ client: IMAPClient) async throws {
     let hasLabels = !addLabel.isEmpty || !removeLabel.isEmpty
     let responses = try await client.fetch(messages, [.uid, .flags] + (hasLabels ? [.gmailLabels] : []))
-    if responses.isEmpty, case .uids(let set) = messages { try MessageArguments.failIfExplicit(set, in: selected) }
     var table = Table([Table.Column("UID", right: true), Table.Column("FLAGS")])
     for response in responses {
       if json {

@@ -124,19 +124,36 @@ struct WatchCommand: AsyncParsableCommand {
     }
   }
 
-  private static func text(_ event: MailboxEvent) -> String {
+  static func text(_ event: MailboxEvent) -> String {
     switch event {
     case .exists(let count): "\(count) messages"
     case .recent(let count): "\(count) recent"
-    case .expunged(let sequence): "message \(sequence) expunged"
-    case .changed(let message): "message \(message.sequence) changed: \(JSON.fetchItems(message.attributes).text)"
-    case .flags(let flags): "flags \(flags.map(\.rawValue).joined(separator: " "))"
+    case .expunged(let sequence): "message number \(sequence) expunged"
+    case .changed(let message): "message number \(message.sequence)\(change(message))"
+    case .flags(let flags): "flags of the mailbox: \(flags.map(\.rawValue).joined(separator: " "))"
     case .notice(let status): status.description
     case .unknown(let line): "unknown: \(JSON.bytes(line).text)"
     case .vanished(let uids): "messages with the UIDs \(uids) gone"
     // Without NOTIFY no server sends these.
     case .listing, .mailboxStatus, .metadata, .searchUpdate: JSON.object(json(event)).text
     }
+  }
+
+  /// What is new of a message, in words: `, UID 7: \Seen`.
+  private static func change(_ message: FetchResponse) -> String {
+    var words: [String] = []
+    for attribute in message.attributes {
+      switch attribute {
+      case .uid, .modSeq: break
+      case .flags(let flags):
+        words.append(flags.isEmpty ? "no flags" : "flags " + flags.map(\.rawValue).joined(separator: " "))
+      default:
+        let (name, value) = JSON.item(attribute)
+        words.append("\(name) \(value.plainText)")
+      }
+    }
+    let uid = message.uid.map { ", UID \($0)" } ?? ""
+    return uid + (words.isEmpty ? " changed" : ": " + words.joined(separator: ", "))
   }
 }
 

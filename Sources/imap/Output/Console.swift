@@ -22,12 +22,12 @@ enum Console {
   /// Whether standard output is a terminal, so that somebody reads what is printed there.
   static var hasReader: Bool { isatty(STDOUT_FILENO) == 1 }
 
-  /// Columns of the terminal; nil where standard output is none, or does not tell.
+  /// Columns of the terminal, 80 where it does not tell; nil where standard output is none.
   static var width: Int? {
     guard hasReader else { return nil }
     var size = winsize()
-    guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return nil }
-    return Int(size.ws_col)
+    let isKnown = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    return isKnown ? Int(size.ws_col) : 80
   }
 
   /// One line for people on standard output, at once: what reads it may be waiting. No control character gets through but

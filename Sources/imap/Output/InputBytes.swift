@@ -9,18 +9,38 @@ private let systemRead: @Sendable (Int32, UnsafeMutableRawPointer?, Int) -> Int 
 /// A file, or standard input, read as its bytes come: what writes into a pipe need not close it to be heard.
 struct InputBytes: ~Copyable {
   private let descriptor: Int32
+  private let name: String
   private let mustClose: Bool
 
   /// Opens `path`; nil is standard input.
   init(_ path: String?) throws(Failure) {
     guard let path else {
       descriptor = STDIN_FILENO
+      name = "the input"
       mustClose = false
       return
     }
+    name = path.isEmpty ? "a file without a name" : path
     descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     mustClose = true
-    if descriptor < 0 { throw Failure(.file, "cannot read \(path): \(Self.reason(errno))") }
+    if descriptor < 0 { throw Failure(.file, "cannot read \(name): \(Self.reason(errno))") }
+  }
+
+  /// All of the file at `path`. A failure says what the file is for.
+  static func all(_ path: String, _ what: String) throws(Failure) -> [UInt8] {
+    var bytes: [UInt8] = []
+    do {
+      let input = try InputBytes(path)
+      while true {
+        let piece = try input.next(64 * 1024)
+        if piece.isEmpty { return bytes }
+        bytes += piece
+      }
+    } catch {
+      throw Failure(
+        .file, error.message.replacing("cannot read ", with: "cannot read \(what) ") + "; check its name and its rights"
+      )
+    }
   }
 
   deinit { if mustClose, descriptor >= 0 { close(descriptor) } }
@@ -41,7 +61,7 @@ struct InputBytes: ~Copyable {
         // Somebody who shares the terminal or pipe has made it non-blocking.
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         _ = unsafe poll(&waiting, 1, -1)
-      default: throw Failure(.file, "cannot read the input: \(Self.reason(failure))")
+      default: throw Failure(.file, "cannot read \(name): \(Self.reason(failure))")
       }
     }
   }

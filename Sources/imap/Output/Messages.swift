@@ -4,12 +4,12 @@ import IMAPStateMachine
 /// Message sets from the command line, and what is found for them to take.
 enum MessageArguments {
   /// The UIDs that `text` names; those that `server` has a list of, for `-`.
-  static func uids(_ text: String, _ server: any MailServer) throws(Failure) -> UIDSet {
-    text == "-" ? try server.listedUIDs() : try set(text)
+  static func uids(_ text: String, _ server: any MailServer) throws(Failure) -> NamedMessages {
+    text == "-" ? try server.listedUIDs() : NamedMessages(try set(text).ranges)
   }
 
   /// The UIDs that standard input lists, a number or set a line.
-  static func inputUIDs() throws(Failure) -> UIDSet {
+  static func inputUIDs() throws(Failure) -> NamedMessages {
     var ranges: [UIDSet.Range] = []
     while let line = readLine() {
       // What `imap search` and `imap fetch` print into a pipe: the UID is the first field.
@@ -17,9 +17,7 @@ enum MessageArguments {
       ranges += try set(String(word)).ranges
     }
     if ranges.isEmpty { throw Failure(.missing, "standard input names no messages") }
-    let isPlain = ranges.allSatisfy { $0.first == $0.last && $0.first.number != nil }
-    // Neighbours are joined where the order does not matter: the command gets short.
-    return isPlain ? UIDSet(ranges.compactMap { $0.first.number.map { UID(rawValue: $0) } }) : UIDSet(ranges: ranges)
+    return NamedMessages(ranges)
   }
 
   /// Prints what was found, a UID a line, or an object for programs.
@@ -37,12 +35,6 @@ enum MessageArguments {
       return set
     }
     throw Failure(.usage, "\(text) names no messages; write UIDs like 1:10,42 or 1:*")
-  }
-
-  /// `1:*` may well name no message; `42` was meant.
-  static func failIfExplicit(_ set: UIDSet, in mailbox: SelectedMailbox) throws(Failure) {
-    if set.ranges.contains(where: { $0.first == UIDSet.star || $0.last == UIDSet.star }) { return }
-    throw Failure(.missing, "\(mailbox.name) has no message with UID \(set); `imap search` shows those there are")
   }
 }
 

@@ -1,5 +1,3 @@
-import Foundation
-
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
@@ -19,9 +17,8 @@ final class PartFile: Sendable {
     self.path = path
     self.overwrites = overwrites
     if !overwrites, unsafe access(path, F_OK) == 0 { throw Self.taken(path) }
-    let folder = (path as NSString).deletingLastPathComponent
     // A name of its own, short enough for every file system.
-    let part = (folder.isEmpty ? "." : folder) + "/.imap-" + String(UInt64.random(in: 0 ... .max), radix: 36)
+    let part = FilePath.folder(path) + "/.imap-" + String(UInt64.random(in: 0 ... .max), radix: 36)
     partPath = part
     // Not mkstemp: to read the process's mask for its file one has to change it, for all threads.
     descriptor = unsafe open(part, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode)

@@ -35,11 +35,16 @@ enum RawCriteria {
   static func parse(_ words: [String], isWire: Bool = false) throws(Failure) -> SearchKey {
     // Words that a shell has taken apart are put together again: one with spaces was quoted there.
     let text = words.map { isWire ? $0 : quoted($0) }.joined(separator: " ")
-    let line = Array("A UID SEARCH \(text)\r\n".utf8)
+    let start = "A UID SEARCH "
+    let line = Array("\(start)\(text)\r\n".utf8)
     do throws(ParseError) {
       if case .search(let key, _, _, nil) = try CommandParser().parse(line.span).command { return key }
     } catch {
-      throw Failure(.usage, "these search criteria are none: \(words.joined(separator: " ")) (\(error))")
+      let rest = String(decoding: text.utf8.dropFirst(error.offset - start.utf8.count), as: UTF8.self)
+      let place = rest.isEmpty ? "something is missing at their end" : "they go wrong at \(Table.cut(rest, to: 40))"
+      throw Failure(
+        .usage,
+        "these search criteria are none: \(words.joined(separator: " ")); \(place); RFC 9051, section 6.4.4, has all")
     }
     throw Failure(.usage, "these search criteria are none: \(words.joined(separator: " "))")
   }

@@ -67,7 +67,7 @@ enum SearchWord {
         throw Failure(.usage, "\(name):\(value) is no time; write seconds, or 30m, 2h, 7d, 4w")
       }
       return name == "older" ? .older(seconds) : .younger(seconds)
-    case "uid": return .uid(try MessageArguments.set(value))
+    case "uid": return .uid(exact(try MessageArguments.set(value)))
     case "seq": return .sequence(try MessageArguments.set(value).converted())
     case "modseq":
       guard let number = UInt64(value), number <= UInt64(Int64.max) else {
@@ -77,6 +77,20 @@ enum SearchWord {
     default: return nil
     }
   }
+
+  /// `50:*` without the largest UID where that is below 50 (RFC 9051, section 9: seq-range): nobody means that.
+  private static func exact(_ set: UIDSet) -> UIDSet {
+    UIDSet(
+      ranges: set.ranges.map { range in
+        guard let start = range.first.number ?? range.last.number, start > 1, start <= mostUID,
+          range.first.number == nil || range.last.number == nil
+        else { return range }
+        return UIDSet.Range(start, mostUID)
+      })
+  }
+
+  /// Dovecot takes the largest number of 32 bits for no number.
+  private static let mostUID = UInt32.max - 1
 
   /// A number with a letter for its unit.
   private static func scaled(_ text: String, _ units: [String: UInt64]) -> UInt64? {

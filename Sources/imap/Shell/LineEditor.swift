@@ -31,6 +31,8 @@ enum InputLine: Sendable, Hashable {
   private let edit: OpaquePointer
   private let history: OpaquePointer
   private var prompt = "> "
+  /// Whether the terminal has the prompt.
+  private var isPrompting = false
   private let promptBytes: UnsafeMutablePointer<CChar>
   private var wasInterrupted = false
   private var mustEnd = false
@@ -162,7 +164,10 @@ enum InputLine: Sendable, Hashable {
 
   private func read(_ prompt: String) -> InputLine {
     self.prompt = Table.cut(Console.printable(prompt), to: Self.mostPrompt / 5)
-    copyPrompt()
+    // Not yet: libedit draws first, and takes the terminal over then. Until it has, Ctrl-D is no key but an end of input, which
+    // is lost.
+    isPrompting = false
+    copyPrompt("")
     if mustEnd { return .end }
     wasInterrupted = false
     shared.withLock { $0.isEditing = true }
@@ -184,7 +189,7 @@ enum InputLine: Sendable, Hashable {
     return .text(text)
   }
 
-  private func copyPrompt() {
+  private func copyPrompt(_ prompt: String) {
     for (index, byte) in (Array(prompt.utf8.prefix(Self.mostPrompt - 1)) + [0]).enumerated() {
       unsafe promptBytes[index] = CChar(bitPattern: byte)
     }
@@ -192,6 +197,11 @@ enum InputLine: Sendable, Hashable {
 
   /// The next character that is typed; nil at the end.
   private func key() -> Unicode.Scalar? {
+    if !isPrompting {
+      isPrompting = true
+      copyPrompt(prompt)
+      _ = unsafe cedit_refresh(edit)
+    }
     while true {
       var waiting = [
         pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),

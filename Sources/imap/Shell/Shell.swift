@@ -173,10 +173,10 @@ final class Shell: Sendable {
   private func command(_ words: [String]) async throws {
     let parsed: any ParsableCommand
     do { parsed = try ShellVocabulary.parseAsRoot(words) } catch {
-      guard vocabulary.command(words) != nil else {
-        throw Failure(.usage, "no such command: \(words[0]); `help` lists those there are")
-      }
-      throw Failure(.usage, ShellVocabulary.message(for: error))
+      let own = ShellVocabulary.own.map(\.commandName)
+      throw Failure(
+        .usage,
+        UsageText.line(error, words, ShellVocabulary.self, others: own) { (["help"] + $0).joined(separator: " ") })
     }
     guard var command = parsed as? any MailCommand else { return try help(words) }
     if command.connection.isSaid {
@@ -306,7 +306,7 @@ private enum ShellCompletion {
   static func files(_ path: String) -> [String] {
     let slash = path.lastIndex(of: "/")
     let head = slash.map { String(path[...$0]) } ?? ""
-    let folder = head.isEmpty ? "." : (head as NSString).expandingTildeInPath
+    let folder = head.isEmpty ? "." : FilePath.expanded(head)
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return names.sorted().map { name in
       var isFolder: ObjCBool = false

@@ -31,9 +31,8 @@ struct ShellHistory {
 
   /// Adds a line. Several shells may do so at a time.
   func append(_ line: String) {
-    let folder = (path as NSString).deletingLastPathComponent
     try? FileManager.default.createDirectory(
-      atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      atPath: FilePath.folder(path), withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
     let descriptor = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     if descriptor < 0 { return }
     defer { close(descriptor) }

@@ -86,12 +86,12 @@ final class ShellServer: MailServer {
     }
   }
 
-  func listedUIDs() throws(Failure) -> UIDSet {
+  func listedUIDs() throws(Failure) -> NamedMessages {
     guard let found = state.withLock(\.found) else {
       throw Failure(.usage, "- stands for what the last search has found, and there was none in this mailbox")
     }
     if found.uids.isEmpty { throw Failure(.missing, "the last search has found nothing") }
-    return UIDSet(found.uids)
+    return NamedMessages(found.uids)
   }
 
   func found(_ uids: [UID], in mailbox: SelectedMailbox) {

@@ -112,7 +112,7 @@ extension Vocabulary.Command {
     if !entries.isEmpty { lines += [""] + Self.aligned(entries) }
     if let discussion, !discussion.isEmpty {
       // The examples are those of the program.
-      let text = discussion.replacing("imap ", with: "").replacing(" -a work", with: "")
+      let text = discussion.replacing("imap ", with: "").replacing(#/ -a [a-z]+/#, with: "")
       lines += [""] + text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0) }
     }
     return lines

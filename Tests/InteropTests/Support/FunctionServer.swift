@@ -13,7 +13,7 @@ final class FunctionServer: Sendable {
   private let listener: Int32
   private let isEnded = Mutex(false)
 
-  /// Starts it. `answer` returns nil as long as it wants to hear more. `greeting` is said first.
+  /// Starts it. `answer` returns nil as long as it wants to hear more, and hangs up by a NUL at the end. `greeting` is said first.
   init(greeting: String = "", _ answer: @escaping @Sendable (String) -> String?) throws {
     let (listener, port) = try FreePort.listener()
     self.listener = listener
@@ -44,7 +44,9 @@ final class FunctionServer: Sendable {
       heard += String(decoding: buffer.prefix(count), as: UTF8.self)
       if let text = answer(heard) {
         heard = ""
-        say(connection, text)
+        let isLast = text.hasSuffix("\0")
+        say(connection, isLast ? String(text.dropLast()) : text)
+        if isLast { return }
       }
     }
   }

@@ -19,6 +19,7 @@ final class Terminal: @unchecked Sendable {
   // Used by one test, one call at a time.
   private var unread = ""
   private var pending: [UInt8] = []
+  private var isSilent = false
 
   /// Starts the tool with `environment` and what every program has, on a terminal of 24 lines.
   init(_ arguments: [String], environment: [String: String], columns: UInt16 = 100) throws {
@@ -114,9 +115,11 @@ final class Terminal: @unchecked Sendable {
     }
   }
 
-  /// Waits for the end of the program. Returns all that it still printed, and its exit status.
+  /// Waits for the end of the program. Returns all that it still printed, and its exit status. One that has nothing more to say and
+  /// does not end is killed.
   func end() async -> (output: String, status: Int32) {
     while let more = await read() { unread += more }
+    if isSilent { kill(process, SIGKILL) }
     let process = process
     let status = await blocking {
       var status: Int32 = 0
@@ -129,13 +132,17 @@ final class Terminal: @unchecked Sendable {
   /// What comes next; nil at the end, and where nothing comes for long.
   private func read() async -> String? {
     let master = master
-    let bytes = await blocking { () -> [UInt8] in
+    let bytes = await blocking { () -> [UInt8]? in
       var waiting = pollfd(fd: master, events: Int16(POLLIN), revents: 0)
       // Not a time that anything is measured by: it turns a hang into a failure that shows what there is.
-      guard unsafe poll(&waiting, 1, 30_000) > 0 else { return [] }
+      guard unsafe poll(&waiting, 1, 30_000) > 0 else { return nil }
       var bytes = [UInt8](repeating: 0, count: 4096)
       let count = unsafe systemRead(master, &bytes, bytes.count)
       return Array(bytes.prefix(max(0, count)))
+    }
+    guard let bytes else {
+      isSilent = true
+      return nil
     }
     if bytes.isEmpty { return nil }
     pending += bytes

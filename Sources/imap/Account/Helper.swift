@@ -1,0 +1,109 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+private let systemRead: @Sendable (Int32, UnsafeMutableRawPointer?, Int) -> Int = { unsafe read($0, $1, $2) }
+
+/// A command of the user's that prints a secret.
+enum Helper {
+  /// The first line that `command`, which `key` names, prints within `timeout` seconds. Where it may ask on the terminal it may
+  /// take longer: a person types, who also has Ctrl-C.
+  static func secret(_ command: String, _ key: AccountKey, timeout: Double) throws(Failure) -> [UInt8] {
+    let mayAsk = isatty(STDIN_FILENO) == 1
+    let (process, output) = try start(command, key, mayAsk: mayAsk)
+    let bytes = read(output, until: mayAsk ? nil : ContinuousClock.now + .seconds(timeout))
+    close(output)
+    if bytes == nil { kill(process, SIGKILL) }
+    var status: Int32 = 0
+    while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+    guard let bytes else {
+      throw Failure(
+        .timeout, "the \(key.rawValue) took too long; run it in a shell to see why, or raise --timeout")
+    }
+    if status != 0 {
+      let code = status & 0x7f == 0 ? "exit status \(status >> 8 & 0xff)" : "signal \(status & 0x7f)"
+      throw Failure(.credentials, "the \(key.rawValue) ended with \(code); run it in a shell to see why")
+    }
+    let line = firstLine(bytes)
+    if line.isEmpty {
+      throw Failure(.credentials, "the \(key.rawValue) printed nothing; its first line has to be the secret")
+    }
+    return line
+  }
+
+  /// The first of the lines in `bytes`, without its end.
+  static func firstLine(_ bytes: [UInt8]) -> [UInt8] {
+    var line = Array(bytes.prefix { $0 != 0x0a })
+    if line.last == 0x0d { line.removeLast() }
+    return line
+  }
+
+  /// Starts a shell with `command`. It stays in this program's process group, so that it may ask on the terminal.
+  private static func start(
+    _ command: String, _ key: AccountKey, mayAsk: Bool
+  ) throws(Failure) -> (process: pid_t, output: Int32) {
+    var ends: [Int32] = [-1, -1]
+    guard unsafe pipe(&ends) == 0 else { throw Failure(.system, "cannot run the \(key.rawValue): \(reason(errno))") }
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    // It would inherit that this program ignores them.
+    var signals = sigset_t()
+    unsafe sigemptyset(&signals)
+    for number in [SIGPIPE, SIGINT, SIGTERM] { unsafe sigaddset(&signals, number) }
+    unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+    #if canImport(Glibc)
+      var actions = unsafe posix_spawn_file_actions_t()
+    #else
+      var actions: posix_spawn_file_actions_t?
+    #endif
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    // What comes on standard input is not for it.
+    if !mayAsk { unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) }
+    unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
+    let arguments = ["sh", "-c", command]
+    var words = unsafe arguments.map { unsafe strdup($0) } + [nil]
+    defer { for index in unsafe words.indices { unsafe free(words[index]) } }
+    var process: pid_t = 0
+    let code = unsafe posix_spawn(&process, "/bin/sh", &actions, &attributes, &words, environ)
+    close(ends[1])
+    if code != 0 {
+      close(ends[0])
+      throw Failure(.system, "cannot run the \(key.rawValue): \(reason(code))")
+    }
+    return (process, ends[0])
+  }
+
+  /// What comes until the end, as far as it may be a secret; nil where it does not end in time.
+  private static func read(_ descriptor: Int32, until end: ContinuousClock.Instant?) -> [UInt8]? {
+    var output: [UInt8] = []
+    while true {
+      var patience: Int32 = -1
+      if let end {
+        let left = (end - .now).components
+        // In steps, as a timeout may be longer than poll can wait.
+        patience = Int32(clamping: min(60_000, max(0, left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000)))
+      }
+      var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      let ready = unsafe poll(&waiting, 1, patience)
+      if ready <= 0 {
+        if let end, end <= .now { return nil }
+        continue
+      }
+      var bytes = [UInt8](repeating: 0, count: 4096)
+      let count = unsafe systemRead(descriptor, &bytes, bytes.count)
+      if count < 0, errno == EINTR { continue }
+      if count <= 0 { return output }
+      if output.count <= mostBytes { output += bytes.prefix(count) }
+    }
+  }
+
+  private static func reason(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
+
+  private static let mostBytes = 64 * 1024
+}

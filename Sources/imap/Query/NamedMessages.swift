@@ -1,0 +1,90 @@
+import IMAPLoop
+import IMAPStateMachine
+
+/// The messages that somebody has named by UID.
+///
+/// On the wire `90:*` holds the largest UID even where that is below 90 (RFC 9051, section 9: seq-range), and a UID that is
+/// not there is nobody's concern. Here a range names what lies in it and nothing else, and who is missing is told.
+struct NamedMessages {
+  /// What was named, one by one.
+  let ranges: [UIDSet.Range]
+  /// As a command takes it. With `90:*` in it the answer may hold a message that was not named.
+  let set: UIDSet
+  /// The least number that a range up to `*` starts with.
+  private let leastBeforeStar: UInt32?
+
+  /// What `ranges` name.
+  init(_ ranges: [UIDSet.Range]) {
+    self.ranges = ranges
+    let isPlain = ranges.allSatisfy { $0.first == $0.last && $0.first.number != nil }
+    // Neighbours are joined where the order does not matter: the command gets short.
+    set =
+      isPlain ? UIDSet(ranges.compactMap { $0.first.number.map { UID(rawValue: $0) } }) : UIDSet(ranges: ranges)
+    // `*` by itself is the largest one, whichever that is.
+    let namesLargest = ranges.contains { $0.first.number == nil && $0.last.number == nil }
+    leastBeforeStar = namesLargest ? nil : ranges.compactMap(Self.start).min()
+  }
+
+  /// These.
+  init(_ uids: [UID]) { self.init(uids.map { UIDSet.Range($0.rawValue, $0.rawValue) }) }
+
+  /// Whether `uid`, which the server has found for ``set``, was named. Nobody knows of nil.
+  func names(_ uid: UID?) -> Bool {
+    guard let uid, let leastBeforeStar, uid.rawValue < leastBeforeStar else { return true }
+    return ranges.contains { range in
+      guard let first = range.first.number, let last = range.last.number else { return false }
+      return (min(first, last)...max(first, last)).contains(uid.rawValue)
+    }
+  }
+
+  /// Those of them that are there and that `key` matches, too.
+  func find(_ client: IMAPClient, _ key: SearchKey? = nil) async throws -> [UID] {
+    try await client.search(key.map { .and([.uid(set), $0]) } ?? .uid(set)).filter { names($0) }
+  }
+
+  /// As ``set``, but it holds none that is not in `found`, what ``find(_:_:)`` has returned, and came before it.
+  func set(of found: [UID]) -> UIDSet {
+    guard let largest = found.max()?.rawValue else { return [] }
+    return UIDSet(
+      ranges: set.ranges.compactMap { range in
+        guard range.first.number == nil || range.last.number == nil else { return range }
+        guard let start = Self.start(range) else { return UIDSet.Range(largest, largest) }
+        return start <= largest ? UIDSet.Range(start, largest) : nil
+      })
+  }
+
+  /// Throws which of them are not in `found`. Ranges up to `*` may be empty, and others where a part of them is there.
+  func failIfMissing(_ found: [UID], in mailbox: SelectedMailbox) throws(Failure) {
+    let there = found.map(\.rawValue).sorted()
+    let missing = ranges.filter { range in
+      guard let first = range.first.number, let last = range.last.number else { return false }
+      return !Self.contains(there, min(first, last)...max(first, last))
+    }
+    if missing.isEmpty { return }
+    let text = NamedMessages(missing).set.description
+    let shown = text.count > Self.mostShown ? text.prefix(Self.mostShown) + "…" : text[...]
+    let done = found.isEmpty ? "" : "the others are done; "
+    throw Failure(
+      .missing, "\(mailbox.name) has no message with UID \(shown); \(done)`imap search` shows those there are")
+  }
+
+  /// What comes before the `*` of a range; nil where that is all of it, or there is none.
+  private static func start(_ range: UIDSet.Range) -> UInt32? {
+    switch (range.first.number, range.last.number) {
+    case (let number?, nil), (nil, let number?): number
+    default: nil
+    }
+  }
+
+  /// Whether one of `numbers`, which are in order, lies in `range`.
+  private static func contains(_ numbers: [UInt32], _ range: ClosedRange<UInt32>) -> Bool {
+    var (low, high) = (0, numbers.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if numbers[middle] < range.lowerBound { low = middle + 1 } else { high = middle }
+    }
+    return low < numbers.count && numbers[low] <= range.upperBound
+  }
+
+  private static let mostShown = 200
+}

@@ -1,0 +1,99 @@
+import IMAPTestServer
+import Testing
+
+/// Which messages the UIDs of a command line name: no others, and who is missing is told.
+@Suite(.serialized, .timeLimit(.minutes(3))) struct CommandLineUIDTests {
+  /// A mailbox with three messages, an empty one called Other.
+  private func withAccount(_ body: (ToolAccount, IMAPTestServer) async throws -> Void) async throws {
+    var configuration = IMAPTestServer.Configuration()
+    configuration.users = [.init("user", password: "password", mailboxes: [.init("INBOX"), .init("Other")])]
+    let server = try await IMAPTestServer.start(configuration)
+    let result: Result<Void, any Error>
+    do {
+      for subject in ["one", "two", "three"] {
+        _ = try await server.append(user: "user", message: .init("Subject: \(subject)\n\ntext\n"))
+      }
+      result = .success(try await body(try ToolAccount(server), server))
+    } catch {
+      result = .failure(error)
+    }
+    await server.shutdown()
+    try result.get()
+  }
+
+  private static func uids(_ server: IMAPTestServer, _ mailbox: String = "INBOX") async throws -> [UInt32] {
+    try await server.messages(user: "user", mailbox: .init(mailbox)).map(\.uid.rawValue)
+  }
+
+  private static func items(_ objects: [[String: any Sendable]]) -> [Int?] {
+    objects.map { ($0["items"] as? [String: any Sendable])?["UID"] as? Int }
+  }
+
+  /// `50:*` holds the largest UID even where that is below 50 (RFC 9051, section 9: seq-range). Nobody means that.
+  @Test(arguments: ["50:*", "*:50", "50:*,60:*"]) func nothingBelowARangeThatEndsInStar(_ uids: String) async throws {
+    try await withAccount { imap, server in
+      let commands = [
+        ["delete", uids], ["move", uids, "Other"], ["copy", uids, "Other"], ["store", uids, "--add", "deleted"],
+        ["store", "2:3", "--add", "deleted"], ["expunge", uids], ["store", "2:3", "--remove", "deleted"],
+        ["fetch", uids], ["fetch", "--raw", uids], ["headers", uids], ["get", uids],
+      ]
+      for command in commands {
+        let result = try await Tool.run(command, environment: imap.environment)
+        #expect(result.status == 0 && result.error.isEmpty, "\(command): \(result.error)")
+        if command.contains(uids) { #expect(result.output.isEmpty, "\(command): \(result.output)") }
+      }
+      #expect(try await Self.uids(server) == [1, 2, 3])
+      #expect(try await Self.uids(server, "Other").isEmpty)
+      let flags = try await server.messages(user: "user").flatMap(\.flags).map(\.rawValue)
+      #expect(!flags.contains("\\Deleted"), "\(flags)")
+      let search = try await imap("search", "uid:50:*")
+      #expect(search.status == 0 && search.output.isEmpty, "\(search.output)")
+      #expect(try await imap("search", "not", "uid:50:*").output == "1\n2\n3\n")
+    }
+  }
+
+  @Test func rangesThatEndInStar() async throws {
+    try await withAccount { imap, server in
+      #expect(try await Self.items(imap.json("fetch", "2:*")) == [2, 3])
+      #expect(try await Self.items(imap.json("fetch", "*")) == [3])
+      #expect(try await Self.items(imap.json("fetch", "1,50:*")) == [1])
+      #expect(try await imap("headers", "--field", "subject", "2:*").output == "Subject: two\n\nSubject: three\n")
+      #expect(try await Self.items(imap.json("store", "3:*", "--add", "flagged")) == [3])
+      #expect(try await imap.json("get", "*:2", "--directory", imap.folder.path).count == 2)
+      _ = try await imap.json("move", "*", "Other")
+      #expect(try await Self.uids(server) == [1, 2])
+      _ = try await imap.json("store", "2", "--add", "deleted")
+      _ = try await imap.json("expunge", "2:*")
+      #expect(try await Self.uids(server) == [1])
+      _ = try await imap.json("delete", "1:*")
+      #expect(try await Self.uids(server).isEmpty)
+    }
+  }
+
+  /// What is there is done; what is not is told.
+  @Test func missingUIDsAreNamed() async throws {
+    try await withAccount { imap, server in
+      let commands: [(arguments: [String], input: String, missing: String)] = [
+        (["fetch", "1,99"], "", "99"), (["fetch", "--raw", "1,99"], "", "99"),
+        (["fetch", "--json", "1,7:9"], "", "7:9"),
+        (["headers", "98,1,99"], "", "98:99"), (["get", "1,99"], "", "99"),
+        (["store", "1,99", "--add", "x"], "", "99"),
+        (["copy", "1,50:*,99", "Other"], "", "99"), (["delete", "3,99"], "", "99"), (["delete", "-"], "2\n98\n", "98"),
+        (["move", "-", "Other"], "1\n2\n3\n", "2:3"),
+      ]
+      for command in commands {
+        let result = try await Tool.run(command.arguments, input: command.input, environment: imap.environment)
+        #expect(result.status == 66, "\(command): \(result.error)")
+        #expect(result.error.contains("no message with UID \(command.missing);"), "\(command): \(result.error)")
+        #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+        #expect(!result.output.isEmpty, "\(command)")
+      }
+      #expect(try await Self.uids(server).isEmpty)
+      #expect(try await Self.uids(server, "Other") == [1, 2])
+      // A range names what is there of it.
+      #expect(try await imap("fetch", "-m", "Other", "1:50").status == 0)
+      let shell = try await imap("shell", "Other", input: "search\ndelete 1,7\n")
+      #expect(shell.status == 66 && shell.error.contains("UID 7;"), "\(shell.error)")
+    }
+  }
+}
