@@ -160,7 +160,7 @@ import Testing
 
   @Test func annotationsOfTheDrafts() async throws {
     try await withScript(
-      "",
+      "ANNOTATEMORE",
       [
         (
           "GETANNOTATION \"INBOX\" \"/comment\" \"value.priv\"",
