@@ -247,4 +247,30 @@ import Testing
       #expect(server.commands.dropFirst().first == line)
     }
   }
+
+  /// All of them at once, in one literal after the other.
+  @Test func severalMessages() async throws {
+    let server = try FunctionServer(
+      greeting: "* PREAUTH [CAPABILITY IMAP4rev1 MULTIAPPEND LITERAL+] ready\r\n"
+    ) { heard in
+      let tag = heard.prefix { $0 != " " }
+      if heard.hasSuffix("LOGOUT\r\n") { return "* BYE\r\n\(tag) OK bye\r\n" }
+      let isWhole = heard.hasSuffix(#" APPEND "INBOX" {3+}"# + "\r\none (\\Seen) {3+}\r\ntwo\r\n")
+      return isWhole ? "\(tag) OK [APPENDUID 5 8:9] done\r\n" : nil
+    }
+    defer { server.end() }
+    let configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
+    try await IMAPClient.withClient(configuration) { client in
+      let messages = [AppendMessage(byteCount: 3), AppendMessage(flags: [.seen], byteCount: 3)]
+      let request = AppendRequest(mailbox: .inbox, messages: messages)
+      let result = try await client.append(request, Array("onetwo".utf8))
+      #expect(result?.destination == UIDSet(8...9))
+      // What does not fit is not begun.
+      for text in ["onetw", "onetwos"] {
+        await #expect { try await client.append(request, Array(text.utf8)) } throws: {
+          ($0 as? IMAPError)?.reason == .invalidArgument
+        }
+      }
+    }
+  }
 }
