@@ -160,7 +160,7 @@ import Testing
 
   @Test func annotationsOfTheDrafts() async throws {
     try await withScript(
-      "",
+      "ANNOTATEMORE",
       [
         (
           "GETANNOTATION \"INBOX\" \"/comment\" \"value.priv\"",
@@ -266,10 +266,36 @@ import Testing
     for name in names {
       #expect(sources[String(name.1)]?.contains("func \(name.2)(") == true, "\(name.0)")
     }
-    // Every row has its columns, so that nothing is lost behind a bar too many.
+    // Every row has its columns, so that nothing is lost behind a bar too many, and in the last of them a test.
     for table in text.split(separator: "\n\n") where table.hasPrefix("|") {
-      let rows = table.split(separator: "\n").map { row in row.count { $0 == "|" } }
-      #expect(Set(rows).count == 1, "\(table.prefix(60))")
+      let rows = table.split(separator: "\n")
+      #expect(Set(rows.map { row in row.count { $0 == "|" } }).count == 1, "\(table.prefix(60))")
+      #expect(rows.first?.hasSuffix("| test |") == true, "\(table.prefix(60))")
+      for row in rows.dropFirst(2) {
+        let tests = row.split(separator: "|").last?.firstMatch(of: /`[A-Za-z]+Tests\.[A-Za-z0-9]+`/)
+        #expect(tests != nil, "\(row)")
+      }
+    }
+  }
+
+  /// What the table says of PyMOTW's programs.
+  @Test func thePrograms() throws {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("Examples/PyMOTW")
+    let programs = [
+      "append", "archive_read", "connect", "connect_fail", "delete_messages", "fetch_raw", "fetch_rfc822",
+      "fetch_separately", "list", "list_parse", "list_pattern", "list_subfolders", "search_all", "search_from",
+      "search_subject", "select", "select_invalid", "status",
+    ]
+    for program in programs {
+      let file = root.appendingPathComponent("\(program)/main.swift")
+      let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+      #expect(lines.count <= 60, "\(program)")
+      #expect(lines.contains { $0.contains("Connection") }, "\(program)")
+    }
+    let connection = try String(contentsOf: root.appendingPathComponent("Connection/Connection.swift"), encoding: .utf8)
+    for name in ["IMAP_HOST", "IMAP_PORT", "IMAP_USER", "IMAP_PASSWORD"] {
+      #expect(connection.contains("environment[\"\(name)\"]"), "\(name)")
     }
   }
 }

@@ -10,7 +10,8 @@ import Testing
     ("notgmail.com", "", nil), ("imap.163.com", "", "NetEase"), ("outlook.office365.com", "", "Microsoft 365"),
     ("imap-mail.outlook.com", "", "Outlook.com"), ("mail.example.org", "Coremail System IMap Server Ready", "NetEase"),
     ("mail.example.org", "[CAPABILITY IMAP4rev1] Dovecot ready.", "Dovecot"), ("mail.example.org", "ready", nil),
-    ("imap.gmail.com", "Dovecot", "Gmail"),
+    ("imap.gmail.com", "Dovecot", "Gmail"), ("mail.example.org", "localhost IMAP4rev1 2007e.404 at Mon", "UW"),
+    ("imap.mail.yahoo.com", "", "Yahoo"),
   ])
   func isFoundByHostAndGreeting(_ host: String, _ greeting: String, _ name: String?) {
     #expect(HostProfile.find(host: host, greeting: greeting)?.name == name)
@@ -26,6 +27,29 @@ import Testing
     #expect(configuration.connection.maximumInFlight == 5)
     configuration.apply(HostProfile("x", hosts: [], idleLifetime: .seconds(50)))
     #expect(configuration.connection.idleRenewal == .seconds(50))
+    configuration.apply(HostProfile("x", hosts: [], lineLength: 1000))
+    #expect(configuration.connection.maximumLineLength == 1000)
+    configuration.apply(HostProfile("x", hosts: [], lineLength: 2000))
+    #expect(configuration.connection.maximumLineLength == 1000)
+  }
+
+  @Test(arguments: ["imap.mail.yahoo.com", "imap.aol.com"]) func yahooTakesShortLines(_ host: String) throws {
+    var configuration = IMAPClient.Configuration(host: host)
+    #expect(configuration.connection.maximumLineLength == 8192)
+    configuration.apply(try #require(HostProfile.find(host: host)))
+    #expect(configuration.connection.maximumLineLength == 1000)
+  }
+
+  /// What is not in a set of UIDs.
+  @Test(
+    arguments: [
+      ([1...3, 5...5], 8, "4,6:7"), ([2...3], 3, "1"), ([], 4, "1:3"), ([1...9], 5, ""), ([5...5, 1...2], 6, "3:4"),
+      ([1...3, 2...4, 4...4], 6, "5"), ([3...UInt32.max], 10, "1:2"), ([], 1, ""), ([7...9], 4, "1:3"),
+      ([2...2], .max, "1,3:4294967294"),
+    ] as [([ClosedRange<UInt32>], UInt32, String)])
+  func gaps(_ ranges: [ClosedRange<UInt32>], _ end: UInt32, _ gaps: String) {
+    let set = UIDSet(ranges: ranges.map { UIDSet.Range($0.lowerBound, $0.upperBound) })
+    #expect(set.gaps(below: end).description == gaps)
   }
 
   /// In no period there are more than may be, and nobody waits longer than he must.

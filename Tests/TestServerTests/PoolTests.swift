@@ -116,6 +116,47 @@ import Testing
     }
   }
 
+  /// Only the greeting says whose server it is: the first connection goes alone, and no more are opened than there may be.
+  @Test func theGreetingSaysHowManyThereMayBe() async throws {
+    try await withServer { server, loop, configuration in
+      var configuration = configuration
+      configuration.maximum = 10
+      configuration.spare = 10
+      configuration.profiles = [HostProfile("test", hosts: [], greeting: "TEST SERVER", connections: 2)]
+      let pool = IMAPPool(configuration, on: loop)
+      let most = try await withThrowingTaskGroup(of: Int.self) { group in
+        for _ in 0..<40 {
+          group.addTask {
+            try await pool.withClient { client in
+              try await client.noop()
+              return await server.connectionCount
+            }
+          }
+        }
+        return try await group.reduce(0) { max($0, $1) }
+      }
+      #expect(most == 1 || most == 2)
+      // Both may be used at once.
+      try await pool.withClient { _ in try await pool.withClient { try await $0.noop() } }
+      #expect(await pool.connectionCount == 2)
+      await pool.close()
+    }
+  }
+
+  @Test func theHostSaysHowManyThereMayBe() async throws {
+    try await withServer { server, loop, configuration in
+      var configuration = configuration
+      configuration.profiles = [HostProfile("test", hosts: ["127.0.0.1"], connections: 1)]
+      let pool = IMAPPool(configuration, on: loop)
+      let most = try await withThrowingTaskGroup(of: Int.self) { group in
+        for _ in 0..<10 { group.addTask { try await pool.withClient { _ in await server.connectionCount } } }
+        return try await group.reduce(0) { max($0, $1) }
+      }
+      #expect(most == 1)
+      await pool.close()
+    }
+  }
+
   @Test func aFailureToConnectLeavesRoom() async throws {
     try await withServer { _, loop, configuration in
       var configuration = configuration

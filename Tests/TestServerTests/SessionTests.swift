@@ -64,6 +64,17 @@ import Testing
       case .connected(_, .fresh(let all)), .connected(_, .current(let all)):
         messages = all
         connections += 1
+      case .connected(_, .changes(let vanished, let changed)):
+        // What is known by its number only is among those that changed.
+        messages.removeAll { $0.map { vanished.contains($0.uid, largest: UID(rawValue: .max)) } ?? true }
+        for state in changed {
+          if let index = messages.firstIndex(where: { $0?.uid == state.uid }) {
+            messages[index] = state
+          } else {
+            messages.append(state)
+          }
+        }
+        connections += 1
       case .mailbox(.exists(let count)):
         // What is new is known by its number only.
         while messages.count < Int(count) { messages.append(nil) }
@@ -79,7 +90,7 @@ import Testing
     var uids: [UID?] { messages.map { $0?.uid } }
   }
 
-  @Test(arguments: [[], [.idle, .imap4rev2]] as [Set<Capability>])
+  @Test(arguments: [[], [.condStore], [.idle, .imap4rev2], [.idle, .condStore]] as [Set<Capability>])
   func comesBackAndKnowsWhatThereIs(without capabilities: Set<Capability>) async throws {
     try await withSession(without: capabilities) { server, session in
       var view = View()

@@ -125,6 +125,19 @@ public final class ClientChannel: Channel {
   /// Whether the server may have done a command that failed; see `ClientConnection.mayHaveBeenDone(_:)`.
   public func mayHaveBeenDone(_ id: CommandID) -> Bool { awake.connection.mayHaveBeenDone(id) }
 
+  /// Gives a connection that began without TLS what STARTTLS needs.
+  func prepareTLS(_ context: TLSContext, host: String, port: UInt16, timeout: Duration) {
+    if isSecure || setup != nil { return }
+    let setup = ClientSetup(host: host, security: .startTLS(context), configuration: .init(), timeout: timeout)
+    setup.port = port
+    self.setup = setup
+  }
+
+  /// Narrows what is sent; see `ClientConnection.narrow(commandsInFlight:lineLength:)`.
+  func narrow(commandsInFlight: Int?, lineLength: Int?) {
+    awake.connection.narrow(commandsInFlight: commandsInFlight, lineLength: lineLength)
+  }
+
   /// Enqueues a command; see `ClientConnection.enqueue(_:now:)`. Throws `.misuse` before the transport is up as well.
   public func send(_ command: consuming Command) throws(ConnectionError) -> CommandID {
     if !isReady { throw .misuse(.init(.wrongState, state: "connecting")) }

@@ -272,9 +272,10 @@ final class ClientSession: ClientChannelDelegate {
     case .failed(let id, let error): finish(id, .failed(error), channel)
     // Complete for its caller once the layer is up.
     case .upgrade(_, let id): upgrading = id
-    case .readyForLiteral(let id, _):
+    case .readyForLiteral(let id, let count):
       guard let waiter = waiter(of: id) else { break }
-      write(waiter, channel)
+      // The bytes behind these are of the next literal.
+      write(waiter, channel, atMost: count)
       if waiter.literal.isEmpty { waiter.feed?.wake() }
     case .idling(let id):
       observer?.idles(id)
@@ -314,10 +315,10 @@ final class ClientSession: ClientChannelDelegate {
     updateReading(channel)
   }
 
-  func write(_ waiter: CommandWaiter, _ channel: ClientChannel) {
+  func write(_ waiter: CommandWaiter, _ channel: ClientChannel, atMost limit: UInt64 = .max) {
     if waiter.literal.isEmpty { return }
     do throws(ConnectionError) {
-      let bytes = waiter.literal
+      let bytes = waiter.literal.prefix(Int(clamping: limit))
       let count = try channel.write(waiter.id, literal: bytes.span)
       waiter.literal = waiter.literal.dropFirst(count)
     } catch {

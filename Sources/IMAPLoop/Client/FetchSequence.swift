@@ -165,6 +165,7 @@ extension IMAPClient {
   }
 
   fileprivate func startFetch(_ command: Command) async throws(IMAPError) -> CommandID {
+    try await requireWhatItNeeds(command, name: "FETCH")
     let turn = try await awaitFetch("FETCH", command, isGathered: false)
     if Task.isCancelled {
       session.endFetch(turn)

@@ -16,9 +16,18 @@ extension IMAPClient {
 
   /// APPEND in any of its forms: several messages at once (MULTIAPPEND, RFC 3502), with parts of others (CATENATE, RFC 4469),
   /// BINARY (RFC 3516), or in the place of one (REPLACE, RFC 8508). `bytes` are those of all literals of the request, one
-  /// after the other.
+  /// after the other. Throws `.source` where these are not as many as the request says; then nothing is sent.
   @discardableResult
   public func append(_ request: AppendRequest, _ bytes: [UInt8]) async throws(IMAPError) -> CopyResult? {
+    let announced = request.messages.reduce(into: UInt64(0)) { sum, message in
+      let (total, overflow) = sum.addingReportingOverflow(message.byteCount)
+      sum = overflow ? .max : total
+    }
+    let count = UInt64(bytes.count)
+    if count > announced { throw .source(command: "APPEND", Self.tooMany) }
+    if count < announced {
+      throw .source(command: "APPEND", "\(announced - count) bytes of \(announced) are missing")
+    }
     let status = try await run("APPEND", .append(request)) { $0.literal = bytes[...] }
     return CopyResult(status.code)
   }

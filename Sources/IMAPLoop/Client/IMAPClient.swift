@@ -101,10 +101,15 @@ public actor IMAPClient {
 
     /// What protects the connection, with what that needs.
     func transportSecurity() throws(ConnectionError) -> TransportSecurity {
-      if security == .plain { return .plain }
-      let context: TLSContext
-      if let tls { context = tls } else { context = try contexts.context(trust) }
-      return security == .startTLS ? .startTLS(context) : .tls(context)
+      switch security {
+      case .plain: .plain
+      case .startTLS: .startTLS(try tlsContext())
+      case .implicitTLS: .tls(try tlsContext())
+      }
+    }
+
+    func tlsContext() throws(ConnectionError) -> TLSContext {
+      if let tls { tls } else { try contexts.context(trust) }
     }
 
     /// The port that is connected to.
@@ -313,8 +318,18 @@ public actor IMAPClient {
 
   // MARK: Not authenticated
 
-  /// STARTTLS (RFC 9051, section 6.2.1). Capabilities are unknown afterwards. Throws `.connection` where TLS fails.
-  public func startTLS() async throws(IMAPError) { _ = try await run("STARTTLS", .startTLS) }
+  /// STARTTLS (RFC 9051, section 6.2.1), for a connection that began without TLS; ``Configuration/Security/startTLS`` does it before
+  /// anything can be said. Capabilities are unknown afterwards. Throws `.connection` where TLS fails: then the connection is closed.
+  public func startTLS() async throws(IMAPError) {
+    do throws(ConnectionError) {
+      channel.prepareTLS(
+        try configuration.tlsContext(), host: configuration.host, port: configuration.effectivePort,
+        timeout: configuration.connectTimeout)
+    } catch {
+      throw .connection(error)
+    }
+    _ = try await run("STARTTLS", .startTLS)
+  }
 
   /// LOGIN (RFC 9051, section 6.2.3). The password goes over the connection as it is, protected or not; ``signIn(user:password:)``
   /// sees to that.
@@ -342,12 +357,13 @@ public actor IMAPClient {
   // MARK: Running commands
 
   /// Sends `command`, waits for its completion and returns its status. `prepare` sees the waiter before any response can.
-  /// Throws where the command was not completed by OK. `name` is for errors.
+  /// Throws where the command was not completed by OK, and where the server lacks what it needs. `name` is for errors.
   @discardableResult
   func run(
     _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> Status {
     if Task.isCancelled { throw .cancelled(command: name) }
+    try await requireWhatItNeeds(command, name: name)
     let turn = try await awaitAnswerTurn(name, command)
     let waiter: CommandWaiter
     do throws(IMAPError) {

@@ -17,13 +17,15 @@ public struct HostProfile: Hashable, Sendable {
   public var commandsInFlight: Int?
   /// Messages that one FETCH may name.
   public var fetchBatch: UInt32?
+  /// Bytes that the line of a command may have.
+  public var lineLength: Int?
   /// Whether nobody may open a mailbox who has not said who he is (ID, RFC 2971).
   public var needsID: Bool
 
   /// A profile.
   public init(
     _ name: String, hosts: [String], greeting: String? = nil, idleLifetime: Duration? = nil, connections: Int? = nil,
-    commandsInFlight: Int? = nil, fetchBatch: UInt32? = nil, needsID: Bool = false
+    commandsInFlight: Int? = nil, fetchBatch: UInt32? = nil, lineLength: Int? = nil, needsID: Bool = false
   ) {
     self.name = name
     self.hosts = hosts
@@ -32,13 +34,15 @@ public struct HostProfile: Hashable, Sendable {
     self.connections = connections
     self.commandsInFlight = commandsInFlight
     self.fetchBatch = fetchBatch
+    self.lineLength = lineLength
     self.needsID = needsID
   }
 
   /// Those that are known here.
   public static let known = [
     HostProfile("Gmail", hosts: ["gmail.com", "googlemail.com"], idleLifetime: .seconds(9 * 60), connections: 15),
-    HostProfile("Yahoo", hosts: ["yahoo.com", "aol.com", "yahoo.co.jp"], idleLifetime: .seconds(170)),
+    HostProfile(
+      "Yahoo", hosts: ["yahoo.com", "aol.com", "yahoo.co.jp"], idleLifetime: .seconds(170), lineLength: 1000),
     HostProfile("Rambler", hosts: ["rambler.ru"], idleLifetime: .seconds(50)),
     HostProfile(
       "NetEase", hosts: ["163.com", "126.com", "yeah.net", "188.com"], greeting: "coremail",
@@ -47,6 +51,8 @@ public struct HostProfile: Hashable, Sendable {
     HostProfile(
       "Outlook.com", hosts: ["outlook.com", "hotmail.com", "live.com"], connections: 20, commandsInFlight: 20,
       fetchBatch: 1000),
+    // "IMAP4rev1 2007e.404", and "IMAP4rev1 2004.357" before it.
+    HostProfile("UW", hosts: [], greeting: "imap4rev1 20", lineLength: 1000),
     // What it does by default, which its administrator may have changed.
     HostProfile("Dovecot", hosts: [], greeting: "dovecot", connections: 10),
   ]
@@ -72,5 +78,13 @@ extension IMAPClient.Configuration {
   public mutating func apply(_ profile: HostProfile) {
     if let lifetime = profile.idleLifetime { connection.idleRenewal = min(connection.idleRenewal, lifetime) }
     if let most = profile.commandsInFlight { connection.maximumInFlight = min(connection.maximumInFlight, most) }
+    if let most = profile.lineLength { connection.maximumLineLength = min(connection.maximumLineLength, most) }
+  }
+}
+
+extension IMAPClient {
+  /// Makes the bounds of the connection as narrow as those of `profile`: what only the greeting told it did not know at its start.
+  func apply(_ profile: HostProfile) {
+    channel.narrow(commandsInFlight: profile.commandsInFlight, lineLength: profile.lineLength)
   }
 }

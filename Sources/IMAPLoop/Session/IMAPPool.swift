@@ -42,6 +42,10 @@ public actor IMAPPool {
 
   private let loop: EventLoop
   private let configuration: Configuration
+  /// How many there may be. The greeting may say that it is less.
+  private var maximum: Int
+  /// Whether all is known that the greeting says; until then the first connection goes alone.
+  private var isGreeted = true
   private var spares: [Spare] = []
   /// How many there are: spare, in use, and being connected.
   private var count = 0
@@ -60,6 +64,13 @@ public actor IMAPPool {
       if let most = profile.connections { configuration.maximum = min(configuration.maximum, most) }
     }
     self.configuration = configuration
+    let maximum = max(configuration.maximum, 1)
+    self.maximum = maximum
+    if HostProfile.find(host: configuration.client.host, in: configuration.profiles) == nil {
+      isGreeted = !configuration.profiles.contains { profile in
+        profile.greeting != nil && profile.connections.map { $0 < maximum } ?? false
+      }
+    }
   }
 
   /// How many connections there are: in use, spare, and being opened.
@@ -111,7 +122,7 @@ public actor IMAPPool {
         let spare = spares.remove(at: index)
         if await isThere(spare) { return spare.client }
         await end(spare.client)
-      } else if count < configuration.maximum, try await mayConnect(until: deadline) {
+      } else if count < (isGreeted ? maximum : 1), try await mayConnect(until: deadline) {
         do { return try await connect() } catch {
           await configuration.limit?.give(configuration.client.host)
           leave()
@@ -186,15 +197,29 @@ public actor IMAPPool {
     try await configuration.loginLimit?.wait(for: configuration.client.host)
     let client = try await IMAPClient.connect(configuration.client, on: loop)
     do {
-      if await client.phase == .notAuthenticated { try await client.signIn(configuration.credentials()) }
       let greeting = await client.greeting?.text ?? ""
       let profile = HostProfile.find(host: configuration.client.host, greeting: greeting, in: configuration.profiles)
-      if profile?.needsID == true { _ = try await client.id(HostProfile.identification) }
+      if let profile { await client.apply(profile) }
+      await learn(profile)
+      if await client.phase == .notAuthenticated { try await client.signIn(configuration.credentials()) }
+      if profile?.needsID == true, try await client.supports(.id) {
+        _ = try await client.id(HostProfile.identification)
+      }
       return client
     } catch {
       await client.close()
       throw error
     }
+  }
+
+  /// The greeting came: what it tells of the provider holds from now on.
+  private func learn(_ profile: HostProfile?) async {
+    let wasGreeted = isGreeted
+    isGreeted = true
+    if let most = profile?.connections { maximum = min(maximum, max(most, 1)) }
+    while count > maximum, let spare = spares.popLast() { await end(spare.client) }
+    // They have waited for this, and no connection comes back for it.
+    if !wasGreeted { for _ in 1..<max(maximum, 2) { wakeOne() } }
   }
 
   /// Somebody else needs a connection to the host.
@@ -210,7 +235,8 @@ public actor IMAPPool {
       case .authenticated, .selected: true
       default: false
       }
-    if !isUsable || isClosed || (waiting.isEmpty && spares.count >= configuration.spare) { return await end(client) }
+    let isTooMany = count > maximum || (waiting.isEmpty && spares.count >= configuration.spare)
+    if !isUsable || isClosed || isTooMany { return await end(client) }
     spares.append(Spare(client: client, mailbox: await client.selected?.name, since: loop.now))
     wakeOne()
   }

@@ -209,6 +209,7 @@ public actor IMAPSession {
     do throws(IMAPError) {
       let greeting = await client.greeting?.text ?? ""
       let profile = HostProfile.find(host: configuration.client.host, greeting: greeting, in: configuration.profiles)
+      if let profile { await client.apply(profile) }
       state = .loggingIn
       try await logIn(client, profile)
       state = .opening
@@ -252,7 +253,9 @@ public actor IMAPSession {
   private func open(_ client: IMAPClient, _ profile: HostProfile?) async throws(IMAPError) {
     let hasQResync = await client.enabled.contains(.qResync)
     var parameters = SelectParameters()
-    if hasQResync, let known, let validity = known.uidValidity, let modSeq = known.highestModSeq {
+    if !hasQResync {
+      parameters.condStore = try await client.supports(.condStore)
+    } else if let known, let validity = known.uidValidity, let modSeq = known.highestModSeq {
       parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq)
     }
     (held, heldBytes) = ([], 0)
@@ -267,10 +270,13 @@ public actor IMAPSession {
       resumption = .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
       // What came while SELECT was in flight was its answer.
       held?.removeAll { if case .vanished = $0.event { true } else { false } }
+    } else if isSame, let changes = try await changes(in: mailbox, client, batch: profile?.fetchBatch) {
+      resumption = changes
     } else {
       // Of all ways to ask this is the one in which nothing can be expunged before the answer is complete (RFC 9051, section
       // 7.5.1), so that sequence numbers of what comes later count from it.
-      let items: [FetchItem] = hasQResync ? [.uid, .flags, .modSeq] : [.uid, .flags]
+      let counts = mailbox.highestModSeq != nil && (hasQResync || parameters.condStore)
+      let items: [FetchItem] = counts ? [.uid, .flags, .modSeq] : [.uid, .flags]
       let states = try await Self.states(of: mailbox, items, batch: profile?.fetchBatch, client)
       resumption = isSame ? .current(states) : .fresh(states)
       held?.removeAll { if case .expunged = $0.event { true } else { false } }
@@ -282,6 +288,35 @@ public actor IMAPSession {
     let news = held ?? []
     held = nil
     for (event, bytes) in news where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
+  }
+
+  /// What went and what changed since the last connection, on a server that counts changes and does not remember what was
+  /// expunged (RFC 7162, section 3.1.4.1; RFC 4549, section 6.1); nil where that can't be told so.
+  private func changes(
+    in mailbox: SelectedMailbox, _ client: IMAPClient, batch: UInt32?
+  ) async throws(IMAPError) -> Resumption? {
+    // What went back in time was restored from somewhere.
+    guard mailbox.uidValidity != nil, let since = known?.highestModSeq, let last = mailbox.highestModSeq, since <= last,
+      mailbox.exists > 0
+    else { return nil }
+    guard case .uids(let present)? = try await client.search(.all, returning: [.all]).all else { return nil }
+    let exists = max(mailbox.exists, await client.selected?.exists ?? 0)
+    // RFC 7162, section 3.1.2.1: each change of a message has a value of its own.
+    var changed: [MessageState] = []
+    if since < last {
+      let items: [FetchItem] = [.uid, .flags, .modSeq]
+      changed = try await Self.states(of: mailbox, items, since: since, batch: batch, client)
+    }
+    // An expunge between the two answers, or an answer that lacks something: then everything is asked for.
+    let wasExpunged = held?.contains { held in
+      switch held.event {
+      case .expunged, .vanished: true
+      default: false
+      }
+    }
+    let counted = present.count(largest: UID(rawValue: .max))
+    if wasExpunged == true || counted < UInt64(mailbox.exists) || counted > UInt64(exists) { return nil }
+    return .changes(vanished: present.gaps(below: mailbox.uidNext ?? .max), changed: changed)
   }
 
   /// `client` is the connection that it came by.
@@ -311,13 +346,14 @@ public actor IMAPSession {
     }
   }
 
-  /// All messages, in batches of at most `batch`. Nothing is expunged between them, as no other command is given meanwhile.
+  /// All messages, or those that changed since `since`, in batches of at most `batch`. Nothing is expunged between them, as no
+  /// other command is given meanwhile.
   private static func states(
-    of mailbox: SelectedMailbox, _ items: [FetchItem], batch: UInt32?, _ client: IMAPClient
+    of mailbox: SelectedMailbox, _ items: [FetchItem], since: ModSeq? = nil, batch: UInt32?, _ client: IMAPClient
   ) async throws(IMAPError) -> [MessageState] {
     if mailbox.exists == 0 { return [] }
     guard let batch, batch > 0, mailbox.exists > batch else {
-      return try await client.fetch(.sequence(.all), items).compactMap { MessageState($0) }
+      return try await client.fetch(.sequence(.all), items, changedSince: since).compactMap { MessageState($0) }
     }
     var states: [MessageState] = []
     var first: UInt64 = 1
@@ -327,7 +363,7 @@ public actor IMAPSession {
       let isLast = first + UInt64(batch) > UInt64(mailbox.exists)
       let last: MessageBound = isLast ? .star : MessageBound(UInt32(clamping: first + UInt64(batch) - 1))
       let set = SequenceSet(ranges: [SequenceSet.Range(MessageBound(start), last)])
-      states += try await client.fetch(.sequence(set), items).compactMap { MessageState($0) }
+      states += try await client.fetch(.sequence(set), items, changedSince: since).compactMap { MessageState($0) }
     }
     return states
   }
@@ -358,7 +394,8 @@ public actor IMAPSession {
         await sleep(configuration.pollInterval, unlessClosed: client)
         if !isStopping { try await client.noop() }
       }
-      if let selected = await client.selected { known = selected }
+      // A caller of ``withClient(_:)`` may have opened another one.
+      if let selected = await client.selected, selected.name == configuration.mailbox { known = selected }
     }
   }
 

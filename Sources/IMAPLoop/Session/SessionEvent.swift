@@ -20,7 +20,8 @@ public enum Resumption: Hashable, Sendable {
   /// These are the messages that there are, in order. UIDs from before are still good; messages that are not among these are
   /// gone.
   case current([MessageState])
-  /// These went, and these are new or have changed; all others are as they were (QRESYNC, RFC 7162).
+  /// These went, and these are new or have changed; all others are as they were (RFC 7162). A server with QRESYNC says what
+  /// went; of one that has only CONDSTORE these are all UIDs that have no message now, also those that never had one.
   case changes(vanished: UIDSet, changed: [MessageState])
 }
 
@@ -46,5 +47,24 @@ public struct MessageState: Hashable, Sendable {
     modSeq = response.modSeq
     self.uid = uid
     self.flags = flags
+  }
+}
+
+extension UIDSet {
+  /// The numbers below `end` that are not in the set. Complexity: O(n log n) for n ranges.
+  func gaps(below end: UInt32) -> UIDSet {
+    var gaps: [Range] = []
+    var next: UInt32 = 1
+    let bounds = ranges.map { $0.bounds(largest: .max) }.sorted { $0.lowerBound < $1.lowerBound }
+    for bounds in bounds where bounds.upperBound >= next {
+      if bounds.lowerBound >= end || bounds.upperBound == .max {
+        if next < min(bounds.lowerBound, end) { gaps.append(Range(next, min(bounds.lowerBound, end) - 1)) }
+        return UIDSet(ranges: gaps)
+      }
+      if bounds.lowerBound > next { gaps.append(Range(next, bounds.lowerBound - 1)) }
+      next = bounds.upperBound + 1
+    }
+    if next < end { gaps.append(Range(next, end - 1)) }
+    return UIDSet(ranges: gaps)
   }
 }

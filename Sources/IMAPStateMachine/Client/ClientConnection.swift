@@ -98,6 +98,17 @@ public struct ClientConnection: ~Copyable {
   /// the last 256 such commands. Complexity: O(such commands).
   public func mayHaveBeenDone(_ id: CommandID) -> Bool { state.unanswered.contains(id) }
 
+  /// Makes ``Configuration/maximumInFlight`` and ``Configuration/maximumLineLength`` of this connection as narrow as this, where
+  /// they are wider: for what only the greeting tells of a server. Commands that were sent stay as they are.
+  public mutating func narrow(commandsInFlight: Int? = nil, lineLength: Int? = nil) {
+    if let most = commandsInFlight, most < state.configuration.maximumInFlight {
+      state.configuration.maximumInFlight = most
+    }
+    if let most = lineLength, most < state.configuration.maximumLineLength {
+      state.configuration.maximumLineLength = most
+    }
+  }
+
   /// The tag that the command has on the wire: an ESEARCH response may name it, and CANCELUPDATE does (RFC 4731, section 3.1;
   /// RFC 5267, section 4.4). Nil where the command is not in flight. Complexity: O(commands in flight).
   ///

@@ -114,7 +114,7 @@ struct Account {
     tls = TLSContext.ClientOptions(trust: Self.trust(usable))
     credentials = try CredentialSource(usable, host: host, user: user, hint: hint)
     setTLS(usable)
-    if proxy != nil, let path = value(.proxyCAFile).map({ Self.expanded($0) }) {
+    if proxy != nil, let path = value(.proxyCAFile).map({ FilePath.expanded($0) }) {
       proxy?.trust = .file(path)
       files.append((path, "--proxy-ca-file or proxy_ca_file"))
     }

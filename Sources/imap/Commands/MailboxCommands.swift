@@ -28,9 +28,6 @@ struct CreateCommand: MailCommand {
   func work(_ server: any MailServer) async throws {
     let uses = specialUse.map { MessageFlag($0.hasPrefix("\\") ? $0 : "\\" + $0) }
     try await server.withClient { client in
-      if !uses.isEmpty, try await !client.supports("CREATE-SPECIAL-USE") {
-        throw IMAPError.capabilityMissing("CREATE-SPECIAL-USE", command: "CREATE")
-      }
       for name in mailboxes {
         try await client.create(MailboxName(name), specialUse: uses)
         if subscribe { try await client.subscribe(MailboxName(name)) }

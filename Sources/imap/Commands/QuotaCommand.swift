@@ -34,7 +34,6 @@ struct QuotaCommand: MailCommand {
   func work(_ server: any MailServer) async throws {
     let limits = try set.map { try Self.limit($0) }
     try await server.withClient { client in
-      if try await !client.supports("QUOTA") { throw IMAPError.capabilityMissing("QUOTA", command: "GETQUOTAROOT") }
       var quotas: [Quota] = []
       if let root {
         if !limits.isEmpty { try await client.setQuota(root: root, limits) }

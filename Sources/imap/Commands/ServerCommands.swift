@@ -17,9 +17,6 @@ struct NamespaceCommand: MailCommand {
 
   func work(_ server: any MailServer) async throws {
     try await server.withClient { client in
-      if try await !client.supports(.namespace), try await !client.supports(.imap4rev2) {
-        throw IMAPError.capabilityMissing(.namespace, command: "NAMESPACE")
-      }
       let spaces = try await client.namespace()
       if json { return try Console.line(JSON.object(JSON.namespaces(spaces))) }
       var table = Table([Table.Column("WHOSE"), Table.Column("PREFIX"), Table.Column("DELIMITER")])
@@ -60,7 +57,6 @@ struct IDCommand: MailCommand {
       return IDField(String(text[..<equals]), String(text[text.index(after: equals)...]))
     }
     try await server.withClient { client in
-      if try await !client.supports(.id) { throw IMAPError.capabilityMissing(.id, command: "ID") }
       let answer = try await client.id(fields.isEmpty ? nil : fields)
       if json { return try Console.line(JSON.object([("fields", answer.map { JSON.id($0) } ?? .null)])) }
       var table = Table([Table.Column("FIELD"), Table.Column("VALUE")])

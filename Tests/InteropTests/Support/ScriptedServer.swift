@@ -13,12 +13,13 @@ final class ScriptedServer: Sendable {
   let port: UInt16
   private let listener: Int32
   private let greeting: String
-  private let answers: [(command: String, lines: [String])]
+  private let script: @Sendable (_ connection: Int, _ command: String) -> [String]?
   private let state = Mutex(State())
 
   private struct State {
     var log: [String] = []
     var tags: [String] = []
+    var connections = 0
     /// The tags of commands whose completion is held back, and who sent them.
     var held: [(tag: String, client: Int32)] = []
     var waiting: [(fits: @Sendable (String) -> Bool, count: Int, continuation: CheckedContinuation<Void, Never>)] = []
@@ -30,13 +31,30 @@ final class ScriptedServer: Sendable {
   /// The tags of the commands.
   var tags: [String] { state.withLock { $0.tags } }
 
+  /// How many connections there were.
+  var connectionCount: Int { state.withLock { $0.connections } }
+
   /// `answers` are untagged lines without their line ends, by the start of the command behind its tag; the first that fits
   /// counts. One that starts with `NO` or `BAD` completes the command, `HOLD` holds the completion back until ``release(_:)``,
-  /// or until a line comes that is no command; otherwise OK does. What is not listed gets BAD.
-  init(capabilities: String, isLoggedIn: Bool = true, _ answers: [(command: String, lines: [String])]) throws {
+  /// or until a line comes that is no command; `DROP` ends the connection instead; otherwise OK completes it. What is not listed
+  /// gets BAD. A line that is no command may be listed, too: with `DROP`, or with what completes the command.
+  convenience init(
+    capabilities: String, isLoggedIn: Bool = true, _ answers: [(command: String, lines: [String])]
+  ) throws {
+    let answers = [("LOGOUT", ["* BYE"]), ("SELECT", ["* 3 EXISTS"]), ("NOOP", [])] + answers
+    try self.init(capabilities: capabilities, isLoggedIn: isLoggedIn) { _, command in
+      answers.first { command.hasPrefix($0.0) }?.1
+    }
+  }
+
+  /// As above, with answers that depend on the connection, which count from 1.
+  init(
+    capabilities: String, isLoggedIn: Bool = true,
+    script: @escaping @Sendable (_ connection: Int, _ command: String) -> [String]?
+  ) throws {
     (listener, port) = try FreePort.listener()
     greeting = "* \(isLoggedIn ? "PREAUTH" : "OK") [CAPABILITY IMAP4rev1 \(capabilities)] scripted"
-    self.answers = [("LOGOUT", ["* BYE"]), ("SELECT", ["* 3 EXISTS"]), ("NOOP", [])] + answers
+    self.script = script
     Thread.detachNewThread { [self] in serve() }
   }
 
@@ -91,13 +109,18 @@ final class ScriptedServer: Sendable {
     while true {
       let client = accept(listener, nil, nil)
       if client < 0 { break }
-      converse(client)
+      let connection = state.withLock { state in
+        state.connections += 1
+        return state.connections
+      }
+      converse(client, connection)
+      state.withLock { state in state.held.removeAll { $0.client == client } }
       close(client)
     }
     close(listener)
   }
 
-  private func converse(_ client: Int32) {
+  private func converse(_ client: Int32, _ connection: Int) {
     guard send(client, greeting) else { return }
     var unread: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)
@@ -108,17 +131,25 @@ final class ScriptedServer: Sendable {
         let parts = line.split(separator: " ", maxSplits: 1).map(String.init)
         if parts.count < 2 {
           note(line)
-          if line == "*" { complete("BAD cancelled") } else if !line.isEmpty { complete("OK done") }
+          if !line.isEmpty, let last = script(connection, line)?.last {
+            if last == "DROP" { return }
+            complete(last)
+          } else if line == "*" {
+            complete("BAD cancelled")
+          } else if !line.isEmpty {
+            complete("OK done")
+          }
           continue
         }
         state.withLock { $0.tags.append(parts[0]) }
         // Before whoever waits for the line lets it go.
-        if answers.first(where: { parts[1].hasPrefix($0.command) })?.lines.last == "HOLD" {
+        let lines = script(connection, parts[1])
+        if lines?.last == "HOLD" {
           state.withLock { $0.held.append((parts[0], client)) }
         }
         note(parts[1])
-        for answer in answer(to: parts[1], tag: parts[0]) where !send(client, answer) { return }
-        if parts[1] == "LOGOUT" { return }
+        for answer in answer(lines, tag: parts[0]) where !send(client, answer) { return }
+        if parts[1] == "LOGOUT" || lines?.last == "DROP" { return }
       }
       let count = unsafe recv(client, &buffer, buffer.count, 0)
       if count <= 0 { return }
@@ -126,12 +157,12 @@ final class ScriptedServer: Sendable {
     }
   }
 
-  private func answer(to command: String, tag: String) -> [String] {
-    guard let found = answers.first(where: { command.hasPrefix($0.command) }) else { return ["\(tag) BAD unknown"] }
-    if found.lines.last == "HOLD" { return found.lines.dropLast() }
-    let isEnded = found.lines.last.map { $0.hasPrefix("NO") || $0.hasPrefix("BAD") || $0.hasPrefix("OK") } ?? false
-    if isEnded, let last = found.lines.last { return found.lines.dropLast() + ["\(tag) \(last)"] }
-    return found.lines + ["\(tag) OK done"]
+  private func answer(_ lines: [String]?, tag: String) -> [String] {
+    guard let lines else { return ["\(tag) BAD unknown"] }
+    if lines.last == "HOLD" || lines.last == "DROP" { return lines.dropLast() }
+    let isEnded = lines.last.map { $0.hasPrefix("NO") || $0.hasPrefix("BAD") || $0.hasPrefix("OK") } ?? false
+    if isEnded, let last = lines.last { return lines.dropLast() + ["\(tag) \(last)"] }
+    return lines + ["\(tag) OK done"]
   }
 
   private func send(_ client: Int32, _ line: String) -> Bool {
