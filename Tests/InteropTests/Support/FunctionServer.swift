@@ -45,6 +45,8 @@ final class FunctionServer: Sendable {
       if let text = answer(heard) {
         heard = ""
         say(connection, text)
+        // As servers do behind it.
+        if text.hasPrefix("* BYE") { return }
       }
     }
   }
