@@ -13,8 +13,9 @@ func library(_ name: String) -> Target.Dependency { .product(name: name, package
 
 // The programs of the chapter on imaplib of Python's Module of the Week.
 let chapter = [
-  "append", "archive_read", "connect", "connect_fail", "delete_messages", "fetch_raw", "fetch_rfc822",
-  "fetch_separately", "list", "list_parse", "list_pattern", "list_subfolders", "search_all", "search_from",
+  "append", "archive_read", "connect", "connect_fail", "delete_messages", "delete_messages_one", "fetch_raw",
+  "fetch_rfc822", "fetch_separately", "list", "list_parse", "list_pattern", "list_subfolders", "search_all",
+  "search_from",
   "search_subject", "select",
   "select_invalid", "status",
 ]

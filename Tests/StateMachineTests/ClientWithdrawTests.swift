@@ -138,4 +138,32 @@ import Testing
     #expect(tree.roots[1].listing == nil)
     #expect(tree.children(of: tree.roots[0]).first?.listing?.name == "a/b")
   }
+
+  /// A tree follows what NOTIFY tells.
+  @Test func aTreeThatIsKeptUpToDate() {
+    func listing(_ name: MailboxName, _ attributes: [Flag] = [], from old: MailboxName? = nil) -> MailboxListing {
+      var listing = MailboxListing(attributes: attributes, delimiter: "/", name: name)
+      listing.oldName = old
+      return listing
+    }
+    func names(_ tree: MailboxTree) -> [String] {
+      var names: [String] = []
+      tree.walk { node, _, _ in names += (node.listing?.name.description).map { [$0] } ?? [] }
+      return names
+    }
+    var tree = MailboxTree((["INBOX", "INBOX/x", "a", "a/b", "a/b/c", "ab"] as [MailboxName]).map { listing($0) })
+    tree.apply(listing("new"))
+    #expect(names(tree) == ["INBOX", "INBOX/x", "a", "a/b", "a/b/c", "ab", "new"])
+    tree.apply(listing("a/b", ["\\HasNoChildren"]))
+    #expect(tree.children(of: tree.roots[1]).first?.listing?.attributes == ["\\HasNoChildren"])
+    tree.apply(listing("z", from: "a"))
+    #expect(names(tree) == ["INBOX", "INBOX/x", "z", "z/b", "z/b/c", "ab", "new"])
+    tree.apply(listing("z/b", ["\\NonExistent"]))
+    #expect(names(tree) == ["INBOX", "INBOX/x", "z", "z/b/c", "ab", "new"])
+    tree.apply(listing("old", from: .inbox))
+    #expect(names(tree).sorted() == ["INBOX/x", "ab", "new", "old", "z", "z/b/c"])
+    tree.apply(listing("nothing", ["\\NonExistent"]))
+    tree.apply(listing("ab", from: "new"))
+    #expect(names(tree).sorted() == ["INBOX/x", "ab", "old", "z", "z/b/c"])
+  }
 }

@@ -34,6 +34,8 @@ import Testing
     Form("NOTIFICATIONOVERFLOW", .notificationOverflow), Form("BADCOMPARATOR", .badComparator),
     Form("TEMPFAIL", .temporaryFailure), Form("UIDREQUIRED", .uidRequired),
     Form("BADURL /INBOX;uid=20", .badURL("/INBOX;uid=20")),
+    Form("WEBALERT https://accounts.example/x?y=1", .webAlert("https://accounts.example/x?y=1")),
+    Form("WEBALERT", .atom("WEBALERT")),
     Form("REFERRAL imap://u;AUTH=*@h/", .referral(["imap://u;AUTH=*@h/"])),
     Form("BADEVENT (MessageNew MessageExpunge)", .badEvent(["MessageNew", "MessageExpunge"])),
     Form("METADATA LONGENTRIES 2199", .metadata(.longEntries(2199))),

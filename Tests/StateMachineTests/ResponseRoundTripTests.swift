@@ -82,7 +82,7 @@ import Testing
         "appendUID", "atom", "badCharset", "badEvent", "badURL", "capability", "copyUID", "highestModSeq",
         "inProgress", "mailboxID", "maxConvertMessages", "maxConvertParts", "messageLimit", "metadata", "modified",
         "noUpdate", "other", "permanentFlags", "referral", "uidNext", "uidValidity", "undefinedFilter", "unseen",
-        "urlMechanisms",
+        "urlMechanisms", "webAlert",
       ])
     #expect(
       coverage.searchItems.sorted() == [

@@ -168,6 +168,8 @@ import Testing
     #expect(
       text(try token.start())
         == "user=someuser@example.com\u{1}auth=Bearer ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGE\u{1}\u{1}")
+    var yahoo = try SASLXOAuth2(user: "joe", token: Secret("t"), vendor: "Acme Mail")
+    #expect(text(try yahoo.start()) == "user=joe\u{1}auth=Bearer t\u{1}vendor=Acme Mail\u{1}\u{1}")
     let refusal = Array(#"{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}"#.utf8)
     #expect(try token.step(refusal) == Secret([]))
     #expect(token.refusal == .tokenRefused(SASLTokenRefusal(refusal.span)))
@@ -234,6 +236,14 @@ import Testing
       (
         .credential(.token, .control),
         { () throws(SASLError) in _ = try SASLXOAuth2(user: "a", token: Secret("t\r\n")) }
+      ),
+      (
+        .credential(.vendor, .control),
+        { () throws(SASLError) in _ = try SASLXOAuth2(user: "a", token: Secret("t"), vendor: "a\u{1}b") }
+      ),
+      (
+        .credential(.vendor, .empty),
+        { () throws(SASLError) in _ = try SASLXOAuth2(user: "a", token: Secret("t"), vendor: "") }
       ),
       (.credential(.token, .notASCII), { () throws(SASLError) in _ = try SASLXOAuth2(user: "a", token: Secret("é")) }),
       (.credential(.token, .empty), { () throws(SASLError) in _ = try SASLXOAuth2(user: "a", token: Secret("")) }),

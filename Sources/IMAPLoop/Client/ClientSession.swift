@@ -35,12 +35,15 @@ final class CommandWaiter {
   var queue: FetchQueue?
   /// Called when the command is over.
   var onFinish: ((Outcome) -> Void)?
-  /// The code of the parts that are over, of a command that was sent as several.
+  /// The code of the parts that are over, of a command that was sent as several; of a login the page that the server wants
+  /// to be opened.
   var partsCode: ResponseCode?
   /// Whether this is an IDLE.
   var isIdle: Bool { onIdle != nil }
   /// An IDLE that somebody ended before the server had accepted it.
   var mustEnd = false
+  /// Whether it was sent as several, of which one is over.
+  var hasParts = false
   /// The SASL exchange of an AUTHENTICATE.
   var conversation: Conversation?
   /// Called with each challenge of it, decoded; nil is one that was not base64.
@@ -260,11 +263,13 @@ final class ClientSession: ClientChannelDelegate {
       for continuation in waiting { continuation.resume(returning: .completed(status)) }
     case .response(let response): receive(response, channel)
     case .partCompleted(let id, let status):
-      guard let code = status.copy().code, let waiter = waiter(of: id) else { break }
+      guard let waiter = waiter(of: id) else { break }
+      waiter.hasParts = true
+      guard let code = status.copy().code else { break }
       waiter.partsCode = waiter.partsCode?.joined(with: code) ?? code
     case .completed(let id, let status):
       var status = status.copy()
-      if let code = waiter(of: id)?.partsCode { status.code = code.joined(with: status.code) }
+      if let code = waiter(of: id)?.partsCode { status.code = Self.code(of: status, behind: code) }
       let isTrusted = waiter(of: id)?.conclude(isOK: status.condition == .ok) ?? true
       finish(id, .completed(status), channel)
       // Before anything that waits behind the login is sent: who is there is not the server.
@@ -346,6 +351,7 @@ final class ClientSession: ClientChannelDelegate {
 
   private func receive(_ view: borrowing UntaggedView, _ channel: ClientChannel) {
     if let observer, case .status(let status) = copy view { observer.noticed(status.copy()) }
+    if channel.state == .notAuthenticated, case .status(let status) = copy view { noteWebAlert(status, channel) }
     // A search says whose its answer is (RFC 4466, section 2.6.2).
     if case .extendedSearch(let result) = copy view, case .some(let tag) = result.tag {
       let tag = tag.lossyString()
@@ -376,6 +382,19 @@ final class ClientSession: ClientChannelDelegate {
       .quotaRoots, .language, .comparator, .authorizedURLs, .fetchedURLs, .jmapAccess, .uidBatches, .annotation:
       break
     }
+  }
+
+  /// Gmail names the page in a line of its own, and refuses the login in the next one.
+  private func noteWebAlert(_ status: borrowing StatusView, _ channel: ClientChannel) {
+    guard case .some(let code) = status.code, case .webAlert(let url) = code.copy() else { return }
+    waiters.first { channel.isInFlight($0.id) }?.partsCode = .webAlert(url)
+  }
+
+  /// What the code of a completion is, with what was said before it.
+  private static func code(of status: Status, behind code: ResponseCode) -> ResponseCode? {
+    guard case .webAlert = code else { return code.joined(with: status.code) }
+    if status.condition != .ok, status.code == nil || status.code == .alert { return code }
+    return status.code
   }
 
   /// Whether a command has taken it. One that waits to be sent cannot have been answered.

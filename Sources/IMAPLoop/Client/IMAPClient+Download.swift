@@ -31,22 +31,40 @@ extension IMAPClient {
   }
 
   /// As ``download(_:_:from:chunkSize:to:)``, without the part's transfer encoding, and text in UTF-8, whatever charset it is in: one
-  /// that is not known stays as it is. Returns how many bytes came over the wire.
+  /// that is not known stays as it is. With `reflow` the lines of `format=flowed` are joined to paragraphs (RFC 3676); see
+  /// `FlowedText`. Returns how many bytes came over the wire.
   @discardableResult
   public func downloadDecoded(
-    _ uid: UID, _ part: LocatedPart, chunkSize: UInt32 = 1 << 20, to sink: @Sendable ([UInt8]) async throws -> Void
+    _ uid: UID, _ part: LocatedPart, reflow: Bool = false, chunkSize: UInt32 = 1 << 20,
+    to sink: @Sendable ([UInt8]) async throws -> Void
   ) async throws -> UInt64 {
-    try await download(uid, part.section, from: 0, chunkSize: chunkSize, BodyDecoder(part), nil, sink)
+    try await download(
+      uid, part.section, from: 0, chunkSize: chunkSize, BodyDecoder(part, reflow: reflow), nil, sink)
   }
 
   /// As ``download(_:_:to:overwrites:chunkSize:progress:)``, without the part's transfer encoding, and text in UTF-8, whatever charset
-  /// it is in: one that is not known stays as it is. `progress` and the result count what comes over the wire.
+  /// it is in: one that is not known stays as it is. With `reflow` the lines of `format=flowed` are joined to paragraphs (RFC 3676);
+  /// see `FlowedText`. `progress` and the result count what comes over the wire.
   @discardableResult
   public func downloadDecoded(
-    _ uid: UID, _ part: LocatedPart, to path: String, overwrites: Bool = true, chunkSize: UInt32 = 1 << 20,
-    progress: (@Sendable (UInt64) -> Void)? = nil
+    _ uid: UID, _ part: LocatedPart, to path: String, reflow: Bool = false, overwrites: Bool = true,
+    chunkSize: UInt32 = 1 << 20, progress: (@Sendable (UInt64) -> Void)? = nil
   ) async throws -> UInt64 {
-    try await save(uid, part.section, path, overwrites, chunkSize, BodyDecoder(part), progress)
+    try await save(uid, part.section, path, overwrites, chunkSize, BodyDecoder(part, reflow: reflow), progress)
+  }
+
+  /// Several parts of a message by one command, decoded as by ``downloadDecoded(_:_:reflow:chunkSize:to:)``, in the order of `parts`;
+  /// nil for one that the server does not have. All of them are in memory: for texts, and whatever else is known to be small.
+  public func downloadDecoded(
+    _ uid: UID, _ parts: [LocatedPart], reflow: Bool = false
+  ) async throws(IMAPError) -> [[UInt8]?] {
+    if parts.isEmpty { return [] }
+    let response = try await fetchOne(uid, [.uid] + parts.map { .section($0.section) })
+    return parts.map { part in
+      guard let bytes = response?.bytes(of: part.section) else { return nil }
+      var decoder = BodyDecoder(part, reflow: reflow)
+      return decoder.decode(bytes) + decoder.finish()
+    }
   }
 
   /// The first words of a message: what the server has (RFC 8970), else made of the first kilobyte of its text, or of its HTML.
@@ -134,25 +152,29 @@ extension IMAPClient {
 struct BodyDecoder {
   private var transfer: TransferDecoder
   private var charset: CharsetStream?
+  private var flow: FlowedText?
 
   /// Changes nothing.
   init() { transfer = .identity }
 
-  init(_ part: LocatedPart) {
+  init(_ part: LocatedPart, reflow: Bool = false) {
     transfer = TransferDecoder(part.part.encoding)
     if part.mediaType.hasPrefix("text/") {
       charset = CharsetStream(part.part.parameters.decoded("charset") ?? "US-ASCII")
     }
+    if reflow { flow = FlowedText(part) }
   }
 
   mutating func decode(_ bytes: [UInt8]) -> [UInt8] {
     let decoded = transfer.decode(bytes)
-    return charset?.decode(decoded) ?? decoded
+    let text = charset?.decode(decoded) ?? decoded
+    return flow?.decode(text) ?? text
   }
 
   mutating func finish() -> [UInt8] {
-    let rest = transfer.finish()
-    guard let charset else { return rest }
-    return charset.decode(rest) + charset.finish()
+    var rest = transfer.finish()
+    if let charset { rest = charset.decode(rest) + charset.finish() }
+    if let text = flow?.decode(rest) { rest = text + (flow?.finish() ?? []) }
+    return rest
   }
 }

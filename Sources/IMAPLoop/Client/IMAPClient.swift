@@ -251,13 +251,13 @@ public actor IMAPClient {
   }
 
   /// A method, as ``awaitOutcome(of:)``.
-  private func awaitClose(_ id: WaitList.ID) async {
+  func awaitClose(_ id: WaitList.ID) async {
     _ = await withCheckedContinuation { continuation in
       if Task.isCancelled { continuation.resume(returning: false) } else { session.awaitClose(id, continuation) }
     }
   }
 
-  private func stopAwaitingClose(_ id: WaitList.ID) { session.stopAwaitingClose(id) }
+  func stopAwaitingClose(_ id: WaitList.ID) { session.stopAwaitingClose(id) }
 
   /// What happens without having been asked for, from now on: new messages, expunges, flag changes, notices. The stream
   /// ends with the connection, or when the next one is asked for. Up to 10,000 events, or 4 MiB of what the server has said,
@@ -400,6 +400,7 @@ public actor IMAPClient {
     let id: CommandID
     do throws(ConnectionError) { id = try channel.send(command) } catch { throw IMAPError(error, command: name) }
     session.observer?.began(id, command, channel)
+    ThrottledAttempt.current?.note(name, command)
     // Before anything suspends: an answer may come in any turn of the loop behind this one.
     let waiter = CommandWaiter(id)
     prepare(waiter)
@@ -419,8 +420,12 @@ public actor IMAPClient {
       if let reason = waiter.failure { return .failure(.authentication(reason, status)) }
       switch status.condition {
       case .ok, .bye, .preauth: return .success(status)
-      case .no: return .failure(.refused(command: name, status))
-      case .bad: return .failure(.rejected(command: name, status))
+      case .no:
+        if waiter.hasParts { ThrottledAttempt.current?.noteParts(name) }
+        return .failure(.refused(command: name, status))
+      case .bad:
+        if waiter.hasParts { ThrottledAttempt.current?.noteParts(name) }
+        return .failure(.rejected(command: name, status))
       }
     }
   }

@@ -14,7 +14,8 @@ extension IMAPError {
     case accessDisabled
     /// The account wants a password that was made for this program, or a token.
     case applicationPasswordRequired
-    /// The user has to log in on the provider's web page first.
+    /// The user has to log in on the provider's web page first. Where the server names the page, `code` of the error is
+    /// `.webAlert` with its URL.
     case webLoginRequired
     /// This needs TLS.
     case privacyRequired
@@ -129,7 +130,7 @@ extension IMAPError {
     ("not enabled for imap", .accessDisabled), ("imap access is disabled", .accessDisabled),
     ("imap is disabled", .accessDisabled),
     ("application-specific password", .applicationPasswordRequired), ("ocf12", .applicationPasswordRequired),
-    ("log in via your web browser", .webLoginRequired),
+    ("log in via your web browser", .webLoginRequired), ("web login required", .webLoginRequired),
     ("login to your account via a web browser", .webLoginRequired),
     ("bandwidth limits", .throttled(retryAfter: nil)),
     ("too many simultaneous connections", .limit), ("maximum number of connections", .limit),
@@ -141,6 +142,7 @@ extension IMAPError {
     if status.isThrottled { return .throttled(retryAfter: status.suggestedBackoff) }
     return switch status.code {
     case .atom(let name): reasons[name]
+    case .webAlert: .webLoginRequired
     case .tryCreate: .noSuchMailbox
     case .readOnly: .readOnly
     case .badCharset(let names): .badCharset(names)

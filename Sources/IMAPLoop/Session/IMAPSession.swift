@@ -42,6 +42,11 @@ public actor IMAPSession {
     /// Where the provider of the host is looked for: its bounds hold, too.
     public var profiles = HostProfile.known
 
+    /// Asked when the server has refused the credentials: whether there are others to be had now, as those were kept from before, a
+    /// token for example. Then they are asked for once more. Nil, false, and the next refusal end the session, as trying again
+    /// could lock the account.
+    public var credentialsRefused: (@Sendable () async -> Bool)?
+
     /// A session that watches `mailbox`.
     public init(
       client: IMAPClient.Configuration, mailbox: MailboxName = .inbox, isReadOnly: Bool = false,
@@ -78,6 +83,8 @@ public actor IMAPSession {
   private weak var events: EventQueue<SessionEvent>?
   private var running: Task<Void, Never>?
   private var isStopping = false
+  /// Whether other credentials were asked for since the last login.
+  private var hasRenewed = false
   private var live: IMAPClient?
   /// What the server said of the mailbox last, to go on from there.
   private var known: SelectedMailbox?
@@ -163,6 +170,11 @@ public actor IMAPSession {
       } catch {
         live = nil
         if isStopping { break }
+        if await hasOthers(error) {
+          hasRenewed = true
+          yield(.disconnected(error, retryIn: .zero))
+          continue
+        }
         // A transport that can be used once says so at the second attempt.
         if Self.isFinal(error) || !configuration.client.transport.canReopen {
           reason = error
@@ -180,6 +192,15 @@ public actor IMAPSession {
     release()
     yield(.stopped(reason))
     events?.finish()
+  }
+
+  /// Whether there are other credentials than those that were refused with `error`.
+  private func hasOthers(_ error: IMAPError) async -> Bool {
+    guard !hasRenewed, let credentialsRefused = configuration.credentialsRefused else { return false }
+    switch error.reason {
+    case .notAuthenticated, .expired: return await credentialsRefused() && !isStopping
+    default: return false
+    }
   }
 
   /// Trying again would lock the account.
@@ -212,6 +233,7 @@ public actor IMAPSession {
       if let profile { await client.apply(profile) }
       state = .loggingIn
       try await logIn(client, profile)
+      hasRenewed = false
       state = .opening
       try await open(client, profile)
       backoff.succeeded(at: loop.now)
@@ -460,19 +482,4 @@ public actor IMAPSession {
 
   private static let mostEvents = 100_000
   private static let mostBytes = 32 << 20
-}
-
-extension IMAPError {
-  /// How long the server asked to wait.
-  var retryAfter: Duration? {
-    switch reason {
-    case .throttled(let wait): return wait
-    default: break
-    }
-    switch self {
-    case .connection(.closedByPeer(let bye?)), .outcomeUnknown(_, .closedByPeer(let bye?)):
-      return Status.suggestedBackoff(in: bye)
-    default: return nil
-    }
-  }
 }

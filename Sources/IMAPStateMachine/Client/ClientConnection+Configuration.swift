@@ -38,6 +38,17 @@ extension ClientConnection {
       set { change { $0.commandTimeout = newValue } }
     }
 
+    /// Other times than ``commandTimeout`` for some commands, by their names: `["SEARCH": .seconds(600), "NOOP": .seconds(10)]`.
+    /// `SEARCH` is `UID SEARCH`, too, unless that has a time of its own; case counts for nothing. Where several commands are in
+    /// flight, the longest of their times counts, as a server may work on any of them. Up to 255 names count.
+    public var commandTimeouts: [String: Duration] {
+      get { storage.values.commandTimeouts.given }
+      set { change { $0.commandTimeouts = CommandTimeouts(newValue) } }
+    }
+
+    /// As ``commandTimeouts``, by what commands in flight keep of it.
+    var timeouts: CommandTimeouts { storage.values.commandTimeouts }
+
     /// When an IDLE is renewed. RFC 2177, section 3 allows 29 minutes, and what is longer counts as that; many a NAT forgets
     /// a connection after five.
     public var idleRenewal: Duration {
@@ -113,6 +124,7 @@ extension ClientConnection {
       var requiresTLS = false
       var greetingTimeout = Duration.seconds(30)
       var commandTimeout = Duration.seconds(120)
+      var commandTimeouts = CommandTimeouts([:])
       var idleRenewal = Duration.seconds(5 * 60)
       var idleJitter = Duration.zero
       var logoutTimeout = Duration.seconds(5)

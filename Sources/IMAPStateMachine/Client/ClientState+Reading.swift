@@ -261,7 +261,7 @@ extension ClientState {
       outbound.append(decimal: nextTag)
       outbound.append(" IDLE\r\n")
       if isObserved { showLine("\(CommandTag.text(nextTag)) IDLE") }
-      inFlight.append(InFlight(id: command.id, tag: nextTag, traits: traits, kind: .idle))
+      inFlight.append(InFlight(id: command.id, tag: nextTag, traits: traits, kind: .idle, limit: command.limit))
       nextTag &+= 1
       flow = .idle(command.id, .starting(endWhenAsked: false, isRenewal: true))
       lastProgress = now

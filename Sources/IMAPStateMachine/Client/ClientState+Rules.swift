@@ -150,8 +150,20 @@ extension ClientState {
     case .authenticating(_, .asked) where outbound.isEmpty: return nil
     default:
       if inFlight.isEmpty, outbound.isEmpty { return nil }
-      return lastProgress.advanced(by: configuration.commandTimeout)
+      return lastProgress.advanced(by: patience)
     }
+  }
+
+  /// How long the server may be silent. Nobody knows which of the commands in flight it is at: the longest time counts.
+  private var patience: Duration {
+    let limits = configuration.timeouts
+    if limits.isEmpty || inFlight.isEmpty { return configuration.commandTimeout }
+    var longest: Duration?
+    for index in 0..<inFlight.count {
+      let limit = limits[inFlight[index].limit] ?? configuration.commandTimeout
+      longest = max(longest ?? limit, limit)
+    }
+    return longest ?? configuration.commandTimeout
   }
 
   /// What the server did not do before ``nextDeadline``.

@@ -128,6 +128,8 @@ extension ClientState {
     var tag: UInt32
     var traits: CommandTraits
     var kind: Kind
+    /// Which of ``CommandTimeouts`` is for it.
+    var limit: UInt8 = 0
     var sequel = Sequel.none
 
     /// What may come behind the completion.

@@ -389,6 +389,7 @@ struct ClientState: ~Copyable {
     inFlight.append(
       InFlight(
         id: next.id, tag: tag, traits: consume traits, kind: Self.kind(of: next.command),
+        limit: configuration.timeouts.number(of: next.command),
         sequel: encoder.namesCharset || next.parts != nil ? sequel(of: next) : .none))
     begin(next, encoder.stops, encoder.holes, now: now)
   }

@@ -122,7 +122,10 @@ extension ClientState {
     if resting.marks.contains(.isIdling) {
       let id = CommandID(rawValue: resting.idleID)
       flow = .idle(id, .active(renewAt: resting.renewAt))
-      inFlight.append(InFlight(id: id, tag: resting.idleTag, traits: CommandTraits.of(.idle), kind: .idle))
+      inFlight.append(
+        InFlight(
+          id: id, tag: resting.idleTag, traits: CommandTraits.of(.idle), kind: .idle,
+          limit: configuration.timeouts.number(of: .idle)))
     }
   }
 }

@@ -36,6 +36,37 @@ public struct MailboxTree: Sendable {
     }
   }
 
+  /// Follows what the server tells of one mailbox, by NOTIFY for example (RFC 5465, section 5.4): one that is new or has other
+  /// attributes, one that is gone (`\NonExistent`), and one that was renamed (OLDNAME), with all that is below it.
+  /// Complexity: O(n).
+  public mutating func apply(_ change: MailboxListing) {
+    var listings: [MailboxListing] = []
+    var isKnown = false
+    let isGone = change.attributes.contains("\\NonExistent")
+    for node in nodes {
+      guard var listing = node.listing else { continue }
+      if let old = change.oldName { listing.name = Self.renamed(listing.name, from: old, change) }
+      if listing.name == change.name {
+        // Renamed to what there is already: the server says it of one mailbox only.
+        if isKnown || isGone { continue }
+        isKnown = true
+        listing = change
+      }
+      listings.append(listing)
+    }
+    if !isKnown, !isGone { listings.append(change) }
+    self = MailboxTree(listings)
+  }
+
+  private static func renamed(_ name: MailboxName, from old: MailboxName, _ change: MailboxListing) -> MailboxName {
+    if name == old { return change.name }
+    guard let delimiter = change.delimiter else { return name }
+    let (text, start) = (name.description, old.description + String(delimiter))
+    // RFC 9051, section 6.3.6: what is below INBOX stays when INBOX is renamed.
+    if old == .inbox || !text.hasPrefix(start) { return name }
+    return MailboxName(change.name.description + String(delimiter) + String(text.dropFirst(start.count)))
+  }
+
   /// The mailboxes of the top level, in the order of LIST.
   public var roots: [Node] { nodes[0].children.map { nodes[$0] } }
 

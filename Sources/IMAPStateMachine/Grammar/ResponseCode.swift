@@ -55,6 +55,9 @@ public enum ResponseCode: Hashable, Sendable, CustomStringConvertible {
   case urlMechanisms([String])
   /// A command is still running (RFC 9585).
   case inProgress(tag: String?, done: UInt32?, goal: UInt32?)
+  /// The user has to open this page, mostly to log in there (Gmail). Gmail says it in a line before that which refuses the
+  /// login; the error that `IMAPClient` throws has it then.
+  case webAlert(String)
   /// At most so many messages can be converted at once (RFC 5259).
   case maxConvertMessages(UInt32)
   /// At most so many parts can be converted at once (RFC 5259).
@@ -148,6 +151,7 @@ public enum ResponseCode: Hashable, Sendable, CustomStringConvertible {
     case .modified(let set): "MODIFIED \(set)"
     case .closed: "CLOSED"
     case .badURL(let url): "BADURL \(url)"
+    case .webAlert(let url): "WEBALERT \(url)"
     case .badEvent(let names): "BADEVENT (\(names.joined(separator: " ")))"
     case .metadata(let code): "METADATA \(code)"
     case .annotations(let code): code.description

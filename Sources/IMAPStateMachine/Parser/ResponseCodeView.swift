@@ -109,6 +109,7 @@ public struct ResponseCodeView: ~Escapable {
   private func extensionCode(_ cursor: inout Cursor) throws(ParseError) -> ResponseCode? {
     switch name.bytes.foldedWord(0..<name.count) {
     case keyword("BADURL"): return .badURL(try all(&cursor).lossyString())
+    case keyword("WEBALERT"): return cursor.isAtEnd ? nil : .webAlert(try all(&cursor).lossyString())
     // RFC 2193, section 6: one URL or more.
     case keyword("REFERRAL"): return .referral(Self.words(try all(&cursor)))
     case keyword("BADEVENT"): return .badEvent(FlagListView(try all(&cursor)).strings())

@@ -45,17 +45,28 @@ public struct SASLXOAuth2: BearerMechanism {
   // "The client sends an empty response to the challenge containing the error message."
   var answerToRefusal: [UInt8] { [] }
 
-  /// Throws `.credential` where something is empty or holds control characters.
-  public init(user: String, token: Secret) throws(SASLError) {
+  /// `vendor` is a field of Yahoo's, for programs that it knows by name: it follows the token as `vendor=`. Throws `.credential`
+  /// where something is empty or holds control characters.
+  public init(user: String, token: Secret, vendor: String? = nil) throws(SASLError) {
     let identity = Array(user.utf8)
     if identity.isEmpty { throw .credential(.user, .empty) }
     try CredentialRules.checkPrepared(identity.span, .user)
     try Self.check(token)
-    message = Secret.building(identity.count + token.count + 32) { bytes in
+    let vendor = vendor.map { Array($0.utf8) }
+    if let vendor {
+      if vendor.isEmpty { throw .credential(.vendor, .empty) }
+      try CredentialRules.checkPrepared(vendor.span, .vendor)
+    }
+    message = Secret.building(identity.count + token.count + (vendor?.count ?? 0) + 40) { bytes in
       bytes += Array("user=".utf8) + identity
       bytes += Array("\u{1}auth=Bearer ".utf8)
       bytes.append(token)
-      bytes += [1, 1]
+      bytes.append(1)
+      if let vendor {
+        bytes += Array("vendor=".utf8) + vendor
+        bytes.append(1)
+      }
+      bytes.append(1)
     }
   }
 }

@@ -49,6 +49,8 @@ public enum SASLError: Error, Hashable, Sendable, CustomStringConvertible {
     case authorizationID = "authorisation identity"
     /// What an anonymous user leaves (RFC 4505).
     case trace = "trace information"
+    /// What a provider wants to be told of the program: XOAUTH2's `vendor`.
+    case vendor
     /// The server that the token is for.
     case host = "host name"
     /// The random text of SCRAM and DIGEST-MD5.

@@ -33,7 +33,7 @@ struct Connector {
       do {
         if await client.phase != .authenticated {
           if account.user.isEmpty { throw Failure(.usage, "\(name) wants to know who asks; give --user") }
-          try await client.signIn(try known ?? account.credentials.credentials(of: account))
+          try await signIn(client, known)
         }
       } catch {
         await client.logout()
@@ -44,6 +44,18 @@ struct Connector {
       throw Failure(error, host: name, byToken: account.credentials.isToken)
     } catch {
       throw error as? Failure ?? Failure(.failure, "\(error)")
+    }
+  }
+
+  /// A token that was kept may be good no longer, whatever its time: then a new one is tried, once.
+  private func signIn(_ client: IMAPClient, _ known: SignInCredentials?) async throws {
+    do {
+      try await client.signIn(try known ?? account.credentials.credentials(of: account))
+    } catch let error as IMAPError {
+      guard error.reason == .notAuthenticated || error.reason == .expired, account.credentials.refused() else {
+        throw error
+      }
+      try await client.signIn(try account.credentials.credentials(of: account))
     }
   }
 

@@ -81,6 +81,11 @@ enum CredentialSource {
     }
   }
 
+  /// The server has refused what this gave. Returns whether it may give something better now.
+  func refused() -> Bool {
+    if case .refreshToken(let refresh) = self { refresh.dropToken() } else { false }
+  }
+
   /// What to log in with.
   func credentials(of account: Account) throws(Failure) -> SignInCredentials {
     let user = account.user

@@ -1,5 +1,6 @@
 import Foundation
 import IMAPStateMachine
+import Synchronization
 
 /// Gets an access token for a refresh token (RFC 6749, section 6). `curl` speaks HTTPS; what is secret goes to its standard
 /// input, as everybody can read its arguments.
@@ -8,6 +9,8 @@ struct OAuth2Refresh {
   var clientID: String
   var clientSecret: Secret
   var refreshToken: Secret
+  /// What copies of this value have in common.
+  private let cache = TokenCache()
 
   /// Who gives out tokens for whom.
   static let urls = [
@@ -16,17 +19,28 @@ struct OAuth2Refresh {
     "outlook.office365.com": "https://login.microsoftonline.com/common/oauth2/v2.0/token",
   ]
 
-  func accessToken() throws(Failure) -> Secret {
+  /// One that was given out before, as long as it is good; else a new one.
+  func accessToken(at now: ContinuousClock.Instant = .now) throws(Failure) -> Secret {
+    if let token = cache.token(at: now) { return token }
     let answer = try post(form)
     guard let fields = (try? JSONSerialization.jsonObject(with: answer)) as? [String: Any] else {
       throw Failure(.protocolError, "\(url) sent no JSON; check oauth2_token_url")
     }
-    if let token = fields["access_token"] as? String, !token.isEmpty { return Secret(token) }
+    if let text = fields["access_token"] as? String, !text.isEmpty {
+      let token = Secret(text)
+      // Some write the number as a string.
+      let lifetime = fields["expires_in"] as? Double ?? (fields["expires_in"] as? String).flatMap { Double($0) }
+      cache.keep(token, lifetime: lifetime ?? 0, from: now)
+      return token
+    }
     let reason = [fields["error"], fields["error_description"]].compactMap { $0 as? String }.joined(separator: ": ")
     throw Failure(
       .credentials,
       "\(url) gave no access token (\(reason.isEmpty ? "no reason" : reason)); get a new oauth2_refresh_token")
   }
+
+  /// Forgets the token, which a server has refused. Returns whether it was one that had been kept, so that a new one may do.
+  func dropToken() -> Bool { cache.drop() }
 
   private var form: [UInt8] {
     let fields: [(String, Secret)] = [
@@ -80,4 +94,48 @@ struct OAuth2Refresh {
     }
     throw Failure(.unavailable, "cannot get an access token from \(url); curl says why")
   }
+}
+
+/// The last access token. It is never written anywhere.
+final class TokenCache: Sendable {
+  private struct Entry {
+    var token: Secret
+    var end: ContinuousClock.Instant
+    /// Whether it was given out again.
+    var isReused = false
+  }
+
+  private let entry = Mutex<Entry?>(nil)
+
+  func token(at now: ContinuousClock.Instant) -> Secret? {
+    entry.withLock { entry in
+      guard let kept = entry else { return nil }
+      if now >= kept.end {
+        entry = nil
+        return nil
+      }
+      entry?.isReused = true
+      return kept.token
+    }
+  }
+
+  /// `lifetime` are the seconds that the token is good for from now on, as RFC 6749, section 5.1 has them; what is nearly over is
+  /// not kept.
+  func keep(_ token: Secret, lifetime: Double, from now: ContinuousClock.Instant) {
+    let seconds = min(lifetime, Self.longest) - Self.margin
+    entry.withLock { $0 = seconds > 0 ? Entry(token: token, end: now.advanced(by: .seconds(seconds))) : nil }
+  }
+
+  /// Returns whether there was one that was given out more than once.
+  func drop() -> Bool {
+    entry.withLock { entry in
+      defer { entry = nil }
+      return entry?.isReused ?? false
+    }
+  }
+
+  /// Seconds: by then a login that begins with it is over.
+  private static let margin = 60.0
+  /// Seconds: whatever the server says.
+  private static let longest = 86_400.0
 }

@@ -28,6 +28,7 @@ extension JSON {
         ])
     case .modified(let set): return named("MODIFIED", [("messages", .string(set.description))])
     case .badURL(let url): return named("BADURL", [("url", .string(url))])
+    case .webAlert(let url): return named("WEBALERT", [("url", .string(url))])
     case .referral(let urls): return named("REFERRAL", [("urls", .array(urls.map { .string($0) }))])
     case .badEvent(let names): return named("BADEVENT", [("events", .array(names.map { .string($0) }))])
     case .metadata(let code): return named("METADATA", metadataCode(code))

@@ -55,6 +55,7 @@ actor WatchedAccount {
     var configuration = IMAPSession.Configuration(client: client, mailbox: entry.mailbox, isReadOnly: true) {
       try await ServiceCredentials.credentials(of: connector.account)
     }
+    configuration.credentialsRefused = { connector.account.credentials.refused() }
     configuration.loginLimit = surroundings.loginLimit
     configuration.connectionLimit = surroundings.connectionLimit
     session = IMAPSession(configuration, on: loop)

@@ -4,8 +4,14 @@ import IMAPLoop
 /// A Dovecot.
 final class DovecotServer: RealServer {
   private let executable: String
+  /// Names of mechanisms besides the usual ones.
+  private let mechanisms: String
+  /// The key that access tokens are signed with; nil where it takes none.
+  private let tokenKey: [UInt8]?
 
-  init() throws {
+  init(mechanisms: String = "", tokenKey: [UInt8]? = nil) throws {
+    self.mechanisms = mechanisms
+    self.tokenKey = tokenKey
     guard
       let executable = ["/usr/sbin/dovecot", "/opt/homebrew/sbin/dovecot"].first(
         where: FileManager.default.isExecutableFile)
@@ -18,7 +24,36 @@ final class DovecotServer: RealServer {
 
   override func prepare() throws {
     try FileManager.default.setAttributes([.posixPermissions: 0o777], ofItemAtPath: "\(folder)/mail")
-    try write(Self.configuration(folder, password, plainPort, tlsPort), to: "dovecot.conf")
+    var text = Self.configuration(folder, password, plainPort, tlsPort)
+    if !mechanisms.isEmpty {
+      text += "auth_mechanisms = $auth_mechanisms \(mechanisms)\nauth_anonymous_username = guest\n"
+    }
+    if let tokenKey { text = try tokens(tokenKey) + text }
+    try write(text, to: "dovecot.conf")
+  }
+
+  /// Takes JSON Web Tokens that are signed with `key` (RFC 7519, HS256), by itself and without asking anybody. Returns what
+  /// belongs before other ways to log in.
+  private func tokens(_ key: [UInt8]) throws -> String {
+    let place = "\(folder)/keys/default/HS256"
+    try FileManager.default.createDirectory(
+      atPath: place, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+    try Data(key).base64EncodedString().write(toFile: "\(place)/default", atomically: true, encoding: .utf8)
+    try write(
+      """
+      introspection_mode = local
+      local_validation_key_dict = fs:posix:prefix=\(folder)/keys/
+      username_attribute = sub
+
+      """, to: "tokens.conf")
+    return """
+      passdb {
+        driver = oauth2
+        mechanisms = xoauth2 oauthbearer
+        args = \(folder)/tokens.conf
+      }
+
+      """
   }
 
   override func launch() throws -> [ServerProcess] {

@@ -46,7 +46,8 @@ final class FunctionServer: Sendable {
         heard = ""
         let isLast = text.hasSuffix("\0")
         say(connection, isLast ? String(text.dropLast()) : text)
-        if isLast { return }
+        // As servers do behind BYE.
+        if isLast || text.hasPrefix("* BYE") { return }
       }
     }
   }

@@ -37,7 +37,7 @@ extension Generator {
   }
 
   mutating func code() -> ResponseCode {
-    switch below(34) {
+    switch below(35) {
     case 0: .alert
     case 1: .badCharset(list(upTo: 3) { $0.atom() })
     case 2: .capability(capabilities() + [.idle])
@@ -83,7 +83,8 @@ extension Generator {
     case 30: .messageLimit(number(), last: chance(2) ? nil : UID(rawValue: positive()))
     case 31: pick([.authenticationFailed, .overQuota, .expired, .unknownCTE, .uidRequired, .useAttribute])
     case 32: .atom(pick(["X-NEW", "WEBALERT", "+"]))
-    default: .other(name: pick(["X-NEW", "WEBALERT", "X-UIDNEXT"]), arguments: Array("https://x/[1] (a \"b\")".utf8))
+    case 33: .webAlert(pick(["https://x.example/1?a=%5B&b", "y"]))
+    default: .other(name: pick(["X-NEW", "X-ALERT", "X-UIDNEXT"]), arguments: Array("https://x/[1] (a \"b\")".utf8))
     }
   }
 
