@@ -283,9 +283,9 @@ import Testing
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Examples/PyMOTW")
     let programs = [
-      "append", "archive_read", "connect", "connect_fail", "delete_messages", "fetch_raw", "fetch_rfc822",
-      "fetch_separately", "list", "list_parse", "list_pattern", "list_subfolders", "search_all", "search_from",
-      "search_subject", "select", "select_invalid", "status",
+      "append", "archive_read", "connect", "connect_fail", "delete_messages", "delete_messages_one", "fetch_raw",
+      "fetch_rfc822", "fetch_separately", "list", "list_parse", "list_pattern", "list_subfolders", "search_all",
+      "search_from", "search_subject", "select", "select_invalid", "status",
     ]
     for program in programs {
       let file = root.appendingPathComponent("\(program)/main.swift")
