@@ -1,4 +1,3 @@
-import Dispatch
 import IMAPLoop
 import Synchronization
 
@@ -32,28 +31,24 @@ final class Interruption: Sendable {
     if !isOutermost { Self.inner.withLock { $0 -= 1 } }
   }
 
-  /// The signals are asked for once: of several sources for one signal not all hear of it.
+  /// Who hears a signal first is decided here.
   private final class Hub: Sendable {
     private struct Listener {
       weak var interruption: Interruption?
     }
 
     private let listeners = Mutex<[Listener]>([])
-    // Written by `init` only.
-    nonisolated(unsafe) private var sources: [any DispatchSourceSignal] = []
+    private let signals = Mutex<[SignalListener]>([])
 
     init() {
       for number in [SIGINT, SIGTERM] {
-        signal(number, SIG_IGN)
-        let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-        source.setEventHandler { [weak self] in
+        let listener = SignalListener(number) { [weak self] in
           for interruption in self?.listeners.withLock({ $0.compactMap(\.interruption) }) ?? [] {
             if interruption.hasCome { _exit(128 + number) }
             interruption.come()
           }
         }
-        source.resume()
-        unsafe sources.append(source)
+        signals.withLock { $0.append(listener) }
       }
     }
 

@@ -218,7 +218,8 @@ public actor IMAPClient {
 
   /// LOGOUT (RFC 9051, section 6.1.3), then waits for the end of the connection. It does not fail: a connection that is
   /// gone already is what was wanted. Where the task is cancelled the connection is closed at once. It is sent behind what is in
-  /// flight; where callers no longer wait for any of that, ``ClientConnection/Configuration/logoutTimeout`` is the most it takes.
+  /// flight; where callers no longer wait for any of that, `connection.logoutTimeout` of the configuration is the most
+  /// that it takes.
   public func logout() async {
     let timer = session.isAbandoned ? closeLater() : nil
     defer { timer?.cancel() }

@@ -1,5 +1,3 @@
-import Dispatch
-
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
@@ -11,20 +9,14 @@ final class HangUps: Sendable {
   /// A value for each.
   let signals: AsyncStream<Void>
   private let continuation: AsyncStream<Void>.Continuation
-  // Touched by `init` and `deinit` only.
-  nonisolated(unsafe) private let source: any DispatchSourceSignal
+  private let listener: SignalListener
 
   init() {
     let (signals, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     self.signals = signals
     self.continuation = continuation
-    signal(SIGHUP, SIG_IGN)
-    unsafe source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
-    unsafe source.setEventHandler { continuation.yield() }
-    unsafe source.resume()
+    listener = SignalListener(SIGHUP) { continuation.yield() }
   }
-
-  deinit { unsafe source.cancel() }
 
   /// Ends ``signals``.
   func end() { continuation.finish() }

@@ -98,7 +98,7 @@ final class PipeInput: ShellInput {
 
 /// What signals mean to a shell.
 final class ShellSignals: Sendable {
-  nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
+  private let listeners: [SignalListener]
 
   init(
     interrupt: @escaping @Sendable () -> Void, end: @escaping @Sendable () -> Void, editor: LineEditor?
@@ -108,16 +108,9 @@ final class ShellSignals: Sendable {
       handlers.append((SIGWINCH, { editor.resize() }))
       handlers.append((SIGCONT, { editor.resume() }))
     }
-    unsafe sources = handlers.map { number, handler in
-      // Those that mean nothing by themselves must stay as they are: whoever ignores SIGCONT cannot be continued.
-      if number == SIGINT || number == SIGTERM { signal(number, SIG_IGN) }
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { handler() }
-      source.resume()
-      return source
-    }
+    listeners = handlers.map { number, handler in SignalListener(number, handler) }
   }
 
   /// Nothing more is done.
-  func end() { for source in unsafe sources { source.cancel() } }
+  func end() { for listener in listeners { listener.cancel() } }
 }
