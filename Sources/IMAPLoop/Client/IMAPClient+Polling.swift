@@ -33,9 +33,9 @@ extension IMAPClient {
         try await pause(interval)
       }
     } catch {
-      let isOurs =
-        Task.isCancelled || session.closeReason?.commandError == .closedLocally || channel.state == .loggingOut
-      continuation.finish(throwing: isOurs ? nil : error)
+      // It may be over before it is told why.
+      if channel.state == .closed { await waitUntilClosed() }
+      continuation.finish(throwing: Task.isCancelled || isEndedHere ? nil : error)
     }
   }
 }

@@ -61,6 +61,9 @@ extension IMAPClient {
   /// ```
   public nonisolated func watch() -> IdleSequence { IdleSequence(client: self) }
 
+  /// Whether this side has ended the connection, or is about to.
+  var isEndedHere: Bool { session.closeReason?.commandError == .closedLocally || channel.state == .loggingOut }
+
   fileprivate func watch(_ watcher: EventQueue<MailboxEvent>) async {
     let id = session.newCloseWait()
     session.watchers[id] = watcher
@@ -82,8 +85,12 @@ extension IMAPClient {
       if session.idlingWatcher != id, let reason = session.closeReason { throw .connection(reason.commandError) }
       watcher.finish()
     } catch {
+      // It may be over before it is told why.
+      if channel.state == .closed { await waitUntilClosed() }
       switch error {
       case .outcomeUnknown(_, .closedLocally), .connection(.closedLocally), .cancelled: watcher.finish()
+      // An IDLE that came behind LOGOUT.
+      case _ where isEndedHere: watcher.finish()
       // Whether an IDLE was done does not matter.
       case .outcomeUnknown(_, let cause): watcher.finish(throwing: .connection(cause))
       default: watcher.finish(throwing: error)
