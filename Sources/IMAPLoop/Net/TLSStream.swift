@@ -3,24 +3,12 @@ import IMAPStateMachine
 
 /// TLS as a stream on top of another one: what is said to a proxy that wants it so. A ``Channel`` does its own TLS with less
 /// memory; this has a port and buffers to itself, because the channel's session works while this one does.
-///
-/// The handle is one of libuv that never does anything, as that of ``TaskStream``.
 @safe
-final class TLSStream: ByteStream, StreamOwner {
-  private enum Ending {
-    case closed
-    case failed(ConnectionError)
-  }
-
+final class TLSStream: RelayedStream, StreamOwner {
   private let inner: ByteStream
   private let engine: TLSEngine
   private let port = TLSPort(readSize: TLSStream.readSize)
-  private let handle: UnsafeMutablePointer<uv_idle_t>
   private var plain = ReceiveBuffer()
-  /// Plain text that nobody has taken yet.
-  private var incoming: ArraySlice<UInt8> = []
-  private var ending: Ending?
-  private var isHandingOver = false
 
   /// A session on `inner`, which is closed together with this. A client names the `host` whose certificate is expected, a server
   /// passes nil. ``start()`` begins. Where this throws `inner` is the caller's still.
@@ -29,29 +17,15 @@ final class TLSStream: ByteStream, StreamOwner {
   ) throws(ConnectionError) {
     self.inner = inner
     engine = try TLSEngine(context, host: host, peerPort: peerPort, port: port)
-    unsafe handle = .allocate(capacity: 1)
-    let loop = inner.loop
-    super.init(on: loop)
-    let status = unsafe loop.isShuttingDown ? UV_ECANCELED.rawValue : uv_idle_init(loop.uv, handle)
-    if status != 0 {
-      unsafe handle.deallocate()
-      throw LoopError(status, "open TLS").connectionError(.tls)
-    }
-    opened()
+    super.init(on: inner.loop)
+    do throws(LoopError) { try open("open TLS") } catch { throw error.connectionError(.tls) }
     loop.counters.open(.tls)
     inner.owner = self
   }
 
-  override var raw: UnsafeMutablePointer<uv_handle_t> {
-    unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)
-  }
-
-  override func deallocate() { unsafe handle.deallocate() }
-
   override func handleClosed() {
     inner.owner = nil
     inner.close()
-    incoming = []
     loop.counters.close(.tls)
     loop.counters.free(.tls)
     super.handleClosed()
@@ -70,14 +44,10 @@ final class TLSStream: ByteStream, StreamOwner {
 
   // MARK: As a stream
 
-  override func startReading() throws(LoopError) {
-    if wantsRead || isClosing { return }
-    wantsRead = true
-    if incoming.isEmpty, ending == nil { try inner.startReading() } else { handOverLater() }
-  }
+  override func receive() throws(LoopError) { try inner.startReading() }
 
   override func pauseReading() {
-    wantsRead = false
+    super.pauseReading()
     // Its peer may want an answer until the handshake is complete.
     if engine.isEstablished { inner.pauseReading() }
   }
@@ -116,6 +86,7 @@ final class TLSStream: ByteStream, StreamOwner {
   func stream(_ stream: ByteStream, received count: Int) {
     if isClosing || count == 0 || ending != nil { return }
     let wasEstablished = engine.isEstablished
+    var ending: Ending?
     do throws(ConnectionError) {
       let result = try port.withReadBuffer(count) { () throws(ConnectionError) -> TLSEngine.ReadResult in
         if try !engine.handshake() { return .needsInput }
@@ -134,15 +105,14 @@ final class TLSStream: ByteStream, StreamOwner {
       if !wantsRead { inner.pauseReading() }
       owner?.streamConnected(self, error: nil)
     }
-    handOver()
+    if let ending { end(ending) } else { handOver() }
   }
 
   func streamEnded(_ stream: ByteStream) {
     if ending != nil { return }
     do throws(ConnectionError) {
       try engine.endOfInput()
-      ending = .closed
-      handOver()
+      end(.closed)
     } catch {
       fail(error)
     }
@@ -186,47 +156,6 @@ final class TLSStream: ByteStream, StreamOwner {
       owner?.streamConnected(self, error: error)
       return
     }
-    ending = .failed(error)
-    handOver()
-  }
-
-  /// Not from inside a call of the owner's.
-  private func handOverLater() {
-    if isHandingOver { return }
-    isHandingOver = true
-    let me = OnLoop(stream: self)
-    loop.submit {
-      me.stream.isHandingOver = false
-      me.stream.handOver()
-    }
-  }
-
-  private func handOver() {
-    while wantsRead, !isClosing, !incoming.isEmpty, let owner {
-      let memory = unsafe owner.streamBuffer(self)
-      let piece = incoming.prefix(memory.count)
-      // No memory: nobody can take it.
-      if piece.isEmpty { return }
-      unsafe memory.copyBytes(from: piece)
-      incoming = incoming.dropFirst(piece.count)
-      owner.stream(self, received: piece.count)
-    }
-    if !wantsRead || isClosing || !incoming.isEmpty { return }
-    incoming = []
-    switch ending {
-    case .closed:
-      wantsRead = false
-      owner?.streamEnded(self)
-    case .failed(let error):
-      wantsRead = false
-      owner?.streamFailed(self, error)
-    case nil:
-      do throws(LoopError) { try inner.startReading() } catch { fail(error.connectionError(.read)) }
-    }
-  }
-
-  /// Sendable: only used on the loop's thread.
-  private struct OnLoop: @unchecked Sendable {
-    let stream: TLSStream
+    end(.failed(error))
   }
 }

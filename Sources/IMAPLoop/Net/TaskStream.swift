@@ -2,43 +2,24 @@ internal import CUV
 import IMAPStateMachine
 
 /// A ``BytePipe`` as a stream. Its calls run as tasks, at most one that sends and one that receives.
-///
-/// The handle is one of libuv that never does anything: it ties the stream to the life of the loop as a socket would.
 @safe
-final class TaskStream: ByteStream {
+final class TaskStream: RelayedStream {
   /// Nil until it is open.
   private var pipe: (any BytePipe)?
-  private let handle: UnsafeMutablePointer<uv_idle_t>
   private var outgoing: [UInt8] = []
-  private var incoming: ArraySlice<UInt8> = []
   private var sender: Task<Void, Never>?
   private var receiver: Task<Void, Never>?
   private var opening: Task<Void, Never>?
-  private var hasEnded = false
-  private var isHandingOver = false
 
   init(loop: EventLoop, _ pipe: (any BytePipe)? = nil) throws(LoopError) {
     self.pipe = pipe
-    unsafe handle = .allocate(capacity: 1)
     super.init(on: loop)
-    let status = unsafe loop.isShuttingDown ? UV_ECANCELED.rawValue : uv_idle_init(loop.uv, handle)
-    if status != 0 {
-      unsafe handle.deallocate()
-      throw LoopError(status, "open pipe")
-    }
-    opened()
+    try open("open pipe")
   }
-
-  override var raw: UnsafeMutablePointer<uv_handle_t> {
-    unsafe UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self)
-  }
-
-  override func deallocate() { unsafe handle.deallocate() }
 
   override func handleClosed() {
     sender?.cancel()
     receiver?.cancel()
-    incoming = []
     outgoing = []
     opening?.cancel()
     Task { [pipe] in await pipe?.close() }
@@ -66,14 +47,6 @@ final class TaskStream: ByteStream {
     self.pipe = pipe
     owner?.streamConnected(self, error: failure.map { .transport(.init(.connect, message: $0)) })
   }
-
-  override func startReading() throws(LoopError) {
-    if wantsRead || isClosing { return }
-    wantsRead = true
-    if incoming.isEmpty { receive() } else { handOverLater() }
-  }
-
-  override func pauseReading() { wantsRead = false }
 
   override func write(_ bytes: Span<UInt8>, queueing limit: Int) throws(LoopError) -> Int {
     if isClosing { throw LoopError(UV_ECANCELED.rawValue, "write") }
@@ -119,8 +92,8 @@ final class TaskStream: ByteStream {
     }
   }
 
-  private func receive() {
-    guard let pipe, receiver == nil, !hasEnded, !isClosing else { return }
+  override func receive() throws(LoopError) {
+    guard let pipe, receiver == nil, !isClosing else { return }
     let me = OnLoop(stream: self)
     let size = Self.readSize
     receiver = Task { [loop] in
@@ -134,44 +107,9 @@ final class TaskStream: ByteStream {
   private func received(_ bytes: [UInt8], _ failure: String?) {
     receiver = nil
     if isClosing { return }
-    if let failure {
-      hasEnded = true
-      owner?.streamFailed(self, .transport(.init(.read, message: failure)))
-      return
-    }
-    if bytes.isEmpty { hasEnded = true }
+    if let failure { return end(.failed(.transport(.init(.read, message: failure)))) }
+    if bytes.isEmpty { return end(.closed) }
     incoming = bytes[...]
     handOver()
-  }
-
-  /// Not from inside a call of the owner's.
-  private func handOverLater() {
-    if isHandingOver { return }
-    isHandingOver = true
-    let me = OnLoop(stream: self)
-    loop.submit {
-      me.stream.isHandingOver = false
-      me.stream.handOver()
-    }
-  }
-
-  private func handOver() {
-    while wantsRead, !isClosing, !incoming.isEmpty, let owner {
-      let memory = unsafe owner.streamBuffer(self)
-      let piece = incoming.prefix(memory.count)
-      // No memory: nobody can take it.
-      if piece.isEmpty { return }
-      unsafe memory.copyBytes(from: piece)
-      incoming = incoming.dropFirst(piece.count)
-      owner.stream(self, received: piece.count)
-    }
-    if !wantsRead || isClosing || !incoming.isEmpty { return }
-    incoming = []
-    if hasEnded {
-      wantsRead = false
-      owner?.streamEnded(self)
-    } else {
-      receive()
-    }
   }
 }
