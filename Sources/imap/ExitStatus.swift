@@ -188,7 +188,9 @@ struct Failure: Error {
   }
 
   private init(_ reason: IMAPError.Reason, _ command: String, _ status: Status, host: String, byToken: Bool) {
-    let said = status.text.isEmpty ? status.description : status.text
+    // The text of BAD may repeat the line, and so a password.
+    let mayHoldSecret = status.condition == .bad && ["LOGIN", "AUTHENTICATE"].contains(command)
+    let said = mayHoldSecret ? "BAD" : status.text.isEmpty ? status.description : status.text
     let refusal = "\(host) refused \(command): \(said)"
     switch (command, reason) {
     case ("LOGIN", .unavailable), ("AUTHENTICATE", .unavailable), ("LOGIN", .limit), ("AUTHENTICATE", .limit):

@@ -1,11 +1,15 @@
 // The allocator's functions, each counted and handed on to glibc under its other name. A program's own definitions come
 // before those of the libraries that it is linked with, so the Swift runtime calls these.
 
+// memmem
+#define _GNU_SOURCE
 #include "allocation_counter.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 
 // Sanitizers bring an allocator of their own, and call it before they are ready for anybody else's.
 #if defined(__has_feature)
@@ -20,6 +24,7 @@ extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
 extern void *__libc_memalign(size_t alignment, size_t size);
+extern void __libc_free(void *block);
 
 // For each thread by itself: tests run side by side. In the program's static storage, so reading it allocates nothing.
 static _Thread_local uint64_t allocations __attribute__((tls_model("initial-exec")));
@@ -55,6 +60,24 @@ uint64_t allocation_counter_end(void) {
 }
 
 int allocation_counter_works(void) { return 1; }
+
+static _Thread_local const void *watched __attribute__((tls_model("initial-exec")));
+static _Thread_local size_t watched_count __attribute__((tls_model("initial-exec")));
+static _Thread_local uint64_t sightings __attribute__((tls_model("initial-exec")));
+
+void allocation_counter_watch(const void *bytes, size_t count) {
+  watched = bytes;
+  watched_count = count;
+  sightings = 0;
+}
+
+uint64_t allocation_counter_sightings(void) { return sightings; }
+
+void free(void *block) {
+  if (watched != NULL && block != NULL && memmem(block, malloc_usable_size(block), watched, watched_count) != NULL)
+    sightings++;
+  __libc_free(block);
+}
 
 void *malloc(size_t size) {
   allocations++;
@@ -97,5 +120,9 @@ uint64_t allocation_counter_begin(void) { return 0; }
 uint64_t allocation_counter_end(void) { return 0; }
 
 int allocation_counter_works(void) { return 0; }
+
+void allocation_counter_watch(const void *bytes, size_t count) {}
+
+uint64_t allocation_counter_sightings(void) { return 0; }
 
 #endif

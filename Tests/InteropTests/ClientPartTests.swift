@@ -123,6 +123,7 @@ import Testing
       } throws: { error in
         (error as? IMAPError)?.reason == .noSuchMailbox
       }
+      for try await status in client.statusChanges(of: []) { Issue.record("\(status)") }
       try await server.create(user: "user", mailbox: "A")
       var count = 0
       for try await _ in client.statusChanges(of: ["A"], every: .seconds(600)) {

@@ -1,6 +1,7 @@
 import IMAPLoop
 import IMAPStateMachine
 import IMAPTestServer
+import Synchronization
 import Testing
 
 /// What a session says at each connect, and what it makes of what the server says then.
@@ -39,6 +40,41 @@ import Testing
     let commands = server.commands.split(separator: "NOOP", maxSplits: 1).map { Array($0) }
     let second = commands.last.map { $0.filter { $0 != "NOOP" && $0 != "LOGOUT" } } ?? []
     return (found[0].1, found[1].1, found[1].0, [commands.first ?? [], second])
+  }
+
+  /// Others are had at once for a login that was refused, and not again and again for what comes behind it.
+  @Test func othersAreAskedForOnce() async throws {
+    let server = try ScriptedServer(capabilities: "", isLoggedIn: false) { _, command in
+      switch command.prefix(while: { $0 != " " }) {
+      case "LOGIN": []
+      case "SELECT": ["NO [EXPIRED] set a new password"]
+      case "LOGOUT": ["* BYE"]
+      default: []
+      }
+    }
+    defer { server.stop() }
+    let loop = try EventLoop.start()
+    var configuration = IMAPSession.Configuration.scripted(server)
+    let asked = Mutex(0)
+    configuration.credentialsRefused = {
+      asked.withLock { $0 += 1 }
+      return true
+    }
+    let session = IMAPSession(configuration, on: loop)
+    var waits: [Duration] = []
+    var reason: IMAPError?
+    for await event in await session.start() {
+      switch event {
+      case .disconnected(_, let wait): waits.append(wait)
+      case .stopped(let error): reason = error
+      default: Issue.record("\(event)")
+      }
+    }
+    #expect(reason?.reason == .expired)
+    #expect(asked.withLock { $0 } == 1)
+    #expect(waits.count == 1 && waits[0] > .zero, "\(waits)")
+    #expect(server.connectionCount == 2)
+    #expect(await loop.shutdown().isClean)
   }
 
   @Test func eachConnectSaysWhoItIsAndEnables() async throws {

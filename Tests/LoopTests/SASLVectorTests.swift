@@ -126,6 +126,19 @@ import Testing
     #expect(
       response(try step(&plain, "nonce=n,algorithm=md5-sess"))
         == response(try step(&unicode, "nonce=n,algorithm=md5-sess,charset=utf-8")))
+    // What is sent is in the charset that is hashed.
+    var jürgen = try digest("j\u{fc}rgen", realm: "k\u{f6}ln")
+    let latin = try #require(try jürgen.step(Array("nonce=n,algorithm=md5-sess".utf8)))
+    let sent = Array("username=\"j".utf8) + [0xfc] + Array("rgen\",realm=\"k".utf8) + [0xf6] + Array("ln\"".utf8)
+    #expect(latin.withBytes { Array($0.copy().prefix(sent.count)) } == sent)
+    // The server's realm is in its charset, too.
+    var third = try digest()
+    let realm = Array("realm=\"k".utf8) + [0xf6] + Array("ln\",nonce=n,algorithm=md5-sess".utf8)
+    var fourth = try digest(realm: "k\u{f6}ln")
+    let answer = try third.step(realm)
+    #expect(answer != nil)
+    #expect(try fourth.step(realm) == answer)
+    #expect(throws: SASLError.credential(.realm, .nul)) { _ = try digest(realm: "\0") }
     var wide = try digest("chris", "\u{20ac}")
     #expect(throws: SASLError.credential(.password, .notASCII)) { try step(&wide, "nonce=n,algorithm=md5-sess") }
   }

@@ -37,6 +37,7 @@ import Testing
   /// The command that was refused was not done; another that was sent before it has been.
   @Test func changesAreMadeOnce() {
     let copy = Command.copy(.uids([1]), "x")
+    func store(_ since: ModSeq?) -> Command { .store(.uids([1]), StoreOperation(.add, [.seen]), unchangedSince: since) }
     let cases: [(sent: [(String, Command)], parts: String?, refused: String, mayRepeat: Bool)] = [
       ([("UID COPY", copy)], nil, "UID COPY", true),
       ([("UID COPY", copy)], "UID COPY", "UID COPY", false),
@@ -44,6 +45,9 @@ import Testing
       ([("UID COPY", copy)], nil, "UID STORE", false),
       ([("NOOP", .noop), ("UID SEARCH", .search(.all))], "UID SEARCH", "UID SEARCH", true),
       ([], nil, "NOOP", true),
+      ([("UID STORE", store(nil))], nil, "NOOP", true),
+      ([("UID STORE", store(7))], nil, "NOOP", false),
+      ([("EXPUNGE", .expunge)], nil, "NOOP", false),
     ]
     for entry in cases {
       let attempt = ThrottledAttempt()

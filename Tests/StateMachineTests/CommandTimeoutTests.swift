@@ -1,5 +1,6 @@
-import IMAPStateMachine
 import Testing
+
+@testable import IMAPStateMachine
 
 /// Times that some commands have of their own.
 @Suite struct CommandTimeoutTests {
@@ -32,6 +33,13 @@ import Testing
   private static func sent(_ machine: inout ClientConnection) {
     let count = machine.outbound.count
     machine.consumeOutbound(count)
+  }
+
+  @Test func theLongerOfTwoHolds() {
+    let limits = CommandTimeouts(["SEARCH": .seconds(1), "search": .seconds(3), "Search": .seconds(2)])
+    let number = limits.number(of: .search(.all))
+    #expect(limits[number] == .seconds(3))
+    #expect(limits[number + 1] == nil)
   }
 
   @Test(

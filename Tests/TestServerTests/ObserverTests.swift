@@ -1,11 +1,12 @@
 import Foundation
-import IMAPLoop
 import IMAPStateMachine
 import IMAPTestServer
 import Logging
 import MetricsTestKit
 import Synchronization
 import Testing
+
+@testable import IMAPLoop
 
 /// What a client logs, keeps and counts.
 @Suite(.timeLimit(.minutes(2))) struct ObserverTests {
@@ -195,6 +196,16 @@ import Testing
     #expect(factory.counterTotal(label: "imap_connections_failed") == 1)
     #expect(factory.counterTotal(label: "imap_connections_opened") == 0)
     #expect(try factory.expectMeter("imap_connections_open").values.isEmpty)
+  }
+
+  @Test(arguments: ConnectionError.TransportFailure.Operation.allCases)
+  func eachKindOfFailureIsCounted(_ operation: ConnectionError.TransportFailure.Operation) {
+    let factory = TestMetrics()
+    let metrics = IMAPMetrics(factory: factory)
+    metrics.failed(.error(.transport(.init(operation, message: "x"))))
+    metrics.lost(.error(.transport(.init(operation, message: "x"))))
+    #expect(factory.counterTotal(label: "imap_connections_failed") == 1)
+    #expect(factory.counterTotal(label: "imap_connections_lost") == 1)
   }
 
   @Test func metricsCountExactly() async throws {

@@ -25,8 +25,8 @@ struct AnswerGate {
   }
 
   /// The one that waits gives up. Complexity: O(commands).
-  mutating func cancel(_ id: ObjectIdentifier) {
-    guard let index = turns.firstIndex(where: { ObjectIdentifier($0) == id && !$0.isAdmitted }) else { return }
+  mutating func cancel(_ turn: AnswerTurn) {
+    guard let index = turns.firstIndex(where: { $0 === turn && !$0.isAdmitted }) else { return }
     turns.remove(at: index).resume()
     advance()
   }
@@ -54,8 +54,10 @@ struct AnswerGate {
   }
 }
 
-/// A command that untagged responses answer, from before it is sent until it is over. Used on the loop's thread only.
-final class AnswerTurn {
+/// A command that untagged responses answer, from before it is sent until it is over.
+///
+/// Sendable: only used on the loop's thread.
+final class AnswerTurn: @unchecked Sendable {
   let kinds: AnswerKinds
   /// The mailbox that a STATUS is about.
   private let mailbox: String?
@@ -123,7 +125,7 @@ struct AnswerKinds: OptionSet, Sendable {
   static let fetchedURLs = AnswerKinds(bit: 19)
   static let jmapAccess = AnswerKinds(bit: 20)
   static let uidBatches = AnswerKinds(bit: 21)
-  /// COPYUID in an untagged OK (RFC 6851, section 4.3).
+  /// COPYUID in an untagged OK (RFC 6851, section 4.3), where some servers write that of COPY, too.
   static let copyUID = AnswerKinds(bit: 22)
 
   /// What answers `command`.
@@ -208,11 +210,10 @@ extension IMAPClient {
   func awaitAnswerTurn(_ name: String, _ command: Command) async throws(IMAPError) -> AnswerTurn? {
     guard let turn = AnswerTurn(command) else { return nil }
     if session.answers.enter(turn) { return turn }
-    let id = ObjectIdentifier(turn)
     await withTaskCancellationHandler {
       await wait(for: turn)
     } onCancel: {
-      Task { await giveUpAnswerTurn(id) }
+      Task { await giveUp(turn) }
     }
     if !turn.isAdmitted { throw .cancelled(command: name) }
     return turn
@@ -226,5 +227,5 @@ extension IMAPClient {
     }
   }
 
-  private func giveUpAnswerTurn(_ id: ObjectIdentifier) { session.answers.cancel(id) }
+  private func giveUp(_ turn: AnswerTurn) { session.answers.cancel(turn) }
 }

@@ -133,11 +133,10 @@ extension IMAPClient {
   func awaitFetch(_ name: String, _ command: Command, isGathered: Bool) async throws(IMAPError) -> FetchTurn {
     let turn = FetchTurn(command, isGathered: isGathered)
     if session.gate.enter(turn) { return turn }
-    let id = ObjectIdentifier(turn)
     await withTaskCancellationHandler {
       await wait(for: turn)
     } onCancel: {
-      Task { await giveUpTurn(id) }
+      Task { await giveUp(turn) }
     }
     if !turn.isAdmitted { throw .cancelled(command: name) }
     return turn
@@ -152,8 +151,8 @@ extension IMAPClient {
     }
   }
 
-  private func giveUpTurn(_ id: ObjectIdentifier) {
-    session.gate.cancel(id)
+  private func giveUp(_ turn: FetchTurn) {
+    session.gate.cancel(turn)
     session.updateReading(channel)
   }
 }

@@ -76,8 +76,8 @@ final class DownloadFile: Sendable {
     } else if unsafe link(partPath, path) != 0 {
       let code = errno
       // A file system without links: another program may take the name in this moment.
-      if unsafe code == EEXIST || access(path, F_OK) == 0 {
-        throw .file(operation: "create", path: path, code: EEXIST)
+      guard [EPERM, ENOTSUP, EOPNOTSUPP, ENOSYS].contains(code), unsafe access(path, F_OK) != 0 else {
+        throw .file(operation: "create", path: path, code: unsafe access(path, F_OK) == 0 ? EEXIST : code)
       }
       if unsafe rename(partPath, path) != 0 { throw .file(operation: "create", path: path, code: errno) }
     }

@@ -38,8 +38,8 @@ struct FetchGate {
   }
 
   /// The one that waits gives up. Complexity: O(waiting).
-  mutating func cancel(_ id: ObjectIdentifier) {
-    guard let index = waiting.firstIndex(where: { ObjectIdentifier($0) == id }) else { return }
+  mutating func cancel(_ turn: FetchTurn) {
+    guard let index = waiting.firstIndex(where: { $0 === turn }) else { return }
     waiting.remove(at: index).resume()
     advance()
   }
@@ -101,8 +101,10 @@ struct FetchGate {
   }
 }
 
-/// A command that FETCH responses answer, from before it is sent until it is over. Used on the loop's thread only.
-final class FetchTurn {
+/// A command that FETCH responses answer, from before it is sent until it is over.
+///
+/// Sendable: only used on the loop's thread.
+final class FetchTurn: @unchecked Sendable {
   /// The messages that it names, if it can share the connection: apart, in ascending order.
   let shared: [ClosedRange<UInt32>]?
   /// Whether it may be sent.

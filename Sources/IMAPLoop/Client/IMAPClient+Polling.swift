@@ -5,7 +5,7 @@ extension IMAPClient {
   /// What STATUS says of `mailboxes`, asked every `interval`: of each what there is at first, and then whatever has changed. The
   /// selected mailbox needs none of this: ``watch()`` tells of it.
   ///
-  /// Ends when this side has ended the connection, or its task is cancelled; throws what ``status(_:_:)`` throws, for example where
+  /// Ends when this side has ended the connection, or its task is cancelled, and at once where there are no mailboxes; throws what ``status(_:_:)`` throws, for example where
   /// a mailbox is gone. Up to 10,000 answers wait; then the oldest go.
   public nonisolated func statusChanges(
     of mailboxes: [MailboxName], _ items: [StatusItem] = [.messages, .uidNext, .unseen],
@@ -13,6 +13,7 @@ extension IMAPClient {
   ) -> AsyncThrowingStream<MailboxStatus, any Error> {
     let (stream, continuation) = AsyncThrowingStream.makeStream(
       of: MailboxStatus.self, throwing: (any Error).self, bufferingPolicy: .bufferingNewest(10_000))
+    if mailboxes.isEmpty { continuation.finish() }
     let polling = Task { await poll(mailboxes, items, interval, continuation) }
     continuation.onTermination = { _ in polling.cancel() }
     return stream
@@ -24,7 +25,7 @@ extension IMAPClient {
   ) async {
     var known: [MailboxName: MailboxStatus] = [:]
     do throws(IMAPError) {
-      while true {
+      while !mailboxes.isEmpty {
         for mailbox in mailboxes {
           guard let status = try await status(mailbox, items), known[mailbox] != status else { continue }
           known[mailbox] = status

@@ -15,7 +15,8 @@ extension IMAPClient {
 
   /// SEARCH with RETURN (RFC 4731, 9394): only what `returning` asks for goes over the wire. On a server that has no ESEARCH the
   /// messages are searched for and min, max, count and all are made of the result; other options throw
-  /// `.capabilityMissing`.
+  /// `.capabilityMissing`. Either way a search by `MODSEQ` brings the highest modification sequence of what it has found (RFC
+  /// 7162, section 3.1.10).
   public func search(
     _ key: SearchKey, returning: [SearchReturnOption], charset: String? = nil
   ) async throws(IMAPError) -> ExtendedSearchResult {
@@ -27,7 +28,9 @@ extension IMAPClient {
     if !returning.allSatisfy({ known.contains($0) }) {
       throw .capabilityMissing(Capability("ESEARCH"), command: "SEARCH")
     }
-    let found = try await search(key, charset: charset)
+    let command = Command.search(key, uid: true, charset: charset)
+    let answer = try await gather("SEARCH", command, into: SearchAnswer()) { $1.take($0) }.value
+    let found = answer.numbers(limit: limit).map { UID(rawValue: $0) }
     var items: [ExtendedSearchResult.Item] = []
     for option in returning.isEmpty ? [.all] : returning {
       switch option {
@@ -38,6 +41,7 @@ extension IMAPClient {
       default: break
       }
     }
+    if let modSeq = answer.modSeq { items.append(.modSeq(modSeq)) }
     return ExtendedSearchResult(isUID: true, items: items)
   }
 
@@ -94,10 +98,11 @@ extension IMAPClient {
   /// The numbers that a SEARCH or SORT found. Once IMAP4rev2 is enabled the answer is an ESEARCH (RFC 9051, section 6.4.4).
   private func numbers(_ name: String, _ command: Command) async throws(IMAPError) -> [UInt32] {
     let answer = try await gather(name, command, into: SearchAnswer()) { $1.take($0) }.value
-    // No server finds more messages than there are; what claims to is not written out.
-    let limit = max(Int(channel.selected?.exists ?? 0), Self.fewest)
     return answer.numbers(limit: limit)
   }
+
+  /// No server finds more messages than there are; what claims to is not written out.
+  private var limit: Int { max(Int(channel.selected?.exists ?? 0), Self.fewest) }
 
   /// Room for messages that came after the last word about how many there are.
   private static let fewest = 100_000
@@ -125,6 +130,9 @@ private struct SearchAnswer {
     }
     return true
   }
+
+  /// That of a SEARCH (RFC 7162, section 3.1.5).
+  var modSeq: ModSeq? { found.modSeq }
 
   /// At most `limit` numbers, in the order of the answer.
   func numbers(limit: Int) -> [UInt32] {

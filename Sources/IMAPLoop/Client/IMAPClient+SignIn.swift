@@ -79,10 +79,7 @@ extension IMAPClient {
 
   /// Whether TLS has verified that the server is the one that is meant.
   private var provesServer: Bool {
-    switch try? configuration.transportSecurity() {
-    case .tls(let context), .startTLS(let context): channel.isSecure && context.provesServer
-    case .plain, nil: false
-    }
+    channel.isSecure && (try? configuration.tlsContext())?.provesServer == true
   }
 
   /// AUTHENTICATE (RFC 9051, section 6.2.2) with any mechanism; `SASLCustom` makes one of a function. Its steps are taken
@@ -95,7 +92,7 @@ extension IMAPClient {
     try await authenticate(mechanism, configuration.signIn)
   }
 
-  /// `whenChallenged` is called with the first words of the server that are for the mechanism.
+  /// `whenChallenged` is called at each challenge.
   private func authenticate(
     _ mechanism: some SASLMechanism, _ policy: SignInPolicy, whenChallenged: @escaping () -> Void = {}
   ) async throws(IMAPError) {

@@ -118,6 +118,8 @@ extension Command {
   fileprivate var isRepeatable: Bool {
     switch self {
     case .append, .copy, .move, .create, .delete, .rename, .other: false
+    // The second one would find what the first has changed, or what was marked meanwhile.
+    case .store(_, _, .some), .storeLabels(_, _, .some), .storeAnnotations(_, _, .some), .expunge: false
     default: true
     }
   }

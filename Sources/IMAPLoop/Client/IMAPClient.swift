@@ -346,10 +346,11 @@ public actor IMAPClient {
     authorizationID: String = "", user: String, password: Secret
   ) async throws(IMAPError) {
     guard let exchange = SASLExchange.plain(authorizationID: authorizationID, user: user, password: password) else {
-      let isUser = user.isEmpty || (user + authorizationID).utf8.contains(0)
-      throw .invalidArgument(
-        InvalidArgument(isUser ? .user : .password, user.isEmpty || password.count == 0 ? .empty : .nul),
-        command: "AUTHENTICATE")
+      let hasNUL = (user + authorizationID).utf8.contains(0)
+      let flaw: InvalidArgument =
+        hasNUL || user.isEmpty
+        ? .init(.user, hasNUL ? .nul : .empty) : .init(.password, password.count == 0 ? .empty : .nul)
+      throw .invalidArgument(flaw, command: "AUTHENTICATE")
     }
     _ = try await run("AUTHENTICATE", .authenticate(exchange))
     try await compressIfWanted()

@@ -52,9 +52,10 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .connection(let error): error.description
     case .outcomeUnknown(let command, let error): "\(command) may or may not have been done: \(error)"
     case .refused(let command, let status): "\(command) refused by the server: \(status)"
-    case .rejected(let command, let status): "\(command) not understood by the server: \(status)"
+    case .rejected(let command, let status):
+      "\(command) not understood by the server: \(Self.shown(status, ["LOGIN", "AUTHENTICATE"].contains(command)))"
     case .authentication(let error, nil): "cannot log in: \(error)"
-    case .authentication(let error, let status?): "cannot log in: \(error) (\(status))"
+    case .authentication(let error, let status?): "cannot log in: \(error) (\(Self.shown(status, true)))"
     case .noSuchMailbox(let name, let command, let status): "\(command): there is no mailbox \(name) (\(status))"
     case .cancelled(let command, outcomeUnknown: false): "\(command) was cancelled"
     case .cancelled(let command, outcomeUnknown: true): "\(command) was cancelled, and may or may not have been done"
@@ -62,6 +63,11 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .source(let command, let reason): "no more bytes for \(command): \(reason)"
     case .capabilityMissing(let capability, let command): "\(command) needs \(capability), which the server lacks"
     }
+  }
+
+  /// What a log may hold: the text of BAD may repeat the line that was not understood.
+  private static func shown(_ status: Status, _ isOfSecret: Bool) -> Status {
+    isOfSecret && status.condition == .bad ? Status(.bad, code: status.code, "") : status
   }
 }
 

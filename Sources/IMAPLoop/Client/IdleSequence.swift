@@ -82,7 +82,7 @@ extension IMAPClient {
         if session.idlingWatcher == nil { session.idlingWatcher = id }
         if session.idlingWatcher == id { try await idle() } else { await waitUntilClosed(id) }
       }
-      if session.idlingWatcher != id, let reason = session.closeReason { throw .connection(reason.commandError) }
+      if let reason = session.closeReason { throw .connection(reason.commandError) }
       watcher.finish()
     } catch {
       // It may be over before it is told why.

@@ -300,6 +300,8 @@ extension EventLoop {
     unsafe closeOwn(UnsafeMutableRawPointer(hook))
     unsafe closeOwn(UnsafeMutableRawPointer(alarm))
     wheel = TimerWheel(now: now)
+    // Whoever still waits for a turn keeps the loop, and nobody gets one.
+    (yielded, resuming) = ([], [])
   }
 
   private func closeOwn(_ handle: UnsafeMutableRawPointer) {

@@ -63,6 +63,9 @@ final class TLSStream: RelayedStream, StreamOwner {
         try send()
       }
     } catch {
+      if case .transport(let failure) = error, failure.operation == .write, let code = Int32(exactly: failure.code) {
+        throw LoopError(code, "write")
+      }
       throw LoopError(UV_EPROTO.rawValue, "write through TLS")
     }
     return sent

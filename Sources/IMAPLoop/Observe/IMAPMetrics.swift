@@ -140,10 +140,9 @@ extension CloseReason {
   }
 
   /// All of them.
-  fileprivate static let labels = [
-    "logout", "refused", "bye", "end_of_input", "local", "violation", "unreadable", "limit", "misuse", "timeout",
-    "resolve", "connect", "tls", "certificate", "read", "write", "listen",
-  ]
+  fileprivate static let labels =
+    ["logout", "refused", "bye", "end_of_input", "local", "violation", "unreadable", "limit", "misuse", "timeout"]
+    + ConnectionError.TransportFailure.Operation.allCases.map(\.rawValue)
 }
 
 extension Duration {

@@ -13,6 +13,8 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
   public var trust = TLSContext.Trust.system
   let user: String?
   let password: Secret?
+  /// Of the TLS to the proxy, for all connections by this value and its copies.
+  let contexts = TLSContextKeeper()
 
   /// A SOCKS4 proxy, with a user where it wants one. It looks host names up itself where it knows SOCKS4a; it has no IPv6, and
   /// checks no password.
@@ -81,6 +83,22 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
     guard let (host, port) = Self.address(rest) else { return nil }
     self.host = host
     self.port = port ?? standard
+  }
+
+  /// Whether both mean the same proxy, reached in the same way by the same user.
+  public static func == (one: Proxy, other: Proxy) -> Bool {
+    (one.kind, one.host, one.port, one.trust, one.user, one.password)
+      == (other.kind, other.host, other.port, other.trust, other.user, other.password)
+  }
+
+  /// What ``==(_:_:)`` compares.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(kind)
+    hasher.combine(host)
+    hasher.combine(port)
+    hasher.combine(trust)
+    hasher.combine(user)
+    hasher.combine(password)
   }
 
   /// The URL without user and password.

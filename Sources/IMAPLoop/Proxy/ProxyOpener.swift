@@ -80,7 +80,7 @@ final class ProxyOpener: StreamOpener, StreamOwner {
   private func secure(_ stream: ByteStream) {
     if isOver { return stream.close() }
     do throws(ConnectionError) {
-      let context = try TLSContextKeeper().context(proxy.trust)
+      let context = try proxy.contexts.context(proxy.trust)
       let secured = try TLSStream(context, host: proxy.host, peerPort: proxy.port, over: stream)
       secured.owner = self
       self.stream = secured

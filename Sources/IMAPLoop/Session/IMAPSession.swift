@@ -170,13 +170,17 @@ public actor IMAPSession {
       } catch {
         live = nil
         if isStopping { break }
-        if await hasOthers(error) {
+        let isRenewed = await hasOthers(error)
+        if isRenewed {
           hasRenewed = true
-          yield(.disconnected(error, retryIn: .zero))
-          continue
+          // A server that has taken them and refuses what comes behind is not asked again at once.
+          if state == .loggingIn {
+            yield(.disconnected(error, retryIn: .zero))
+            continue
+          }
         }
         // A transport that can be used once says so at the second attempt.
-        if Self.isFinal(error) || !configuration.client.transport.canReopen {
+        if !isRenewed && Self.isFinal(error) || !configuration.client.transport.canReopen {
           reason = error
           break
         }
@@ -233,10 +237,10 @@ public actor IMAPSession {
       if let profile { await client.apply(profile) }
       state = .loggingIn
       try await logIn(client, profile)
-      hasRenewed = false
       state = .opening
       try await open(client, profile)
       backoff.succeeded(at: loop.now)
+      hasRenewed = false
       state = .watching
       live = client
       release()

@@ -17,6 +17,8 @@ struct SendBuffer: ~Copyable, @unchecked Sendable {
     let capacity: Int
     /// End of the bytes that must be overwritten with zeros once they were sent, counted as `tail` is.
     var secretEnd = 0
+    /// A secret is being appended, or waits: what is behind ``secretEnd`` may be a part of it.
+    var holdsSecret = false
   }
 
   init() { unsafe header = nil }
@@ -82,7 +84,10 @@ struct SendBuffer: ~Copyable, @unchecked Sendable {
   mutating func append(decimal number: UInt32) { append(decimal: UInt64(number)) }
 
   /// Everything appended so far is overwritten with zeros when it is consumed.
-  mutating func markSecret() { unsafe header?.pointee.secretEnd = tail }
+  mutating func markSecret() {
+    unsafe header?.pointee.secretEnd = tail
+    unsafe header?.pointee.holdsSecret = true
+  }
 
   /// Drops the first `count` bytes. More than there are drops all.
   mutating func consume(_ count: Int) {
@@ -94,6 +99,7 @@ struct SendBuffer: ~Copyable, @unchecked Sendable {
     // A burst must not pin its memory on an idle connection.
     if unsafe header.pointee.capacity > Self.keptCapacity { return giveBackStorage() }
     unsafe header.pointee.secretEnd = 0
+    unsafe header.pointee.holdsSecret = false
     head = 0
     tail = 0
   }
@@ -152,7 +158,9 @@ struct SendBuffer: ~Copyable, @unchecked Sendable {
       // Safe: `grown` is fresh and has room for `used` bytes, which were written.
       unsafe Self.start(grown).copyMemory(from: Self.start(header) + head, byteCount: used)
       unsafe grown.pointee.secretEnd = Swift.max(0, header.pointee.secretEnd &- head)
-      // While a secret waits, no copy of it may be left behind in freed memory.
+      unsafe grown.pointee.holdsSecret = header.pointee.holdsSecret
+      // While a secret waits, no copy of it may be left behind in freed memory, nor of the part that was appended by now.
+      if unsafe header.pointee.holdsSecret { unsafe header.pointee.secretEnd = tail }
       unsafe Self.free(header, wiping: head..<tail)
     }
     unsafe header = unsafe grown

@@ -39,8 +39,9 @@ extension ClientConnection {
     }
 
     /// Other times than ``commandTimeout`` for some commands, by their names: `["SEARCH": .seconds(600), "NOOP": .seconds(10)]`.
-    /// `SEARCH` is `UID SEARCH`, too, unless that has a time of its own; case counts for nothing. Where several commands are in
-    /// flight, the longest of their times counts, as a server may work on any of them. Up to 255 names count.
+    /// `SEARCH` is `UID SEARCH`, too, unless that has a time of its own; case counts for nothing, and of two such names that with
+    /// the longer time holds. Where several commands are in flight, the longest of their times counts, as a server may work on any
+    /// of them. Up to 255 names count.
     public var commandTimeouts: [String: Duration] {
       get { storage.values.commandTimeouts.given }
       set { change { $0.commandTimeouts = CommandTimeouts(newValue) } }

@@ -7,7 +7,9 @@ struct CommandTimeouts: Sendable {
 
   init(_ given: [String: Duration]) {
     self.given = given
-    entries = given.map { (asciiUppercased($0.key), $0.value) }.sorted { $0.name < $1.name }
+    // The longer time where a name is there twice, in another case.
+    entries = Dictionary(given.map { (asciiUppercased($0.key), $0.value) }, uniquingKeysWith: max)
+      .sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
   var isEmpty: Bool { entries.isEmpty }

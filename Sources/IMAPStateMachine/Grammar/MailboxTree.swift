@@ -59,11 +59,12 @@ public struct MailboxTree: Sendable {
   }
 
   private static func renamed(_ name: MailboxName, from old: MailboxName, _ change: MailboxListing) -> MailboxName {
+    // RFC 9051, section 6.3.6: INBOX stays where it is, and so does what is below it; what was in it has got the new name.
+    if old == .inbox { return name }
     if name == old { return change.name }
     guard let delimiter = change.delimiter else { return name }
     let (text, start) = (name.description, old.description + String(delimiter))
-    // RFC 9051, section 6.3.6: what is below INBOX stays when INBOX is renamed.
-    if old == .inbox || !text.hasPrefix(start) { return name }
+    if !text.hasPrefix(start) { return name }
     return MailboxName(change.name.description + String(delimiter) + String(text.dropFirst(start.count)))
   }
 

@@ -49,7 +49,7 @@ public struct SASLDigestMD5: SASLMechanism {
     let (userBytes, identity, place) = (Array(user.utf8), Array(authorizationID.utf8), Array((realm ?? "").utf8))
     try CredentialRules.checkPrepared(userBytes.span, .user)
     try CredentialRules.checkPrepared(identity.span, .authorizationID)
-    try CredentialRules.checkPrepared(place.span, .user)
+    try CredentialRules.checkPrepared(place.span, .realm)
     try password.withBytes { bytes throws(SASLError) in try CredentialRules.checkPrepared(bytes, .password) }
     if host.isEmpty { throw .credential(.host, .empty) }
     if !host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
@@ -97,11 +97,12 @@ public struct SASLDigestMD5: SASLMechanism {
   private func answer(
     _ challenge: DigestChallenge, _ password: Secret
   ) throws(SASLError) -> (answer: Secret, proof: Secret) {
-    let key = try key(challenge, password)
+    let user = Array(self.user.utf8)
+    let key = try key(challenge, user.span, password)
     let digest = try response(key, challenge, "AUTHENTICATE:")
     var text: [UInt8] = []
     if challenge.isUTF8 { text += Array("charset=utf-8,".utf8) }
-    text += Array("username=".utf8) + Self.quoted(Array(user.utf8))
+    text += Array("username=".utf8) + Self.quoted(try challenge.sent(user.span, .user))
     if let realm = challenge.realm { text += Array(",realm=".utf8) + Self.quoted(realm) }
     text += Array(",nonce=".utf8) + Self.quoted(challenge.nonce)
     text += Array(",nc=00000001,cnonce=".utf8) + Self.quoted(nonce)
@@ -114,10 +115,10 @@ public struct SASLDigestMD5: SASLMechanism {
   }
 
   /// `HEX(H(A1))` (RFC 2831, section 2.1.2.1).
-  private func key(_ challenge: DigestChallenge, _ password: Secret) throws(SASLError) -> Secret {
-    let user = Array(self.user.utf8)
-    let realm = challenge.realm ?? Array((self.realm ?? "").utf8)
-    let name = try challenge.hashed(user.span, .user) + [0x3a] + (try challenge.hashed(realm.span, .user)) + [0x3a]
+  private func key(
+    _ challenge: DigestChallenge, _ user: Span<UInt8>, _ password: Secret
+  ) throws(SASLError) -> Secret {
+    let name = try challenge.hashed(user, .user) + [0x3a] + challenge.hashedRealm + [0x3a]
     let secret = try password.withBytes { bytes throws(SASLError) in
       try Secret(challenge.hashed(bytes, .password))
     }
@@ -172,9 +173,11 @@ public struct SASLDigestMD5: SASLMechanism {
 
 /// What counts of a digest challenge (RFC 2831, section 2.1.1).
 private struct DigestChallenge {
-  var nonce: [UInt8]
-  var realm: [UInt8]?
-  var isUTF8 = false
+  let nonce: [UInt8]
+  /// As it is sent.
+  private(set) var realm: [UInt8]?
+  private(set) var hashedRealm: [UInt8] = []
+  let isUTF8: Bool
 
   init(_ fields: DigestFields, realm wanted: String?) throws(SASLError) {
     guard fields.count("nonce") == 1, let nonce = fields.first("nonce"), !nonce.isEmpty else {
@@ -188,10 +191,21 @@ private struct DigestChallenge {
       if !names.contains("auth") { throw .malformedChallenge("DIGEST-MD5 with protection only, which TLS is for") }
     }
     self.nonce = nonce
-    let realms = fields.all("realm")
-    // One that the server does not name can be right: it need not name all that it knows.
-    realm = wanted.map { Array($0.utf8) } ?? realms.first
     isUTF8 = fields.first("charset").map { Self.lowercased($0) } == "utf-8"
+    // One that the server does not name can be right: it need not name all that it knows.
+    if let wanted = wanted.map({ Array($0.utf8) }) {
+      realm = try sent(wanted.span, .realm)
+      hashedRealm = try hashed(wanted.span, .realm)
+    } else if let named = fields.first("realm") {
+      realm = named
+      // Without UTF-8 it is ISO 8859-1 as it is.
+      hashedRealm = isUTF8 ? try hashed(named.span, .realm) : named
+    }
+  }
+
+  /// Section 2.1.2: UTF-8 where the server knows that, and else ISO 8859-1.
+  func sent(_ text: Span<UInt8>, _ credential: SASLError.Credential) throws(SASLError) -> [UInt8] {
+    isUTF8 ? text.copy() : try hashed(text, credential)
   }
 
   /// Section 2.1.2.1: what ISO 8859-1 can say is hashed so, whatever is sent.

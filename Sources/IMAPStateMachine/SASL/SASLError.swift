@@ -53,6 +53,8 @@ public enum SASLError: Error, Hashable, Sendable, CustomStringConvertible {
     case vendor
     /// The server that the token is for.
     case host = "host name"
+    /// The realm of DIGEST-MD5 that the user belongs to.
+    case realm
     /// The random text of SCRAM and DIGEST-MD5.
     case nonce
   }

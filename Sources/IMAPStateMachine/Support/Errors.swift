@@ -161,7 +161,7 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
   /// A failure below the protocol.
   public struct TransportFailure: Hashable, Sendable {
     /// What was being done.
-    public enum Operation: String, Hashable, Sendable {
+    public enum Operation: String, Hashable, Sendable, CaseIterable {
       /// Looking up a name.
       case resolve
       /// Opening a TCP connection.

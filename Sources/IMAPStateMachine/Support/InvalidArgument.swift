@@ -79,7 +79,7 @@ public struct InvalidArgument: Hashable, Sendable, CustomStringConvertible {
     /// RFC 9051, section 9: ATOM-CHAR.
     case character = "holds a character that cannot stand there, like a space or a bracket: take it out"
     /// At least one is needed.
-    case empty = "is empty: give at least one"
+    case empty = "is empty, and must not be"
     /// Numbers of this kind start at 1.
     case zero = "is or holds 0: such numbers start at 1"
     /// RFC 9051, section 9: number64 has 63 bits.
