@@ -1,4 +1,5 @@
 import ArgumentParser
+import IMAPLoop
 
 /// The `imap` tool.
 @main
@@ -31,6 +32,7 @@ struct ImapCommand: AsyncParsableCommand {
     ])
 
   static func main() async {
+    TLSMemory.keepBlocks()
     StandardStreams.prepare()
     if let complaint = StandardStreams.complaint() { end(complaint) }
     do {

@@ -17,6 +17,16 @@ private func countUnseen(_ configuration: IMAPClient.Configuration, password: Se
   }
 }
 
+private func pinned(_ host: String, to pin: TLSPin, authority: String) throws -> IMAPClient.Configuration {
+  var options = TLSContext.ClientOptions(trust: .file(authority))
+  options.pins = [pin]
+  options.minimumVersion = .tls13
+  options.applicationProtocols = ["imap"]
+  var configuration = IMAPClient.Configuration(host: host)
+  configuration.tls = try TLSContext.client(options)
+  return configuration
+}
+
 private func subjects(_ client: IMAPClient) async throws -> [String] {
   var subjects: [String] = []
   for message in try await client.fetch(.uids(.all), [.uid, .flags, .envelope]) {
