@@ -58,6 +58,15 @@ class Peer:
         self.tell(*words)
         return self.read(expected, seconds)
 
+    def hasten(self):
+        """Its threads run before all others that want the processor. Returns whether that is allowed."""
+        try:
+            for thread in os.listdir(f"/proc/{self.process.pid}/task"):
+                os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(1))
+        except (OSError, AttributeError):
+            return False
+        return True
+
     def end(self):
         """It ends when it has nobody to listen to; it is made to where that takes long."""
         Peer.running.remove(self)
