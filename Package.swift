@@ -73,7 +73,10 @@ let package = Package(
       exclude: ["Transcripts"],
       swiftSettings: withLifetimes),
     .testTarget(
-      name: "LoopTests", dependencies: ["IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "CUV", "CSSL", "CZlib"],
+      name: "LoopTests",
+      dependencies: [
+        "IMAPLoop", "IMAPStateMachine", "IMAPTestServer", "AllocationCounter", "CUV", "CSSL", "CZlib",
+      ],
       swiftSettings: withLifetimes),
     .testTarget(
       name: "TestServerTests",

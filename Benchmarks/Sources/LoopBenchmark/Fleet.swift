@@ -1,4 +1,3 @@
-import AllocationCounter
 import IMAPLoop
 import IMAPStateMachine
 
@@ -8,9 +7,12 @@ struct FleetSettings: Sendable {
   var port: UInt16
   var security: TransportSecurity
   /// Connections being set up at the same time.
-  var inFlight: Int
+  var inFlight = 64
   /// Up to where each goes.
-  var goal: Goal
+  var goal = Goal.idle
+  /// How long the transport of each may take.
+  var timeout = Duration.seconds(30)
+  var socket = SocketOptions()
   var stamp: Stamp
 
   enum Goal: String, Sendable {
@@ -19,6 +21,9 @@ struct FleetSettings: Sendable {
     /// Logged in, a mailbox selected, idling.
     case idle
   }
+
+  /// The server of a connection.
+  func host(of index: Int) -> String { hosts[index % hosts.count] }
 }
 
 /// Many connections on one loop, used by channel and borrowed events.
@@ -43,55 +48,49 @@ actor Fleet {
     return state.failures
   }
 
-  /// Returns when so many more events have come than ``forget()`` was followed by.
-  func awaitEvents(_ count: Int) async {
-    await withCheckedContinuation { state.wait(for: count, $0) }
-  }
-
-  /// Counts events from zero.
-  func forget() { state.forget() }
-
-  /// What came since ``forget()``.
-  func result() -> FleetState.Result { state.result }
-
   /// The reasons for failures, some of them.
   func reasons() -> [String] { state.reasons }
 
-  /// Stops reading on so many connections, or goes on.
-  func hold(_ count: Int, _ isHeld: Bool) { state.hold(count, isHeld) }
+  func expect(_ count: Int, forEach: Bool) { state.tally.expect(count, forEach: forEach) }
 
-  func close() async {
-    await withCheckedContinuation { state.close($0) }
+  /// Returns when all events that are expected have come, or none has for so many seconds.
+  func awaitEvents(_ seconds: Int) async -> EventTally.Result {
+    await withCheckedContinuation { state.tally.wait(seconds, on: loop, $0) }
+    return state.tally.result
   }
+
+  /// The numbers of those whom the last burst has not told.
+  func missing() -> [Int] { state.missing }
+
+  /// Lets so many connections stop reading, each in the middle of the next line of a flood.
+  func hold(_ count: Int) { state.hold(count) }
+
+  /// Lets them go on.
+  func release() { state.release() }
+
+  /// How many have stopped, and how many lines of floods all have read since ``hold(_:)``.
+  func flooded() -> (paused: Int, lines: Int) { (state.paused, state.lines) }
 }
 
 /// The fleet's bookkeeping. Used on the loop's thread only.
 final class FleetState {
   let settings: FleetSettings
+  let tally: EventTally
   var settled: CheckedContinuation<Void, Never>?
   private(set) var failures = 0
   private(set) var reasons: [String] = []
-  private(set) var result = Result()
+  /// Lines of floods.
+  var lines = 0
+  var paused = 0
+  private var held = 0
   private var watchers: [Watcher] = []
   private var wanted = 0
   private var opening = 0
-  private var awaited = 0
-  private var waiting: CheckedContinuation<Void, Never>?
-  private var closed: CheckedContinuation<Void, Never>?
-  private var openCount = 0
 
-  struct Result: Sendable {
-    var events = 0
-    /// Nanoseconds from the stamp to the handler.
-    var latencies: [UInt64] = []
-    /// Of the loop's thread: from the first event to the last.
-    var cpu: UInt64 = 0
-    var wall: UInt64 = 0
-    var allocations: UInt64 = 0
-    fileprivate var start: (cpu: UInt64, wall: UInt64, allocations: UInt64)?
+  init(_ settings: FleetSettings) {
+    self.settings = settings
+    tally = EventTally(settings.stamp)
   }
-
-  init(_ settings: FleetSettings) { self.settings = settings }
 
   func prepare(_ count: Int) {
     wanted += count
@@ -101,7 +100,6 @@ final class FleetState {
   func openMore(_ loop: EventLoop) {
     while watchers.count < wanted, opening < settings.inFlight {
       opening += 1
-      openCount += 1
       watchers.append(Watcher(self, watchers.count, on: loop))
     }
     if opening == 0, watchers.count == wanted {
@@ -120,50 +118,16 @@ final class FleetState {
     if reasons.count < 5 { reasons.append(reason) }
   }
 
-  func forget() {
-    result.events = 0
-    // The room stays.
-    result.latencies.removeAll(keepingCapacity: true)
-    result.start = nil
-    awaited = 0
+  var missing: [Int] { watchers.indices.filter { watchers[$0].told != tally.generation } }
+
+  func hold(_ count: Int) {
+    (lines, paused, held) = (0, 0, count)
+    for watcher in watchers.prefix(count) { watcher.isHolding = true }
   }
 
-  func wait(for count: Int, _ continuation: CheckedContinuation<Void, Never>) {
-    result.latencies.reserveCapacity(count)
-    awaited = count
-    if result.events >= count { continuation.resume() } else { waiting = continuation }
-  }
-
-  func received(_ count: UInt32) {
-    if result.start == nil { result.start = (Clock.threadCPU, Clock.now, allocation_counter_begin()) }
-    result.events += 1
-    result.latencies.append(settings.stamp.age(of: count))
-    if result.events == awaited, let start = result.start {
-      result.allocations = allocation_counter_end() - start.allocations
-      result.cpu = Clock.threadCPU - start.cpu
-      result.wall = Clock.now - start.wall
-      waiting?.resume()
-      waiting = nil
-    }
-  }
-
-  func hold(_ count: Int, _ isHeld: Bool) {
-    for watcher in watchers.prefix(count) { watcher.hold(isHeld) }
-  }
-
-  func close(_ continuation: CheckedContinuation<Void, Never>) {
-    if openCount == 0 { return continuation.resume() }
-    closed = continuation
-    for watcher in watchers { watcher.close() }
-    watchers = []
-  }
-
-  func ended() {
-    openCount -= 1
-    if openCount == 0 {
-      closed?.resume()
-      closed = nil
-    }
+  func release() {
+    for watcher in watchers.prefix(held) { watcher.release() }
+    held = 0
   }
 }
 
@@ -171,7 +135,12 @@ final class FleetState {
 final class Watcher: ClientChannelDelegate {
   private unowned let state: FleetState
   private var channel: ClientChannel?
+  private let number: UInt32
   private var step = Step.connecting
+  /// The last generation in which an event came.
+  private(set) var told: UInt8 = 0
+  /// Whether it stops reading.
+  var isHolding = false
 
   private enum Step: UInt8 {
     case connecting, loggingIn, selecting, startingIdle, settled
@@ -179,24 +148,26 @@ final class Watcher: ClientChannelDelegate {
 
   init(_ state: FleetState, _ index: Int, on loop: EventLoop) {
     self.state = state
+    number = UInt32(clamping: index)
     let settings = state.settings
     channel = ClientChannel(
-      loop: loop, host: settings.hosts[index % settings.hosts.count], port: settings.port, security: settings.security,
-      configuration: Self.configuration, delegate: self)
+      loop: loop, host: settings.host(of: index), port: settings.port, socket: settings.socket,
+      security: settings.security, configuration: Self.configuration, timeout: settings.timeout, delegate: self)
   }
 
-  func hold(_ isHeld: Bool) {
-    if isHeld { channel?.pauseReading() } else { channel?.resumeReading() }
+  func release() {
+    isHolding = false
+    channel?.resumeReading()
   }
-
-  func close() { channel?.close() }
 
   func channelConnected(_ channel: ClientChannel) {}
 
   func channel(_ channel: ClientChannel, received event: borrowing ClientEvent) {
     switch copy event {
-    case .response(.untagged(.exists(let count))): if step == .settled { state.received(count) }
-    case .greeting: go(.loggingIn, .login(user: "joe", password: Self.password))
+    case .response(.untagged(.exists(let count))):
+      if step == .settled { state.tally.received(count, told: &told) }
+    case .response(.untagged(.recent)), .response(.untagged(.status)): if step == .settled { flooded(channel) }
+    case .greeting: go(.loggingIn, .login(user: String(number), password: Self.password))
     case .completed(_, let status):
       if status.condition != .ok { return fail("refused") }
       if step == .loggingIn {
@@ -216,7 +187,13 @@ final class Watcher: ClientChannelDelegate {
       state.failed("\(reason)")
       settle(channel.loop)
     }
-    state.ended()
+  }
+
+  private func flooded(_ channel: ClientChannel) {
+    state.lines += 1
+    if !isHolding { return }
+    state.paused += 1
+    channel.pauseReading()
   }
 
   private func settle() { if let channel { settle(channel.loop) } }

@@ -4,29 +4,49 @@ import IMAPStateMachine
 
 /// Request and answer: connections that keep so many UID FETCHes of one message in flight.
 enum Requests {
-  static func run(
-    _ security: TransportSecurity, port: UInt16, connections: Int, depth: Int, seconds: Int, threads: Int
-  ) async throws {
+  /// By channel and borrowed events.
+  static func run(_ settings: FleetSettings, connections: Int, depth: Int, seconds: Int, threads: Int) async throws {
     let group = try LoopGroup(threads: threads)
     let counters = (0..<threads).map { _ in RequestCounter() }
     for index in 0..<connections {
       let loop = group.loops[index % threads]
       let counter = counters[index % threads]
-      loop.submit {
-        _ = Requester(counter, depth, loop, host: "127.0.0.1", port: port, security)
-      }
+      loop.submit { _ = Requester(counter, depth, loop, settings) }
     }
     // All are logged in and at full depth before the count begins.
     for (loop, counter) in zip(group.loops, counters) {
       while await loop.run({ counter.started }) < connections / threads { try await Task.sleep(for: .milliseconds(20)) }
     }
-    var before = 0
-    for (loop, counter) in zip(group.loops, counters) { before += await loop.run { counter.completed } }
+    try await measure(seconds) {
+      var sum = 0
+      for (loop, counter) in zip(group.loops, counters) { sum += await loop.run { counter.completed } }
+      return sum
+    }
+  }
+
+  /// By ``IMAPClient``.
+  static func runClients(
+    _ settings: FleetSettings, connections: Int, depth: Int, seconds: Int, threads: Int
+  ) async throws {
+    let group = try LoopGroup(threads: threads)
+    let actors = group.loops.map { ClientRequests(loop: $0) }
+    for index in 0..<connections { try await actors[index % threads].start(settings, index, depth: depth) }
+    try await measure(seconds) {
+      var sum = 0
+      for actor in actors {
+        if let failure = await actor.failure { throw BenchmarkError(failure) }
+        sum += await actor.completed
+      }
+      return sum
+    }
+  }
+
+  private static func measure(_ seconds: Int, _ count: () async throws -> Int) async throws {
+    let before = try await count()
     let cpu = Clock.processCPU
     let start = Clock.now
     try await Task.sleep(for: .seconds(seconds))
-    var after = 0
-    for (loop, counter) in zip(group.loops, counters) { after += await loop.run { counter.completed } }
+    let after = try await count()
     report("requests", after - before, Clock.now - start, Clock.processCPU - cpu)
     exit(0)
   }
@@ -46,13 +66,11 @@ final class Requester: ClientChannelDelegate {
   private var isStarted = false
   private var steps = 0
 
-  init(
-    _ counter: RequestCounter, _ depth: Int, _ loop: EventLoop, host: String, port: UInt16,
-    _ security: TransportSecurity
-  ) {
+  init(_ counter: RequestCounter, _ depth: Int, _ loop: EventLoop, _ settings: FleetSettings) {
     self.counter = counter
     self.depth = depth
-    channel = ClientChannel(loop: loop, host: host, port: port, security: security, delegate: self)
+    channel = ClientChannel(
+      loop: loop, host: settings.host(of: 0), port: settings.port, security: settings.security, delegate: self)
   }
 
   func channelConnected(_ channel: ClientChannel) {}
