@@ -53,7 +53,7 @@ final class FaultyRelay: StreamOwner, @unchecked Sendable {
     var isPassing = false
   }
 
-  private let near: TCPStream
+  private let near: ByteStream
   private var far: ByteStream?
   /// What the server says, and what the client says.
   private var lanes = [Lane(), Lane()]
@@ -61,7 +61,7 @@ final class FaultyRelay: StreamOwner, @unchecked Sendable {
   private let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 16)
   private let loop: EventLoop
 
-  init(_ near: TCPStream, to port: UInt16, _ fault: Fault) {
+  init(_ near: ByteStream, to port: UInt16, _ fault: Fault) {
     self.near = near
     self.fault = fault
     loop = near.loop
@@ -82,7 +82,7 @@ final class FaultyRelay: StreamOwner, @unchecked Sendable {
   deinit { unsafe memory.deallocate() }
 
   /// How many bytes of the server have passed, and of the client.
-  var passed: (Int, Int) { (lanes[0].passed, lanes[1].passed) }
+  var passed: (ofServer: Int, ofClient: Int) { (lanes[0].passed, lanes[1].passed) }
 
   func streamConnected(_ stream: ByteStream, error: ConnectionError?) {}
   @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
@@ -149,12 +149,16 @@ final class FlowClient: ClientChannelDelegate {
   private let done: Promise<Void>
 
   private(set) var reason: CloseReason?
+  private(set) var isConnected = false
+  private(set) var isSecured = false
   private(set) var completed = 0
   private(set) var failures: [ConnectionError] = []
   /// What must not happen, and did.
   private(set) var problems: [String] = []
   /// Commands that were sent and did not end.
   private(set) var open: Set<CommandID> = []
+  /// Bytes of IMAP.
+  private var bytes = (ofServer: 0, ofClient: 0)
 
   init(startTLS: Bool, compressed: Bool, _ done: Promise<Void>) {
     steps = Self.session(startTLS: startTLS, compressed: compressed)[...]
@@ -175,7 +179,12 @@ final class FlowClient: ClientChannelDelegate {
     ]
   }
 
-  func channelConnected(_ channel: ClientChannel) { check("connected") }
+  func channelConnected(_ channel: ClientChannel) {
+    check("connected")
+    isConnected = true
+  }
+
+  func channel(_ channel: ClientChannel, sent byteCount: Int) { bytes.ofClient += byteCount }
 
   func channel(_ channel: ClientChannel, received event: borrowing ClientEvent) {
     check("an event")
@@ -200,6 +209,7 @@ final class FlowClient: ClientChannelDelegate {
 
   func channelSecured(_ channel: ClientChannel) {
     check("secured")
+    isSecured = true
     if startsTLS { next(channel) }
   }
 
@@ -210,6 +220,7 @@ final class FlowClient: ClientChannelDelegate {
 
   func channelClosed(_ channel: ClientChannel, reason: CloseReason) {
     check("closed")
+    bytes.ofServer = channel.receivedCount
     self.reason = reason
     done.fulfil(())
   }
@@ -236,9 +247,19 @@ final class FlowClient: ClientChannelDelegate {
     if reason != nil { problems.append("\(what) behind the end") }
   }
 
-  /// What a test may look at on its own thread.
+  /// What a test may look at on its own thread: whatever happened, each command has ended once. `passed` are the bytes that a relay
+  /// has seen; where there is none, those of IMAP.
+  func report(passed: (ofServer: Int, ofClient: Int)? = nil) -> Report {
+    if !open.isEmpty { problems.append("\(open) never ended") }
+    return Report(
+      reason: reason, isConnected: isConnected, isSecured: isSecured, completed: completed, failures: failures,
+      problems: problems, bytes: passed ?? bytes)
+  }
+
   struct Report: Sendable {
     var reason: CloseReason?
+    var isConnected: Bool
+    var isSecured: Bool
     var completed: Int
     var failures: [ConnectionError]
     var problems: [String]
@@ -255,16 +276,15 @@ struct FaultBench: Sendable {
     var isCompressed: Bool { self == .deflate || self == .deflateInTLS }
   }
 
-  private let loop: EventLoop
+  let loop: EventLoop
   private let server: IMAPTestServer
   private let layers: Layers
   private let security: TransportSecurity
-  private let listener = Confined<Listener?>(nil)
+  private let way: FaultWay
   private let fault = Confined(Fault())
   private let relay = Confined<FaultyRelay?>(nil)
-  private let port: UInt16
 
-  init(_ loop: EventLoop, _ layers: Layers) async throws {
+  init(_ loop: EventLoop, _ layers: Layers, _ kind: FaultWay.Kind = .direct) async throws {
     self.loop = loop
     self.layers = layers
     let message = IMAPTestServer.Configuration.Message("Subject: one\n\n" + String(repeating: "body ", count: 20))
@@ -274,39 +294,28 @@ struct FaultBench: Sendable {
     let context = try TLSContext.client(trust: .pem(server.certificatePEM))
     security = isImplicit ? .tls(context) : layers == .startTLS ? .startTLS(context) : .plain
     let target = try #require(isImplicit ? server.tlsPort : server.plainPort)
-    let address = try #require(SocketAddress(numeric: "127.0.0.1", port: 0))
-    port = await loop.run { [listener, fault, relay] in
-      listener.value = try? Listener(loop: loop, address: address) { stream in
-        relay.value = FaultyRelay(stream, to: target, fault.value)
-      }
-      return listener.value?.address.port ?? 0
+    way = try await FaultWay(loop, kind, to: target) { [fault, relay] stream, port in
+      relay.value = FaultyRelay(stream, to: port, fault.value)
     }
   }
 
-  /// Runs a session until its channel is closed. Whatever happened, each command has ended once, and for the channel's reason.
+  /// Runs a session until its channel is closed.
   func run(_ fault: Fault) async -> FlowClient.Report {
     let done = Promise<Void>()
     let client = await loop.run { [self] in
       self.fault.value = fault
+      relay.value = nil
       let client = FlowClient(startTLS: layers == .startTLS, compressed: layers.isCompressed, done)
-      _ = ClientChannel(
-        loop: loop, host: "127.0.0.1", port: port, security: security, timeout: .seconds(60), delegate: client)
+      _ = way.channel(security: security, delegate: client)
       return Confined(client)
     }
     await done.value
-    return await loop.run { [relay] in
-      let client = client.value
-      var problems = client.problems
-      if !client.open.isEmpty { problems.append("\(client.open) never ended") }
-      let bytes = relay.value?.passed ?? (0, 0)
-      return FlowClient.Report(
-        reason: client.reason, completed: client.completed, failures: client.failures, problems: problems, bytes: bytes)
-    }
+    return await loop.run { [relay] in client.value.report(passed: relay.value?.passed ?? (0, 0)) }
   }
 
   func shutdown() async {
-    await loop.run { [listener, relay] in
-      listener.value?.close()
+    await loop.run { [relay, way] in
+      way.close()
       relay.value = nil
     }
     await server.shutdown()

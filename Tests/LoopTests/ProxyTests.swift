@@ -5,7 +5,7 @@ import Testing
 
 /// A proxy that knows how to be asked, and speaks to one server whatever it is asked for. Used on the loop's thread.
 @safe
-private final class TestProxy: StreamOwner {
+final class TestProxy: StreamOwner {
   /// What it says to each piece of the handshake that it has read whole; the last answer opens the way.
   struct Script: Sendable {
     var expected: [[UInt8]]
@@ -74,6 +74,7 @@ private final class TestProxy: StreamOwner {
     let deadline = loop.now.advanced(by: .seconds(10))
     _ = Connector(loop: loop, host: "127.0.0.1", port: port, deadline: deadline) { [self] result in
       guard case .success(let stream) = result else { return near.close() }
+      if near.isClosing { return stream.close() }
       far = stream
       stream.owner = self
       _ = try? stream.startReading()

@@ -172,6 +172,28 @@ func socketPair() throws -> (Int32, Int32) {
   return (pair[0], pair[1])
 }
 
+/// A UNIX socket under a name of its own that connections can be made to.
+func listeningUnixSocket() throws -> (descriptor: Int32, path: String) {
+  let path = FileManager.default.temporaryDirectory.path + "/imap-\(UUID().uuidString.prefix(8)).sock"
+  #if canImport(Glibc)
+    let kind = Int32(SOCK_STREAM.rawValue)
+  #else
+    let kind = SOCK_STREAM
+  #endif
+  let descriptor = socket(AF_UNIX, kind, 0)
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  let bytes = Array(path.utf8)
+  unsafe withUnsafeMutableBytes(of: &address.sun_path) { target in unsafe target.copyBytes(from: bytes) }
+  let isListening = unsafe withUnsafePointer(to: &address) { address in
+    unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+      unsafe bind(descriptor, address, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 && listen(descriptor, 128) == 0
+    }
+  }
+  if !isListening { throw SystemError() }
+  return (descriptor, path)
+}
+
 /// A UNIX socket that takes one connection, on a thread of its own.
 final class UnixListener: Sendable {
   let path: String
@@ -179,23 +201,7 @@ final class UnixListener: Sendable {
   private let descriptor: Int32
 
   init() throws {
-    path = FileManager.default.temporaryDirectory.path + "/imap-\(UUID().uuidString.prefix(8)).sock"
-    #if canImport(Glibc)
-      let kind = Int32(SOCK_STREAM.rawValue)
-    #else
-      let kind = SOCK_STREAM
-    #endif
-    descriptor = socket(AF_UNIX, kind, 0)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let bytes = Array(path.utf8)
-    unsafe withUnsafeMutableBytes(of: &address.sun_path) { target in unsafe target.copyBytes(from: bytes) }
-    let isListening = unsafe withUnsafePointer(to: &address) { [descriptor] address in
-      unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-        unsafe bind(descriptor, address, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 && listen(descriptor, 8) == 0
-      }
-    }
-    if !isListening { throw SystemError() }
+    (descriptor, path) = try listeningUnixSocket()
     Thread.detachNewThread { [self] in accepted.fulfil(accept(descriptor, nil, nil)) }
   }
 

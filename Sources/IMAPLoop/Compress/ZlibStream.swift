@@ -78,6 +78,7 @@ final class Inflater {
   func window() -> [UInt8] {
     var count: UInt32 = 0
     unsafe inflateGetDictionary(stream, nil, &count)
+    if count == 0 { return [] }
     return unsafe [UInt8](unsafeUninitializedCapacity: Int(count)) { target, initialized in
       // Safe: zlib writes the number of bytes that it has said.
       unsafe inflateGetDictionary(stream, target.baseAddress, &count)

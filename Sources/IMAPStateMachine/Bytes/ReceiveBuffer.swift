@@ -94,13 +94,17 @@ public struct ReceiveBuffer: ~Copyable {
   public mutating func takeUnread() -> [UInt8] {
     discardReported()
     let count = unread
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
-      unsafe readable.withUnsafeBytes { source in
-        // Safe: `target` has room for `count` bytes and does not overlap this allocation.
-        unsafe UnsafeMutableRawBufferPointer(target).copyMemory(from: source)
+    // None: all empty arrays share one storage, which that initializer would write a count to, from whatever thread.
+    let bytes =
+      count == 0
+      ? []
+      : unsafe [UInt8](unsafeUninitializedCapacity: count) { target, initialized in
+        unsafe readable.withUnsafeBytes { source in
+          // Safe: `target` has room for `count` bytes and does not overlap this allocation.
+          unsafe UnsafeMutableRawBufferPointer(target).copyMemory(from: source)
+        }
+        initialized = count
       }
-      initialized = count
-    }
     head = 0
     tail = 0
     reported = 0
