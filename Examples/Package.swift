@@ -15,9 +15,7 @@ func library(_ name: String) -> Target.Dependency { .product(name: name, package
 let chapter = [
   "append", "archive_read", "connect", "connect_fail", "delete_messages", "delete_messages_one", "fetch_raw",
   "fetch_rfc822", "fetch_separately", "list", "list_parse", "list_pattern", "list_subfolders", "search_all",
-  "search_from",
-  "search_subject", "select",
-  "select_invalid", "status",
+  "search_from", "search_subject", "select", "select_invalid", "status",
 ]
 
 let package = Package(

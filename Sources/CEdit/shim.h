@@ -1,10 +1,12 @@
 #ifndef IMAP_ENGINE_CEDIT_SHIM_H
 #define IMAP_ENGINE_CEDIT_SHIM_H
 
+#include <fcntl.h>
 #include <histedit.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* el_set, el_get and history are variadic: Swift sees none of them. */
 
@@ -46,6 +48,20 @@ static inline int cedit_history_enter(History *h, const char *line) {
   HistEvent event;
   return history(h, &event, H_ENTER, line);
 }
+
+/* The tool's pipes are for itself, and for none of the programs that another thread may be starting. */
+#ifdef __linux__
+/* Declared with GNU extensions only, which Swift has not. */
+int pipe2(int *, int);
+static inline int cedit_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
+#else
+static inline int cedit_pipe(int *ends) {
+  if (pipe(ends) != 0) return -1;
+  (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+  (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+  return 0;
+}
+#endif
 
 /* MB_CUR_MAX is a macro over a function call. */
 static inline size_t cedit_bytes_per_character(void) { return MB_CUR_MAX; }

@@ -256,5 +256,9 @@ extension ConnectionOptions: MailServer {
 
   func found(_ uids: [UID], in mailbox: SelectedMailbox) {}
 
+  func ending(_ client: IMAPClient, _ consequence: String, _ work: () async throws -> Void) async throws {
+    try await Interruption.ends(client, consequence, work)
+  }
+
   var ownsInput: Bool { passwordStdin }
 }

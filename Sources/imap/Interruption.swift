@@ -1,3 +1,4 @@
+import Foundation
 import IMAPLoop
 import Synchronization
 
@@ -12,28 +13,28 @@ final class Interruption: Sendable {
   private let state = Mutex(State())
   /// Whether those that came later see to the signal first.
   private let isOutermost: Bool
-  /// How many there are that are not the outermost.
-  private static let inner = Mutex(0)
+  /// How long what waits for it may take to end.
+  private let patience: Duration
 
   private struct State {
     var hasCome = false
+    var isOver = false
     var waiting: [CheckedContinuation<Void, Never>] = []
   }
 
-  init(isOutermost: Bool = false) {
+  init(patience: Duration = .seconds(2), isOutermost: Bool = false) {
+    self.patience = patience
     self.isOutermost = isOutermost
-    if !isOutermost { Self.inner.withLock { $0 += 1 } }
     Self.hub.add(self)
   }
 
-  deinit {
-    Self.hub.forget()
-    if !isOutermost { Self.inner.withLock { $0 -= 1 } }
-  }
+  deinit { Self.hub.remove(ObjectIdentifier(self)) }
 
   /// Who hears a signal first is decided here.
   private final class Hub: Sendable {
     private struct Listener {
+      // Known by more than the reference: whoever looks at that under the lock may be the last to hold it, and frees it there.
+      let id: ObjectIdentifier
       weak var interruption: Interruption?
     }
 
@@ -42,48 +43,69 @@ final class Interruption: Sendable {
 
     init() {
       for number in [SIGINT, SIGTERM] {
-        let listener = SignalListener(number) { [weak self] in
-          for interruption in self?.listeners.withLock({ $0.compactMap(\.interruption) }) ?? [] {
-            if interruption.hasCome { _exit(128 + number) }
-            interruption.come()
-          }
-        }
+        let listener = SignalListener(number) { [weak self] in self?.heard(number) }
         signals.withLock { $0.append(listener) }
       }
     }
 
-    func add(_ interruption: Interruption) { listeners.withLock { $0.append(Listener(interruption: interruption)) } }
+    /// Those that are not over.
+    var interruptions: [Interruption] {
+      listeners.withLock { $0.compactMap(\.interruption) }.filter { !$0.state.withLock(\.isOver) }
+    }
 
-    /// Drops those that are gone.
-    func forget() { listeners.withLock { $0.removeAll { $0.interruption == nil } } }
+    func add(_ interruption: Interruption) {
+      listeners.withLock { $0.append(Listener(id: ObjectIdentifier(interruption), interruption: interruption)) }
+    }
+
+    func remove(_ id: ObjectIdentifier) { listeners.withLock { $0.removeAll { $0.id == id } } }
+
+    private func heard(_ number: Int32) {
+      let interruptions = interruptions
+      // Nothing is left to be ended in an orderly way, or it takes too long.
+      if interruptions.isEmpty { _exit(128 + number) }
+      for interruption in interruptions {
+        if interruption.hasCome { _exit(128 + number) }
+        interruption.come()
+      }
+    }
   }
 
   private static let hub = Hub()
 
   /// Whether a command waits for the signal by itself.
-  static var isSeenTo: Bool { inner.withLock { $0 > 0 } }
+  static var isSeenTo: Bool { hub.interruptions.contains { !$0.isOutermost } }
 
   /// Whether a signal has come.
   var hasCome: Bool { state.withLock(\.hasCome) }
 
   /// Acts as if a signal had come.
   func come() {
+    let (isFirst, waiting) = state.withLock { state in
+      defer { (state.hasCome, state.waiting) = (true, []) }
+      return (!state.hasCome && !state.isOver, state.waiting)
+    }
+    if isFirst, isOutermost { endInTime() }
+    for continuation in waiting { continuation.resume() }
+  }
+
+  /// What could be interrupted is over. Who still waits for the signal waits no more.
+  func finish() {
     let waiting = state.withLock { state in
-      state.hasCome = true
-      defer { state.waiting = [] }
+      defer { (state.isOver, state.waiting) = (true, []) }
       return state.waiting
     }
     for continuation in waiting { continuation.resume() }
   }
 
-  /// Returns when a signal has come.
+  /// Returns when a signal has come, or by ``finish()``.
   func wait() async {
     await withCheckedContinuation { continuation in
-      let hasCome = state.withLock { state in
-        if !state.hasCome { state.waiting.append(continuation) }
-        return state.hasCome
+      let mustWait = state.withLock { state in
+        let mustWait = !state.hasCome && !state.isOver
+        if mustWait { state.waiting.append(continuation) }
+        return mustWait
       }
-      if hasCome { continuation.resume() }
+      if !mustWait { continuation.resume() }
     }
   }
 
@@ -93,12 +115,24 @@ final class Interruption: Sendable {
     // In short steps: a sleep cannot be woken by a signal, and half a second of patience is not noticed.
     while !hasCome, ContinuousClock.now < end { try? await Task.sleep(for: .milliseconds(200)) }
   }
+
+  /// Ends the program where this is not over once all have had the time that they want.
+  private func endInTime() {
+    let patience = Self.hub.interruptions.map(\.patience).max() ?? patience
+    // A thread of its own: what is in the way may hold the loop's, and all that tasks have.
+    Thread.detachNewThread {
+      Thread.sleep(forTimeInterval: patience / .seconds(1))
+      if self.state.withLock(\.isOver) { return }
+      Console.lastWords("imap: interrupted")
+      _exit(ExitStatus.interrupted.rawValue)
+    }
+  }
 }
 
 extension Interruption {
-  /// Runs `body` with the client that `connect` makes. Ctrl-C ends the connection, from its first step on, so that `body` fails; one
-  /// that waits for something else then, such as a full pipe, ends with the program. What sees to the signal by itself, as
-  /// `watch` does, is left alone.
+  /// Runs `body` with the client that `connect` makes. Ctrl-C ends the connection, from its first step on, so that `body`
+  /// fails; one that waits for something else then, such as a full pipe, ends with the program. Where a command sees to the
+  /// signal by itself, as `watch` does, the connection is left alone, but the program ends all the same.
   static func endsConnection(
     _ connect: @escaping @Sendable () async throws -> IMAPClient, _ body: (IMAPClient) async throws -> Void
   ) async throws {
@@ -108,35 +142,24 @@ extension Interruption {
       await interruption.wait()
       if Task.isCancelled { return }
       connecting.cancel()
-      if isSeenTo { return }
-      Task { try await connecting.value.close() }
-      try await Task.sleep(for: patience)
-      Console.error("imap: interrupted")
-      _exit(ExitStatus.interrupted.rawValue)
+      if !isSeenTo { try? await connecting.value.close() }
     }
     defer {
       watch.cancel()
-      // Nobody waits for ever.
-      interruption.come()
+      interruption.finish()
     }
-    do {
-      let client = try await connecting.value
-      do {
-        try await body(client)
-      } catch {
-        await client.logout()
-        throw error
-      }
-      await client.logout()
-    } catch let failure as Failure where failure.status == .interrupted {
-      throw failure
-    } catch {
+    let client: IMAPClient
+    do { client = try await connecting.value } catch {
       throw interruption.hasCome ? Failure(.interrupted, "interrupted") : error
     }
+    do { try await body(client) } catch {
+      // Decided before LOGOUT: a signal that comes meanwhile is not why `body` has failed.
+      let failure = interruption.hasCome ? Failure(interrupted: error) : error
+      await client.logout()
+      throw failure
+    }
+    await client.logout()
   }
-
-  /// How long a command may take to end once its connection has.
-  private static let patience = Duration.seconds(2)
 
   /// Runs `work`. Ctrl-C ends the connection, so that `work` fails, and the failure says what became of it.
   static func ends(_ client: IMAPClient, _ consequence: String, _ work: () async throws -> Void) async throws {
@@ -147,8 +170,7 @@ extension Interruption {
     }
     defer {
       watch.cancel()
-      // Nobody waits for ever.
-      interruption.come()
+      interruption.finish()
     }
     do {
       try await work()
@@ -157,4 +179,41 @@ extension Interruption {
       throw error
     }
   }
+
+  /// Runs `work`, which is all that is left to do. Where a signal has come, or comes meanwhile, it has not much time.
+  func bounds(_ work: () async throws -> Void) async throws {
+    let last = Interruption(isOutermost: true)
+    defer { last.finish() }
+    finish()
+    if hasCome { last.come() }
+    try await work()
+  }
+}
+
+extension Failure {
+  /// What `error` is to the user where a signal has come before it.
+  init(interrupted error: any Error) {
+    // Not the end of the connection: what a command says of its work holds all the same.
+    if let failure = error as? Failure {
+      self = failure
+      return
+    }
+    self.init(.interrupted, "interrupted")
+    switch error as? IMAPError {
+    case .outcomeUnknown(let command, _)?, .cancelled(let command, outcomeUnknown: true)?:
+      if !Self.isReading(command) { message += "; whether the server has done \(command) is not known" }
+    default: break
+    }
+  }
+
+  /// Whether doing `command` once more does no harm, so that nobody has to know whether it was done.
+  private static func isReading(_ command: String) -> Bool {
+    reading.contains(command.hasPrefix("UID ") ? String(command.dropFirst(4)) : command)
+  }
+
+  private static let reading: Set<String> = [
+    "CAPABILITY", "CHECK", "ENABLE", "ESEARCH", "EXAMINE", "FETCH", "GETACL", "GETMETADATA", "GETQUOTA", "GETQUOTAROOT",
+    "ID", "IDLE", "LIST", "LISTRIGHTS", "LSUB", "MYRIGHTS", "NAMESPACE", "NOOP", "SEARCH", "SELECT", "SORT", "STATUS",
+    "THREAD", "UNSELECT", "XLIST",
+  ]
 }

@@ -19,6 +19,9 @@ protocol MailServer: Sendable {
   /// A search has found `uids`.
   func found(_ uids: [UID], in mailbox: SelectedMailbox)
 
+  /// Runs `work`. Where Ctrl-C ends it the failure says what became of it.
+  func ending(_ client: IMAPClient, _ consequence: String, _ work: () async throws -> Void) async throws
+
   /// Whether standard input is read by somebody else, so that no command may.
   var ownsInput: Bool { get }
 }

@@ -7,7 +7,8 @@ import Synchronization
   import Darwin
 #endif
 
-/// Hears signals from the moment on that it is made until ``cancel()``, or until it goes away: they have no other effect meanwhile.
+/// Hears signals from the moment on that it is made until ``cancel()``, or until it goes away: they have no other effect
+/// meanwhile.
 ///
 /// By a handler that writes into a pipe. libdispatch's sources read a `signalfd`, which loses what comes while a thread does not
 /// block the signal; and who ignores a signal instead hands that on to the programs that it starts.
@@ -49,12 +50,10 @@ final class SignalListener: Sendable {
 /// What a handler of a signal may do is little: it writes the signal's number.
 private enum SignalPipe {
   private static let ends: (read: Int32, write: Int32)? = {
-    var ends: [Int32] = [-1, -1]
-    guard unsafe pipe(&ends) == 0 else { return nil }
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    guard let ends = PrivatePipe.open() else { return nil }
     // Who is not read for so long has heard enough.
-    _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
-    let input = ends[0]
+    _ = fcntl(ends.write, F_SETFL, O_NONBLOCK)
+    let input = ends.read
     Thread.detachNewThread {
       var number: UInt8 = 0
       while true {
@@ -62,7 +61,7 @@ private enum SignalPipe {
         if count == 1 { SignalListener.heard(Int32(number)) } else if count == 0 || errno != EINTR { return }
       }
     }
-    return (ends[0], ends[1])
+    return ends
   }()
 
   static func listen(_ number: Int32) {

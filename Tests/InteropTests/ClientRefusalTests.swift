@@ -23,7 +23,8 @@ import Testing
     }
   }
 
-  /// Runs `body` with a client of a server that answers each command by a function of it, and of how many of its first words came.
+  /// Runs `body` with a client of a server that answers each command by a function of it, and of how many of its first words
+  /// came.
   private static func with(
     _ capabilities: String, isLoggedIn: Bool = true, _ answer: @escaping @Sendable (String, Int) -> [String],
     _ body: (IMAPClient, Log) async throws -> Void
@@ -105,19 +106,26 @@ import Testing
     try await Self.with("") { command, _ in
       command.hasPrefix("STATUS") ? ["NO Suggested Backoff Time: 300 seconds"] : []
     } _: { client, log in
+      // Until the NO is here the command is what ends, not the wait behind it.
+      func refused(_ count: Int, after received: UInt64) async {
+        while log.count("STATUS") < count { await Task.yield() }
+        while await client.traffic.received == received { await Task.yield() }
+      }
+      var received = await client.traffic.received
       let task = Task {
         try await client.retryingThrottled { _ = try await client.status("x", [.messages]) }
       }
-      while log.count("STATUS") == 0 { await Task.yield() }
+      await refused(1, after: received)
       task.cancel()
       guard case .failure(let error) = await task.result, case .cancelled? = error as? IMAPError else {
         Issue.record("it was not cancelled")
         return
       }
+      received = await client.traffic.received
       let other = Task {
         try await client.retryingThrottled { _ = try await client.status("x", [.messages]) }
       }
-      while log.count("STATUS") < 2 { await Task.yield() }
+      await refused(2, after: received)
       await client.close()
       await #expect(throws: IMAPError.self) { try await other.value }
     }

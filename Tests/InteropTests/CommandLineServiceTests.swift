@@ -142,7 +142,7 @@ import Testing
 
   private func scrape(_ url: String) async throws -> String {
     let curl = try Tool.Running(
-      ["--silent", "--fail", "--max-time", "20", url], program: URL(fileURLWithPath: "/usr/bin/curl"))
+      ["curl", "--silent", "--fail", "--max-time", "20", url], program: URL(fileURLWithPath: "/usr/bin/env"))
     let result = await curl.result()
     #expect(result.status == 0, "\(result.error)")
     return result.output
@@ -274,7 +274,7 @@ import Testing
     }
     let short = await (try start(DeafServer(), "0.1")).result()
     #expect(short.status == 0)
-    #expect(short.error.contains("1 accounts did not log out in time"), "\(short.error)")
+    #expect(short.error.contains("1 account did not log out in time"), "\(short.error)")
 
     let long = try await start(DeafServer(), "1000")
     long.send(SIGTERM)

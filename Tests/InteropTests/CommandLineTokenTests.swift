@@ -28,7 +28,8 @@ import Testing
     var given: Int { state.values.withLock(\.given) }
     var logins: [String] { state.values.withLock(\.logins) }
 
-    /// `losses` is how many connections end in their IDLE. The first token is refused from the login `refusing` on, counted from 1.
+    /// `losses` is how many connections end in their IDLE. The first token is refused from the login `refusing` on,
+    /// counted from 1.
     init(losses: Int = 0, refusing: Int = .max) throws {
       let state = State()
       self.state = state

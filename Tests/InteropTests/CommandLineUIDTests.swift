@@ -70,6 +70,36 @@ import Testing
     }
   }
 
+  /// What somebody else removes between the search and the answer is missing, too.
+  @Test(arguments: [["fetch", "--raw"], ["store", "--add", "seen"]])
+  func whatGoesMeanwhileIsTold(_ command: [String]) async throws {
+    let server = try ScriptedServer(
+      capabilities: "",
+      [
+        ("EXAMINE", ["* 2 EXISTS"]), ("UID SEARCH", ["* SEARCH 1 2"]), ("UID STORE", []),
+        ("UID FETCH", ["* 1 FETCH (UID 1 FLAGS (\\Seen) BODY[] {2}", "hi)"]),
+      ])
+    defer { server.stop() }
+    let result = try await Tool.run(
+      command + ["1:2,2", "--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe"]
+        + ["--password-stdin"], input: "secret\n")
+    #expect(result.status == 66, "\(result.error)")
+    #expect(result.error.contains("has no message with UID 2; the others are done"), "\(result.error)")
+    #expect(result.output.contains(command[0] == "fetch" ? "hi" : "1\t\\Seen"), "\(result.output)")
+  }
+
+  /// However many are missing, no number is cut.
+  @Test func manyMissingUIDsAreNotCut() async throws {
+    try await withAccount { imap, _ in
+      let named = stride(from: 1001, to: 1999, by: 2).map { "\($0)" }
+      let result = try await imap("fetch", named.joined(separator: ","))
+      #expect(result.status == 66)
+      let list = try #require(result.error.firstMatch(of: /with UID ([0-9,]*)…/))
+      #expect(list.1.hasSuffix(","))
+      #expect(Set(list.1.split(separator: ",").map(String.init)).isSubset(of: named), "\(result.error)")
+    }
+  }
+
   /// What is there is done; what is not is told.
   @Test func missingUIDsAreNamed() async throws {
     try await withAccount { imap, server in

@@ -69,8 +69,8 @@ import Testing
   }
 
   #if os(Linux)
-    /// Cyrus 3.6 announces channel binding and knows none that TLS 1.3 has. It says so behind the proof only, by the words that it
-    /// has for data that differ, too.
+    /// Cyrus 3.6 announces channel binding and knows none that TLS 1.3 has. It says so behind the proof only, by the words that
+    /// it has for data that differ, too.
     @Test(arguments: [ChannelBinding.Kind.tlsExporter, .tlsServerEndPoint])
     func cyrusKnowsNoBindingOfTLS13(_ kind: ChannelBinding.Kind) async throws {
       let server = try ServerKind.cyrus.start()

@@ -89,6 +89,41 @@ import Testing
   }
 }
 
+extension TransportInteropTests {
+  /// A proxy with TLS that the system does not trust: here a server of IMAP, which is reached when its certificate is taken, and
+  /// speaks no HTTP.
+  @Test func theToolTrustsAProxyByItsFile() async throws {
+    let server = try await IMAPTestServer.start()
+    let imap = try ToolAccount(server)
+    let authority = try imap.folder.write("proxy.pem", server.certificatePEM)
+    let proxy = ["--proxy", "https://localhost:\(try #require(server.tlsPort))"]
+    func list(_ arguments: [String], _ variables: [String: String] = [:]) async throws -> Tool.Result {
+      try await Tool.run(["list"] + arguments, environment: imap.environment.merging(variables) { $1 })
+    }
+    let unknown = try await list(proxy)
+    #expect(unknown.status == 69)
+    #expect(unknown.error.contains("give its authority with --proxy-ca-file"), "\(unknown.error)")
+    let known = [
+      try await list(proxy + ["--proxy-ca-file", authority]), try await list(proxy, ["IMAP_PROXY_CA_FILE": authority]),
+    ]
+    for result in known {
+      #expect(result.status == 69)
+      #expect(result.error.contains("check --proxy"), "\(result.error)")
+      #expect(!result.error.contains("--proxy-ca-file"), "\(result.error)")
+    }
+    let missing = try await list(proxy + ["--proxy-ca-file", "/no/such"])
+    #expect(missing.status == 74)
+    #expect(missing.error.contains("cannot read /no/such, which --proxy-ca-file"), "\(missing.error)")
+    // It would not be looked at.
+    for other in [[], ["--proxy", "http://localhost:1"], ["--proxy", "socks5://localhost:1"]] {
+      let result = try await list(other + ["--proxy-ca-file", authority])
+      #expect(result.status == 64)
+      #expect(result.error.contains("--proxy-ca-file is for a proxy whose URL starts with https://"), "\(result.error)")
+    }
+    await server.shutdown()
+  }
+}
+
 extension Transport.Command {
   /// As a line for a shell. The words have nothing that one would take for something else.
   fileprivate var line: String { ([executable] + arguments).joined(separator: " ") }

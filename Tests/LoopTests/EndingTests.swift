@@ -3,6 +3,12 @@ import Testing
 
 @testable import IMAPLoop
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// The far end of a connection: it says one text for each read, and nothing behind the last.
 @safe
 final class ScriptPeer: StreamOwner {
@@ -205,9 +211,30 @@ final class ScriptListener: @unchecked Sendable {
     #expect(log.value.closeCount == 1)
   }
 
-  /// Ten thousand connections, both ends of five thousand, each with two commands in flight.
+  /// How many of `wanted` connections this process may have, both ends of each; the rest of its files is for other tests.
+  private static func allowed(_ wanted: Int) throws -> Int {
+    let reserve = 500
+    var limit = rlimit()
+    #if canImport(Glibc)
+      let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
+    #else
+      let resource = RLIMIT_NOFILE
+    #endif
+    try #require(unsafe getrlimit(resource, &limit) == 0)
+    let needed = rlim_t(2 * wanted + reserve)
+    if limit.rlim_cur < needed {
+      limit.rlim_cur = min(needed, limit.rlim_max)
+      _ = unsafe setrlimit(resource, &limit)
+      try #require(unsafe getrlimit(resource, &limit) == 0)
+    }
+    return min(wanted, max(100, (Int(clamping: limit.rlim_cur) - reserve) / 2))
+  }
+
+  /// Ten thousand connections, both ends of five thousand, each with two commands in flight; fewer where the system does not let
+  /// this process have them.
   @Test(arguments: [(Protection.plain, 5000), (.tls, 200)])
-  func shutdownWithManyConnections(protection: Protection, pairs: Int) async throws {
+  func shutdownWithManyConnections(protection: Protection, wanted: Int) async throws {
+    let pairs = try Self.allowed(wanted)
     let loop = try EventLoop.start(name: "test")
     let certificate = try SelfSignedCertificate.generate(hosts: ["127.0.0.1"])
     let context = try TLSContext.server(identity: certificate.identity)

@@ -19,23 +19,28 @@ import Testing
     }
   }
 
+  /// How many connections there are at most while forty tasks use `pool`.
+  private static func mostConnections(_ pool: IMAPPool, _ server: IMAPTestServer) async throws -> Int {
+    try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<40 {
+        group.addTask {
+          try await pool.withClient { client in
+            try await client.noop()
+            return await server.connectionCount
+          }
+        }
+      }
+      return try await group.reduce(0) { max($0, $1) }
+    }
+  }
+
   @Test func neverMoreThanThereMayBe() async throws {
     try await withServer { server, loop, configuration in
       var configuration = configuration
       configuration.maximum = 3
       configuration.limit = ConnectionLimit(perHost: 2)
       let pool = IMAPPool(configuration, on: loop)
-      let most = try await withThrowingTaskGroup(of: Int.self) { group in
-        for _ in 0..<40 {
-          group.addTask {
-            try await pool.withClient { client in
-              try await client.noop()
-              return await server.connectionCount
-            }
-          }
-        }
-        return try await group.reduce(0) { max($0, $1) }
-      }
+      let most = try await Self.mostConnections(pool, server)
       #expect(most >= 1 && most <= 2)
       await pool.close()
       #expect(await pool.connectionCount == 0)
@@ -124,17 +129,7 @@ import Testing
       configuration.spare = 10
       configuration.profiles = [HostProfile("test", hosts: [], greeting: "TEST SERVER", connections: 2)]
       let pool = IMAPPool(configuration, on: loop)
-      let most = try await withThrowingTaskGroup(of: Int.self) { group in
-        for _ in 0..<40 {
-          group.addTask {
-            try await pool.withClient { client in
-              try await client.noop()
-              return await server.connectionCount
-            }
-          }
-        }
-        return try await group.reduce(0) { max($0, $1) }
-      }
+      let most = try await Self.mostConnections(pool, server)
       #expect(most == 1 || most == 2)
       // Both may be used at once.
       try await pool.withClient { _ in try await pool.withClient { try await $0.noop() } }

@@ -2,8 +2,9 @@ import Foundation
 import IMAPLoop
 import IMAPStateMachine
 
-/// Where the server is and who asks, from the file `~/.pymotw`, as the chapter has it: `hostname` in `[server]`, `username` and
-/// `password` in `[account]`. Or from the environment: `IMAP_HOST`, `IMAP_PORT`, `IMAP_USER` and `IMAP_PASSWORD`; `IMAP_CA_FILE` holds the certificates to trust instead of the system's. `IMAP_PLAIN` does without TLS, on loopback.
+/// Where the server is and who asks, from the file `~/.pymotw`, as the chapter has it: `hostname` in `[server]`, `username`
+/// and `password` in `[account]`. Or from the environment: `IMAP_HOST`, `IMAP_PORT`, `IMAP_USER` and `IMAP_PASSWORD`;
+/// `IMAP_CA_FILE` holds the certificates to trust instead of the system's. `IMAP_PLAIN` does without TLS, on loopback.
 public struct Account {
   /// How to connect.
   public var configuration: IMAPClient.Configuration

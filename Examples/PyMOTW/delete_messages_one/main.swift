@@ -1,5 +1,5 @@
-// imaplib_delete_messages_one.py: flags one message, and removes it by EXPUNGE, which takes no others here; then what UNSELECT
-// leaves and CLOSE takes.
+// imaplib_delete_messages_one.py: flags two messages, and removes one by EXPUNGE, which takes no others here; then what
+// UNSELECT leaves and CLOSE takes.
 import IMAPLoop
 import IMAPStateMachine
 import PyMOTWConnection

@@ -114,7 +114,12 @@ struct Account {
     tls = TLSContext.ClientOptions(trust: Self.trust(usable))
     credentials = try CredentialSource(usable, host: host, user: user, hint: hint)
     setTLS(usable)
-    if proxy != nil, let path = value(.proxyCAFile).map({ FilePath.expanded($0) }) {
+    // In a file it may stand for all accounts; on the command line it would protect nothing.
+    let isHTTPS = proxy != nil && value(.proxy)?.lowercased().hasPrefix("https:") == true
+    if !isHTTPS, layers.dropLast(file).first?.values[.proxyCAFile] != nil {
+      throw Failure(.usage, "--proxy-ca-file is for a proxy whose URL starts with https://; check --proxy")
+    }
+    if isHTTPS, let path = value(.proxyCAFile).map({ FilePath.expanded($0) }) {
       proxy?.trust = .file(path)
       files.append((path, "--proxy-ca-file or proxy_ca_file"))
     }

@@ -74,8 +74,7 @@ enum AccountKey: String, CaseIterable {
           + "with user:password@ before the host where it wants them (SOCKS4 knows no password)" : nil
     case .host, .stream, .socket, .mailbox, .username, .password, .passwordCommand, .proxyCAFile, .sslCAFile,
       .sslCAPath, .sslClientCert, .sslClientKey, .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret,
-      .oauth2RefreshToken,
-      .oauth2Command:
+      .oauth2RefreshToken, .oauth2Command:
       return nil
     }
   }

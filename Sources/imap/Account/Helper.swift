@@ -44,13 +44,14 @@ enum Helper {
   private static func start(
     _ command: String, _ key: AccountKey, mayAsk: Bool
   ) throws(Failure) -> (process: pid_t, output: Int32) {
-    var ends: [Int32] = [-1, -1]
-    guard unsafe pipe(&ends) == 0 else { throw Failure(.system, "cannot run the \(key.rawValue): \(reason(errno))") }
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    guard let ends = PrivatePipe.open() else {
+      throw Failure(.system, "cannot run the \(key.rawValue): \(reason(errno))")
+    }
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
-    // It would inherit that this program ignores them.
+    // It would inherit that this program ignores SIGPIPE. The others may have been ignored before, as in the background of a
+    // shell; they end this program all the same, and have to end its helper, too.
     var signals = sigset_t()
     unsafe sigemptyset(&signals)
     for number in [SIGPIPE, SIGINT, SIGTERM] { unsafe sigaddset(&signals, number) }
@@ -65,18 +66,18 @@ enum Helper {
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     // What comes on standard input is not for it.
     if !mayAsk { unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) }
-    unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO)
+    unsafe posix_spawn_file_actions_adddup2(&actions, ends.write, STDOUT_FILENO)
     let arguments = ["sh", "-c", command]
     var words = unsafe arguments.map { unsafe strdup($0) } + [nil]
     defer { for index in unsafe words.indices { unsafe free(words[index]) } }
     var process: pid_t = 0
     let code = unsafe posix_spawn(&process, "/bin/sh", &actions, &attributes, &words, environ)
-    close(ends[1])
+    close(ends.write)
     if code != 0 {
-      close(ends[0])
+      close(ends.read)
       throw Failure(.system, "cannot run the \(key.rawValue): \(reason(code))")
     }
-    return (process, ends[0])
+    return (process, ends.read)
   }
 
   /// What comes until the end, as far as it may be a secret; nil where it does not end in time.

@@ -55,9 +55,14 @@ struct AppendCommand: MailCommand {
         let sent = Counter()
         var result: CopyResult?
         try await TransferProgress(message.name, total: message.byteCount) { UInt64(sent.count) }.during {
-          result = try await client.append(
-            message.pieces(counting: sent), byteCount: message.byteCount, to: MailboxName(mailbox),
-            flags: flags, date: date)
+          do throws(IMAPError) {
+            result = try await client.append(
+              message.pieces(counting: sent), byteCount: message.byteCount, to: MailboxName(mailbox),
+              flags: flags, date: date)
+          } catch .outcomeUnknown(_, let cause) where UInt64(sent.count) < message.byteCount {
+            // A message that the server does not have whole is not there.
+            throw IMAPError.connection(cause)
+          }
         }
         try show(message.name, result)
       }

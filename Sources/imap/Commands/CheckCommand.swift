@@ -20,7 +20,8 @@ struct CheckCommand: MailCommand {
 
   func work(_ server: any MailServer) async throws {
     try await server.withClient { client in
-      let interruption = Interruption()
+      // Time for what it has made to be removed.
+      let interruption = Interruption(patience: .seconds(5))
       // A server that answers nothing is not waited for.
       let watch = Task {
         await interruption.wait()
@@ -29,8 +30,7 @@ struct CheckCommand: MailCommand {
       }
       defer {
         watch.cancel()
-        // Nobody waits for ever.
-        interruption.come()
+        interruption.finish()
       }
       let check = ServerCheck(client)
       var counts = (pass: 0, skip: 0, fail: 0)

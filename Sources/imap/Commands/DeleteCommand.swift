@@ -82,7 +82,7 @@ private enum Removed {
     if json {
       try Console.line(JSON.object(JSON.position(mailbox) + [("uids", JSON.uids(uids))]))
     } else if Console.hasReader {
-      try Console.line(uids.count == 1 ? "1 message removed" : "\(uids.count) messages removed")
+      try Console.line("\(Human.count(uids.count, "message")) removed")
     } else {
       for uid in uids { try Console.line(uid.description) }
     }

@@ -71,7 +71,9 @@ struct FetchCommand: MailCommand {
   private func fetchRaw(_ named: NamedMessages, _ client: IMAPClient, _ selected: SelectedMailbox) async throws {
     // The bytes do not say whose they are: who is there has to be known before.
     let found = try await named.find(client)
-    if !found.isEmpty { try await ByteSink().fetch(named.set(of: found), .full, from: client) }
-    try named.failIfMissing(found, in: selected)
+    let sink = ByteSink()
+    if !found.isEmpty { try await sink.fetch(named.set(of: found), .full, from: client) }
+    // Some of them may have gone meanwhile.
+    try named.failIfMissing(sink.uids, in: selected)
   }
 }

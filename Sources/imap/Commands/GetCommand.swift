@@ -63,7 +63,7 @@ struct GetCommand: MailCommand {
     let part = try self.part.map { try Self.numbers($0) }
     if let directory { try Self.check(directory) }
     try await server.withMailbox(mailbox) { client, selected in
-      try await Interruption.ends(client, "what was not complete is not there") {
+      try await server.ending(client, "what was not complete is not there") {
         let items: [FetchItem] = [.uid, .rfc822Size] + (part == nil ? [] : [.bodyStructure])
         let found = try await client.fetch(.uids(named.set), items).compactMap { Found($0) }.filter {
           named.names($0.uid)
@@ -114,8 +114,8 @@ struct GetCommand: MailCommand {
       name = ["\(message.uid)", self.part ?? "", part.fileName].compactMap(\.self).joined(separator: "-")
     }
     let path = file ?? directory.map { "\($0)/\(name)" }
-    let part = try path.map { path throws(Failure) in try PartFile(path, overwrites: force) }
-    let sink = part.map { ByteSink($0.descriptor, encoding: encoding) } ?? ByteSink(encoding: encoding)
+    let partFile = try path.map { path throws(Failure) in try PartFile(path, overwrites: force) }
+    let sink = partFile.map { ByteSink($0.descriptor, encoding: encoding) } ?? ByteSink(encoding: encoding)
     let section = number.map { Section(part: $0) } ?? .full
     do {
       try await TransferProgress("message \(message.uid)", total: size) { sink.count }.during {
@@ -125,8 +125,8 @@ struct GetCommand: MailCommand {
       throw Failure(.file, "cannot write \(path ?? ""): \(unsafe String(cString: strerror(code)))")
     }
     if sink.isUnused { throw Failure(.missing, "message \(message.uid) has gone from \(selected.name) meanwhile") }
-    guard let part, let path else { return }
-    try part.commit()
+    guard let partFile, let path else { return }
+    try partFile.commit()
     if json {
       try Console.line(
         JSON.object([

@@ -67,13 +67,12 @@ struct StoreCommand: MailCommand {
         let list = names.flatMap { $0.split(separator: ",") }.map { GmailLabel(String($0)) }
         try await client.store(messages, LabelOperation(action, list, silent: true))
       }
-      try await show(messages, client)
-      try named.failIfMissing(found, in: selected)
+      try named.failIfMissing(try await show(messages, client), in: selected)
     }
   }
 
-  /// What they have now: servers need not say so of flags that did not change.
-  private func show(_ messages: MessageReference, _ client: IMAPClient) async throws {
+  /// What they have now: servers need not say so of flags that did not change. Returns those that are still there.
+  private func show(_ messages: MessageReference, _ client: IMAPClient) async throws -> [UID] {
     let hasLabels = !addLabel.isEmpty || !removeLabel.isEmpty
     let responses = try await client.fetch(messages, [.uid, .flags] + (hasLabels ? [.gmailLabels] : []))
     var table = Table([Table.Column("UID", right: true), Table.Column("FLAGS")])
@@ -98,5 +97,6 @@ struct StoreCommand: MailCommand {
       try table.add(row)
     }
     try table.flush()
+    return responses.compactMap(\.uid)
   }
 }

@@ -32,7 +32,7 @@ struct SyncCommand: MailCommand {
 
   func work(_ server: any MailServer) async throws {
     try await server.withClient { client in
-      try await Interruption.ends(client, "run it again to go on") {
+      try await server.ending(client, "run it again to go on") {
         var table = Table(
           [Table.Column("MAILBOX")]
             + ["FETCHED", "CHANGED", "REMOVED", "THERE"].map { Table.Column($0, right: true) })

@@ -37,25 +37,29 @@ struct WatchCommand: AsyncParsableCommand {
       return try await reporting { try await WatchService.run(path, mailbox: mailbox, service) }
     }
     try await reporting {
-      var printing: Task<Void, any Error>?
+      var printing: (task: Task<Void, any Error>, interrupted: Interruption)?
+      let result: Result<Void, any Error>
       do {
         try await connection.withClient { client in
           // In this order nothing is lost. Until it is known what to watch, a signal is an interruption.
           let events = await client.events()
           _ = try await client.examine(MailboxName(mailbox))
-          let interrupted = Interruption()
-          printing = Task { try await print(events, interrupted) }
+          let interrupted = Interruption(patience: Self.patience)
+          printing = (Task { try await print(events, interrupted) }, interrupted)
           try await watch(client, interrupted)
         }
+        result = .success(())
       } catch {
-        // What came before the failure is printed first.
-        try await printing?.value
-        throw error
+        result = .failure(error)
       }
-      // The stream has ended with the connection.
-      try await printing?.value
+      // What came before the end is printed first: the stream has ended with the connection.
+      if let printing { try await printing.interrupted.bounds { try await printing.task.value } }
+      try result.get()
     }
   }
+
+  /// How long the end of IDLE and LOGOUT may take together.
+  private static let patience = Duration.seconds(7)
 
   /// Idles until the interruption.
   private func watch(_ client: IMAPClient, _ interrupted: Interruption) async throws {

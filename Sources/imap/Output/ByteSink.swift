@@ -13,6 +13,9 @@ final class ByteSink: Sendable {
   private struct State {
     var failure: OutputError?
     var isUnused = true
+    /// Of the message that is coming: its UID, and whether bytes have come.
+    var message: (uid: UID?, hasBytes: Bool) = (nil, false)
+    var uids: [UID] = []
     var count: UInt64 = 0
     var written: UInt64 = 0
     var decoder: TransferDecoder
@@ -32,6 +35,9 @@ final class ByteSink: Sendable {
 
   /// Whether nothing has come.
   var isUnused: Bool { state.withLock(\.isUnused) }
+
+  /// The messages of which bytes have come.
+  var uids: [UID] { state.withLock(\.uids) }
 
   /// How many bytes have come.
   var count: UInt64 { state.withLock(\.count) }
@@ -55,6 +61,10 @@ final class ByteSink: Sendable {
   /// Takes what of `event` is bytes. Returns false the first time that writing fails; what follows is dropped.
   private func take(_ event: borrowing ResponseEvent) -> Bool {
     switch copy event {
+    case .uidFetchBegin(let uid): note { $0.message = (uid, false) }
+    case .fetchBegin: note { $0.message = (nil, false) }
+    case .fetchAttribute(.uid(let uid)): note { $0.message.uid = uid }
+    case .fetchEnd: note { if let uid = $0.message.uid, $0.message.hasBytes { $0.uids.append(uid) } }
     case .literalBegin: write([])
     case .literalChunk(let bytes, _): write(ByteView(bytes).copy())
     case .literalEnd: write([], isLast: true)
@@ -63,9 +73,15 @@ final class ByteSink: Sendable {
     }
   }
 
+  private func note(_ change: (inout State) -> Void) -> Bool {
+    state.withLock { change(&$0) }
+    return true
+  }
+
   private func write(_ bytes: [UInt8], isLast: Bool = false) -> Bool {
     state.withLock { state in
       state.isUnused = false
+      state.message.hasBytes = true
       state.count += UInt64(bytes.count)
       if state.failure != nil { return true }
       var output = state.decoder.decode(bytes)

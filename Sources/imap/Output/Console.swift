@@ -46,6 +46,12 @@ enum Console {
   /// One line for people on standard error. Where that cannot be written there is no other place to say so.
   static func error(_ text: String) { try? write(STDERR_FILENO, printable(text) + "\n") }
 
+  /// As ``error(_:)``, from a program that must end: nobody is waited for where standard error takes nothing at the moment.
+  static func lastWords(_ text: String) {
+    var waiting = pollfd(fd: STDERR_FILENO, events: Int16(POLLOUT), revents: 0)
+    if unsafe poll(&waiting, 1, 0) > 0 { error(text) }
+  }
+
   /// A line on standard error that the next one replaces.
   static func progress(_ text: String) { try? write(STDERR_FILENO, "\r\u{1b}[K" + text) }
 

@@ -38,7 +38,11 @@ final class PartFile: Sendable {
       if unsafe rename(partPath, path) != 0 { throw Self.failure(path, errno) }
       return
     }
-    if unsafe link(partPath, path) == 0 { return }
+    if unsafe link(partPath, path) == 0 {
+      // Not left to the end of this object, which an interruption may prevent.
+      unsafe unlink(partPath)
+      return
+    }
     if errno == EEXIST { throw Self.taken(path) }
     // A file system without links: another program may take the name in this moment.
     if unsafe access(path, F_OK) == 0 { throw Self.taken(path) }

@@ -18,8 +18,8 @@ enum StandardStreams {
     return nil
   }
 
-  /// Makes writing to a pipe that nobody reads an error instead of the end, lets Ctrl-C, SIGTERM and SIGHUP through even where the
-  /// parent blocked them, and fills standard descriptors that were closed: the next socket would get their number, and
+  /// Makes writing to a pipe that nobody reads an error instead of the end, lets Ctrl-C, SIGTERM and SIGHUP through even where
+  /// the parent blocked them, and fills standard descriptors that were closed: the next socket would get their number, and
   /// output would go there.
   static func prepare() {
     signal(SIGPIPE, SIG_IGN)

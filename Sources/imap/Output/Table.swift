@@ -113,6 +113,9 @@ struct Table {
 
 /// Numbers as people read them.
 enum Human {
+  /// So many of something: `1 account`, `2 accounts`.
+  static func count(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
   /// A size in bytes: `512`, `1.5K`, `20M`.
   static func bytes(_ count: UInt64) -> String {
     if count < 1024 { return String(count) }

@@ -62,7 +62,10 @@ struct NamedMessages {
     }
     if missing.isEmpty { return }
     let text = NamedMessages(missing).set.description
-    let shown = text.count > Self.mostShown ? text.prefix(Self.mostShown) + "…" : text[...]
+    // Cut behind a comma: a part of a number would be another one.
+    let shown =
+      text.count > Self.mostShown
+      ? text[..<(text.prefix(Self.mostShown).lastIndex(of: ",") ?? text.startIndex)] + ",…" : text[...]
     let done = found.isEmpty ? "" : "the others are done; "
     throw Failure(
       .missing, "\(mailbox.name) has no message with UID \(shown); \(done)`imap search` shows those there are")

@@ -58,7 +58,7 @@ actor WatchService {
     }
     let service = WatchService(path, mailbox: mailbox, group, surroundings, descriptors: descriptors)
     await service.apply(file)
-    Console.error("imap: watching \(file.entries.count) accounts of \(path)")
+    Console.error("imap: watching \(Human.count(file.entries.count, "account")) of \(path)")
     let reloading = Task { for await _ in hangUps.signals { await service.reload() } }
 
     await interruption.wait()
@@ -66,7 +66,7 @@ actor WatchService {
     hangUps.end()
     reloading.cancel()
     let left = await service.drain(until: end)
-    if left > 0 { Console.error("imap: \(left) accounts did not log out in time") }
+    if left > 0 { Console.error("imap: \(Human.count(left, "account")) did not log out in time") }
     let unwritten = await output.finish(by: Date(timeIntervalSinceNow: (end - .now).inSeconds))
     if let failure = output.failure { throw failure }
     // Threads that still wait for a server, a name or a reader end with the process.
@@ -74,7 +74,7 @@ actor WatchService {
     if left == 0, unwritten == 0 { isClosed = await bounded(by: end) { _ = await group.shutdown() } }
     withExtendedLifetime((interruption, hangUps)) {}
     if unwritten > 0 {
-      Console.error("imap: nobody has read the last \(unwritten) lines")
+      Console.error("imap: nobody has read the last \(Human.count(unwritten, "line"))")
       _exit(ExitStatus.file.rawValue)
     }
     if !isClosed { _exit(0) }
@@ -90,7 +90,8 @@ actor WatchService {
     guard let limit, needed > limit else { return }
     throw Failure(
       .system,
-      "\(file.entries.count) accounts need \(needed) file descriptors, \(reservedDescriptors) of them in reserve, and the "
+      "\(Human.count(file.entries.count, "account")) \(file.entries.count == 1 ? "needs" : "need") \(needed) file descriptors, "
+        + "\(reservedDescriptors) of them in reserve, and the "
         + "limit is \(limit): \(needed - limit) are missing; raise it by ulimit -n, or LimitNOFILE of systemd")
   }
 
@@ -107,7 +108,8 @@ actor WatchService {
       surroundings.metrics?.reloaded(isGood: true)
     } catch {
       for line in [error.message] + error.others { Console.error("imap: \(line)") }
-      Console.error("imap: \(path) is not taken; \(watched.count) accounts stay as they are")
+      let kept = watched.count == 1 ? "1 account stays as it is" : "\(watched.count) accounts stay as they are"
+      Console.error("imap: \(path) is not taken; \(kept)")
       surroundings.metrics?.reloaded(isGood: false)
     }
   }

@@ -60,11 +60,9 @@ enum InputLine: Sendable, Hashable {
     // Characters are more than bytes only where the locale says so.
     unsafe setlocale(LC_CTYPE, "")
     if cedit_bytes_per_character() == 1 { unsafe setlocale(LC_CTYPE, "C.UTF-8") }
-    var ends: [Int32] = [-1, -1]
-    guard unsafe pipe(&ends) == 0 else { return nil }
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-    _ = fcntl(ends[1], F_SETFL, O_NONBLOCK)
-    wake = (ends[0], ends[1])
+    guard let ends = PrivatePipe.open() else { return nil }
+    _ = fcntl(ends.write, F_SETFL, O_NONBLOCK)
+    wake = ends
     guard let history = unsafe history_init(), let edit = unsafe cedit_init("imap") else {
       return nil
     }

@@ -145,7 +145,8 @@ final class Shell: Sendable {
       return nil
     } catch {
       if wasInterrupted {
-        Console.error("imap: interrupted")
+        let failure = error as? Failure
+        Console.error("imap: \(failure?.status == .interrupted ? failure?.message ?? "" : "interrupted")")
         return .interrupted
       }
       return report(error)

@@ -94,6 +94,13 @@ final class ShellServer: MailServer {
     return NamedMessages(found.uids)
   }
 
+  /// The connection stays: the shell cancels the task, and sees to it that the next command has one that answers.
+  func ending(_ client: IMAPClient, _ consequence: String, _ work: () async throws -> Void) async throws {
+    do { try await work() } catch {
+      throw Task.isCancelled ? Failure(.interrupted, "interrupted; \(consequence)") : error
+    }
+  }
+
   func found(_ uids: [UID], in mailbox: SelectedMailbox) {
     state.withLock { $0.found = (mailbox.name, mailbox.uidValidity, uids) }
   }
@@ -147,6 +154,7 @@ final class ShellServer: MailServer {
       try await body(client)
     } catch {
       await forget(client)
+      if Task.isCancelled { throw Failure(interrupted: error) }
       if let error = error as? IMAPError { throw Failure(error, host: connector.name) }
       throw error
     }

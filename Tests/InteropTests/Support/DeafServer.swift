@@ -4,19 +4,44 @@
   import Darwin
 #endif
 import Foundation
+import Synchronization
+
+private let systemClose: @Sendable (Int32) -> Int32 = { close($0) }
 
 /// A server that does what it is told, on one connection, until LOGOUT: to that it says nothing.
 final class DeafServer: Sendable {
   let port: UInt16
-  private let listener: Int32
+  private let listener: Listener
   private let loggedOut: AsyncStream<Void>
 
+  /// The listening socket while there is one.
+  private final class Listener: Sendable {
+    let descriptor: Int32
+    private let isOpen = Mutex(true)
+
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    /// Whoever waits for a client waits no more.
+    func end() { isOpen.withLock { if $0 { _ = shutdown(descriptor, Int32(SHUT_RDWR)) } } }
+
+    /// Nobody waits for a client.
+    func close() {
+      isOpen.withLock { isOpen in
+        if isOpen { _ = systemClose(descriptor) }
+        isOpen = false
+      }
+    }
+  }
+
   init() throws {
-    (listener, port) = try FreePort.listener()
+    let (descriptor, port) = try FreePort.listener()
+    self.port = port
+    listener = Listener(descriptor)
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
     loggedOut = stream
     Thread.detachNewThread { [listener] in
-      let client = accept(listener, nil, nil)
+      let client = accept(listener.descriptor, nil, nil)
+      listener.close()
       guard client >= 0 else { return continuation.finish() }
       Self.say("* PREAUTH [CAPABILITY IMAP4rev1] deaf\r\n", client)
       var buffer: [UInt8] = []
@@ -42,7 +67,7 @@ final class DeafServer: Sendable {
     }
   }
 
-  deinit { shutdown(listener, Int32(SHUT_RDWR)) }
+  deinit { listener.end() }
 
   /// Returns when LOGOUT has come, or the client has gone.
   func isAskedToLogOut() async {
@@ -51,6 +76,6 @@ final class DeafServer: Sendable {
 
   private static func say(_ text: String, _ client: Int32) {
     let bytes = Array(text.utf8)
-    _ = unsafe send(client, bytes, bytes.count, 0)
+    _ = unsafe send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL))
   }
 }

@@ -15,13 +15,19 @@ enum FreePort {
   static func pair() throws -> (UInt16, UInt16) { (try unused(), try unused()) }
 
   private static func unused() throws -> UInt16 {
-    while true {
-      // Below what Linux, macOS and the BSDs use for connections.
-      let port = UInt16(10_240 + next.add(1, ordering: .relaxed).oldValue % 22_000)
-      guard let (descriptor, _) = try? listener(port) else { continue }
-      close(descriptor)
-      return port
+    // Below what Linux, macOS and the BSDs use for connections.
+    let range = 22_000
+    for _ in 0..<range {
+      let port = UInt16(10_240 + next.add(1, ordering: .relaxed).oldValue % range)
+      do {
+        close(try listener(port).descriptor)
+        return port
+      } catch let error as SystemError {
+        // Anything else does not get better with the next one.
+        guard error.code == EADDRINUSE || error.code == EACCES else { throw error }
+      }
     }
+    throw SystemError(code: EADDRINUSE)
   }
 
   /// Tests of several processes begin at different ports.

@@ -13,7 +13,8 @@ final class FunctionServer: Sendable {
   private let listener: Int32
   private let isEnded = Mutex(false)
 
-  /// Starts it. `answer` returns nil as long as it wants to hear more, and hangs up by a NUL at the end. `greeting` is said first.
+  /// Starts it. `answer` returns nil as long as it wants to hear more, and hangs up by a NUL at the end. `greeting` is said
+  /// first.
   init(greeting: String = "", _ answer: @escaping @Sendable (String) -> String?) throws {
     let (listener, port) = try FreePort.listener()
     self.listener = listener

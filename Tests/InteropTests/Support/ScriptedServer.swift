@@ -85,6 +85,13 @@ final class ScriptedServer: Sendable {
     if let client = state.withLock({ $0.held.first?.client }) { _ = send(client, line) }
   }
 
+  /// Ends the connection of whoever waits for a completion.
+  func drop() {
+    state.withLock { state in
+      if let client = state.held.first?.client { _ = shutdown(client, Int32(SHUT_RDWR)) }
+    }
+  }
+
   private func complete(_ status: String, _ lines: [String] = []) {
     let held = state.withLock { state in
       defer { state.held = [] }

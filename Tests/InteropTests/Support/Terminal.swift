@@ -115,8 +115,8 @@ final class Terminal: @unchecked Sendable {
     }
   }
 
-  /// Waits for the end of the program. Returns all that it still printed, and its exit status. One that has nothing more to say and
-  /// does not end is killed.
+  /// Waits for the end of the program. Returns all that it still printed, and its exit status. One that has nothing more to say
+  /// and does not end is killed.
   func end() async -> (output: String, status: Int32) {
     while let more = await read() { unread += more }
     if isSilent { kill(process, SIGKILL) }

@@ -106,6 +106,37 @@ enum Tool {
       }
     }
 
+    /// Lets the output hold one page and no more, where the system can do that.
+    func narrowOutput() {
+      #if canImport(Glibc)
+        _ = fcntl(output.fileHandleForReading.fileDescriptor, Self.setPipeSize, 4096)
+      #endif
+    }
+
+    // glibc's header keeps their names, F_SETPIPE_SZ and F_GETPIPE_SZ, to programs that ask for them by a macro.
+    private static let setPipeSize: Int32 = 1031
+    private static let getPipeSize: Int32 = 1032
+
+    /// Returns when a line of `length` bytes does not fit into the output any more.
+    func outputIsFull(_ length: Int) async {
+      var capacity = 65_536
+      #if canImport(Glibc)
+        capacity = Int(fcntl(output.fileHandleForReading.fileDescriptor, Self.getPipeSize))
+      #endif
+      var unread: Int32 = 0
+      while Int(unread) <= capacity - length {
+        _ = unsafe ioctl(output.fileHandleForReading.fileDescriptor, UInt(FIONREAD), &unread)
+        await Task.yield()
+      }
+    }
+
+    /// As ``result()``, of a program whose output nobody reads before it has ended.
+    func resultUnread() async -> Result {
+      var status: Int32 = -1
+      for await end in ended { status = end }
+      return await Result(status: status, output: Self.all(output), error: Self.all(error))
+    }
+
     /// Waits for the end; what was read by ``line()`` is not in the output any more.
     func result() async -> Result {
       async let output = Self.all(output)
