@@ -1,6 +1,11 @@
 #ifndef IMAP_ENGINE_CSSL_SHIM_H
 #define IMAP_ENGINE_CSSL_SHIM_H
 
+#ifdef __APPLE__
+#include <malloc/malloc.h>
+#else
+#include <malloc.h>
+#endif
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -35,6 +40,14 @@ static inline X509 *cssl_certificate_at(const STACK_OF(X509) *chain, int index) 
 }
 
 static inline void cssl_free(void *memory) { OPENSSL_free(memory); }
+
+static inline size_t cssl_usable_size(void *memory) {
+#ifdef __APPLE__
+  return malloc_size(memory);
+#else
+  return malloc_usable_size(memory);
+#endif
+}
 
 static inline long cssl_set_mode(SSL_CTX *context, long mode) { return SSL_CTX_set_mode(context, mode); }
 

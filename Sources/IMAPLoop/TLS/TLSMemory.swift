@@ -1,9 +1,9 @@
 internal import CSSL
 
 #if canImport(Glibc)
-  import Glibc
+  internal import Glibc
 #else
-  import Darwin
+  internal import Darwin
 #endif
 
 /// What OpenSSL takes for a moment with each record that it reads, and gives back: a buffer of 17 KiB, so that idle connections have
@@ -33,20 +33,12 @@ public enum TLSMemory {
   /// As `free`. Any block of `malloc` may come here that has the right size.
   @unsafe static func release(_ block: UnsafeMutableRawPointer?) {
     guard let block = unsafe block else { return }
-    if let kind = unsafe Kind(usable: usableSize(block)), let kept = unsafe KeptBlocks.current(),
+    if let kind = unsafe Kind(usable: cssl_usable_size(block)), let kept = unsafe KeptBlocks.current(),
       unsafe kept.pointee.keep(block, kind)
     {
       return
     }
     unsafe free(block)
-  }
-
-  @unsafe private static func usableSize(_ block: UnsafeMutableRawPointer) -> Int {
-    #if canImport(Glibc)
-      unsafe malloc_usable_size(block)
-    #else
-      unsafe malloc_size(block)
-    #endif
   }
 
   fileprivate enum Kind {
@@ -82,6 +74,7 @@ public enum TLSMemory {
 }
 
 /// The blocks of one thread, which live as long as it.
+@safe
 private struct KeptBlocks {
   private typealias Pair = (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?)
 
