@@ -13,7 +13,7 @@ protocol MailServer: Sendable {
     _ mailbox: String?, changing: Bool, _ body: (IMAPClient, SelectedMailbox) async throws -> Void
   ) async throws
 
-  /// What `-` stands for in the place of UIDs.
+  /// What `-` stands for in the place of UIDs; see ``withMessages(_:of:changing:_:)``.
   func listedUIDs() throws(Failure) -> NamedMessages
 
   /// A search has found `uids`.
@@ -31,6 +31,19 @@ extension MailServer {
     _ mailbox: String?, _ body: (IMAPClient, SelectedMailbox) async throws -> Void
   ) async throws {
     try await withMailbox(mailbox, changing: false, body)
+  }
+
+  /// As ``withMailbox(_:changing:_:)``, with the messages that `text` names. Throws where `-` stands for those of another one.
+  func withMessages(
+    _ text: String, of mailbox: String?, changing: Bool = false,
+    _ body: (IMAPClient, SelectedMailbox, NamedMessages) async throws -> Void
+  ) async throws {
+    // What is listed is read before anybody connects.
+    let named = text == "-" ? try listedUIDs() : NamedMessages(try MessageArguments.set(text).ranges)
+    try await withMailbox(mailbox, changing: changing) { client, selected in
+      try named.failIfElsewhere(selected)
+      try await body(client, selected, named)
+    }
   }
 
   /// Opens `mailbox`. Throws where it shall be changed and cannot be.

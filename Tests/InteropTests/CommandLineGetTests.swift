@@ -85,6 +85,36 @@ import Testing
     }
   }
 
+  /// Names of parts as senders write them (RFC 2231, and RFC 2047 where that is not allowed but common), none of which
+  /// leads out of the folder.
+  @Test func namesOfParts() async throws {
+    let dispositions = [
+      "attachment; filename*=utf-8''r%C3%A9sum%C3%A9.pdf",
+      "attachment; filename=\"=?iso-8859-1?Q?Entw=FCrfe.txt?=\"",
+      "attachment; filename*0*=utf-8''%E2%82%AC%20; filename*1=\"of the year.xls\"",
+      "attachment; filename*=utf-8''..%2F..%2Fetc%2Fpasswd",
+      "attachment; filename*=utf-8''%2Ehidden",
+      "attachment; filename*=utf-8''a%00b%1Bc",
+      "attachment; filename*=utf-8''a%2F%CC%81b",
+    ]
+    let parts = dispositions.map { "--b\r\nContent-Type: text/plain\r\nContent-Disposition: \($0)\r\n\r\nx\r\n" }
+    let message = "Subject: parts\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\(parts.joined())--b--\r\n"
+    try await withAccount([message]) { imap in
+      let folder = try TemporaryFolder()
+      var names: [String] = []
+      for number in 1...dispositions.count {
+        let saved = try await imap.json("get", "1", "--part", "\(number)", "--directory", folder.path)
+        names.append(String((saved.first?["file"] as? String ?? "").dropFirst(folder.path.count + 1)))
+      }
+      #expect(
+        names == [
+          "1-1-résumé.pdf", "1-2-Entwürfe.txt", "1-3-€ of the year.xls", "1-4-passwd", "1-5", "1-6-a b c",
+          "1-7-\u{301}b",
+        ])
+      #expect(folder.names == names.sorted())
+    }
+  }
+
   /// Names of one character, in the folder where the tool runs; `-` is standard output.
   @Test func shortNames() async throws {
     try await withAccount(["a: b\r\n\r\ntext\r\n"]) { imap in

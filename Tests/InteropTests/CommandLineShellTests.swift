@@ -1,4 +1,5 @@
 import Foundation
+import IMAPStateMachine
 import IMAPTestServer
 import Testing
 
@@ -112,6 +113,67 @@ import Testing
         #expect(help.output.contains(text), "\(text) in \(help.output)")
       }
       #expect(!help.output.contains("--password-file"))
+    }
+  }
+
+  /// `-` names messages of the mailbox that was searched, and of no other one that has the same UIDs.
+  @Test func whatWasFoundIsOfItsMailbox() async throws {
+    try await withAccount { imap, server in
+      let archive = MailboxName("Archive")
+      try await server.create(user: "user", mailbox: archive)
+      for mailbox in [MailboxName.inbox, archive] {
+        for subject in ["one", "two"] {
+          _ = try await server.append(user: "user", mailbox: mailbox, message: Self.message(subject))
+        }
+      }
+      let commands = [
+        "delete -", "expunge -", "store - --add seen", "copy - Archive", "move - Archive", "fetch -", "headers -",
+        "get -",
+      ]
+      let wrong = ["select INBOX", "search -m Archive subject:one"] + commands
+      let refused = try await imap("shell", "--keep-going", input: wrong.joined(separator: "\n") + "\n")
+      #expect(refused.status == 64, "\(refused.error)")
+      let errors = refused.error.split(separator: "\n")
+      #expect(errors.count == commands.count && errors.allSatisfy { $0.contains("--mailbox Archive") }, "\(errors)")
+      #expect(refused.output.hasSuffix("\n1\n"), "\(refused.output)")
+      #expect(try await server.messages(user: "user").map(\.uid.rawValue) == [1, 2])
+      #expect(try await server.messages(user: "user").allSatisfy { $0.flags.isEmpty })
+      #expect(try await server.messages(user: "user", mailbox: archive).map(\.uid.rawValue) == [1, 2])
+
+      // Also where another mailbox was entered meanwhile, and where the connection is another one.
+      let script = """
+        select INBOX
+        search -m Archive subject:one
+        reconnect
+        select INBOX
+        delete -m Archive -
+        """
+      let result = try await imap("shell", input: script)
+      #expect(result.status == 0, "\(result.error)")
+      #expect(try await server.messages(user: "user").map(\.uid.rawValue) == [1, 2])
+      #expect(try await server.messages(user: "user", mailbox: archive).map(\.uid.rawValue) == [2])
+    }
+  }
+
+  /// A mailbox that was made anew has other messages by the UIDs that were found.
+  @Test func whatWasFoundIsGoneWithItsMailbox() async throws {
+    try await withAccount { imap, server in
+      let lists = MailboxName("Lists")
+      try await server.create(user: "user", mailbox: lists)
+      _ = try await server.append(user: "user", mailbox: lists, message: Self.message("old"))
+      let running = try Tool.Running(["shell"], environment: imap.environment)
+      running.write("select --read-write Lists\nsearch all\n")
+      while let line = await running.line(), line != "1" {}
+      await server.disconnectClients()
+      try await server.delete(user: "user", mailbox: lists)
+      try await server.create(user: "user", mailbox: lists)
+      _ = try await server.append(user: "user", mailbox: lists, message: Self.message("new"))
+      running.write("delete -\n")
+      running.closeInput()
+      let result = await running.result()
+      #expect(result.status == 66, "\(result.error)")
+      #expect(result.error.contains("search again"), "\(result.error)")
+      #expect(try await server.messages(user: "user", mailbox: lists).map(\.uid.rawValue) == [1])
     }
   }
 

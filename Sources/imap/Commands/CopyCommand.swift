@@ -62,8 +62,7 @@ struct TransferOptions: ParsableArguments {
   var json = false
 
   func run(_ server: any MailServer, isMove: Bool) async throws {
-    let messages = try MessageArguments.uids(uids, server)
-    try await server.withMailbox(mailbox, changing: isMove) { client, selected in
+    try await server.withMessages(uids, of: mailbox, changing: isMove) { client, selected, messages in
       // Servers say OK where there was nothing to do.
       let there = try await messages.find(client)
       if there.isEmpty { return try messages.failIfMissing([], in: selected) }

@@ -24,8 +24,7 @@ struct DeleteCommand: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    let messages = try MessageArguments.uids(uids, server)
-    try await server.withMailbox(mailbox, changing: true) { client, selected in
+    try await server.withMessages(uids, of: mailbox, changing: true) { client, selected, messages in
       let found = try await messages.find(client)
       if !found.isEmpty {
         try await client.delete(UIDSet(found))
@@ -59,18 +58,17 @@ struct ExpungeCommand: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    let messages = try uids.map { try MessageArguments.uids($0, server) }
+    let marked = SearchKey.flag(.deleted)
+    if let uids {
+      return try await server.withMessages(uids, of: mailbox, changing: true) { client, selected, messages in
+        let found = try await messages.find(client, marked)
+        if !found.isEmpty { try await client.expunge(UIDSet(found)) }
+        try Removed.show(found, selected, json)
+      }
+    }
     try await server.withMailbox(mailbox, changing: true) { client, selected in
-      let marked = SearchKey.flag(.deleted)
-      let found: [UID]
-      if let messages {
-        found = try await messages.find(client, marked)
-      } else {
-        found = try await client.search(marked)
-      }
-      if !found.isEmpty {
-        if messages == nil { try await client.expunge() } else { try await client.expunge(UIDSet(found)) }
-      }
+      let found = try await client.search(marked)
+      if !found.isEmpty { try await client.expunge() }
       try Removed.show(found, selected, json)
     }
   }

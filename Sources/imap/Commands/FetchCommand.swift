@@ -41,8 +41,7 @@ struct FetchCommand: MailCommand {
   }
 
   func work(_ server: any MailServer) async throws {
-    let named = try MessageArguments.uids(uids, server)
-    try await server.withMailbox(mailbox) { client, selected in
+    try await server.withMessages(uids, of: mailbox) { client, selected, named in
       if raw { return try await fetchRaw(named, client, selected) }
       var found: [UID] = []
       var table = Table(MessageLine.columns)

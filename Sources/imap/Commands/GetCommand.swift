@@ -59,10 +59,9 @@ struct GetCommand: MailCommand {
   private var file: String? { output == "-" ? nil : output }
 
   func work(_ server: any MailServer) async throws {
-    let named = try MessageArguments.uids(uids, server)
     let part = try self.part.map { try Self.numbers($0) }
     if let directory { try Self.check(directory) }
-    try await server.withMailbox(mailbox) { client, selected in
+    try await server.withMessages(uids, of: mailbox) { client, selected, named in
       try await server.ending(client, "what was not complete is not there") {
         let items: [FetchItem] = [.uid, .rfc822Size] + (part == nil ? [] : [.bodyStructure])
         let found = try await client.fetch(.uids(named.set), items).compactMap { Found($0) }.filter {
@@ -103,15 +102,15 @@ struct GetCommand: MailCommand {
   ) async throws {
     var (size, encoding, name) = (message.size, TransferDecoder.identity, "\(message.uid).eml")
     if let number {
-      guard let part = message.structure?.part(number) else {
+      guard let located = message.structure?.part(at: number) else {
         throw Failure(
           .missing,
           "message \(message.uid) has no part \(self.part ?? ""); `imap fetch --json --structure \(message.uid)` shows its parts"
         )
       }
-      size = part.octets
-      if !asIs { encoding = TransferDecoder(part.encoding) }
-      name = ["\(message.uid)", self.part ?? "", part.fileName].compactMap(\.self).joined(separator: "-")
+      size = located.part.octets
+      if !asIs { encoding = TransferDecoder(located.part.encoding) }
+      name = ["\(message.uid)", self.part ?? "", located.safeFileName].compactMap(\.self).joined(separator: "-")
     }
     let path = file ?? directory.map { "\($0)/\(name)" }
     let partFile = try path.map { path throws(Failure) in try PartFile(path, overwrites: force) }
@@ -153,47 +152,13 @@ struct GetCommand: MailCommand {
   }
 }
 
-extension BodyStructure {
-  /// The part with this number (RFC 9051, section 6.4.5.1); nil where there is none, or it is a multipart.
-  fileprivate func part(_ number: [UInt32]) -> Part? {
-    guard let first = number.first else {
-      if case .single(let part) = self { return part }
-      return nil
-    }
-    let rest = Array(number.dropFirst())
-    switch self {
-    case .multipart(let multipart):
-      guard let index = Int(exactly: first), multipart.parts.indices.contains(index - 1) else { return nil }
-      return multipart.parts[index - 1].below(rest)
-    // A message that is no multipart has one part.
-    case .single: return first == 1 ? below(rest) : nil
-    }
-  }
-
-  /// As ``part(_:)`` from inside a part: the parts of an attached message are those of its body.
-  private func below(_ number: [UInt32]) -> Part? {
-    if number.isEmpty { return part([]) }
-    switch self {
-    case .multipart: return part(number)
-    case .single(let part):
-      guard case .message(_, let body, _) = part.content else { return nil }
-      return body.part(number)
-    }
-  }
-}
-
-extension BodyStructure.Part {
+extension LocatedPart {
   /// What the sender called it, as a name that a file can have here; nil where it has none.
-  fileprivate var fileName: String? {
-    let inDisposition = ext?.disposition?.parameters.first { Self.isName($0.name, "filename") }
-    guard let value = (inDisposition ?? parameters.first { Self.isName($0.name, "name") })?.value,
-      let text = String(validating: value, as: UTF8.self)
-    else { return nil }
-    let name = text.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last.map { Console.printable(String($0)) } ?? ""
+  fileprivate var safeFileName: String? {
+    guard let text = fileName(charsets: .system) else { return nil }
+    // By scalars: a slash with an accent behind it is no slash to String, but one to the file system.
+    let last = text.unicodeScalars.split { $0 == "/" || $0 == "\\" }.last
+    let name = last.map { Console.printable(String($0)) } ?? ""
     return name.isEmpty || name.hasPrefix(".") || name.utf8.count > 120 ? nil : name
-  }
-
-  private static func isName(_ bytes: [UInt8], _ name: String) -> Bool {
-    String(decoding: bytes, as: UTF8.self).lowercased() == name
   }
 }

@@ -28,9 +28,8 @@ struct HeadersCommand: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    let named = try MessageArguments.uids(uids, server)
     let section = field.isEmpty ? Section.header : Section(.headerFields(field))
-    try await server.withMailbox(mailbox) { client, selected in
+    try await server.withMessages(uids, of: mailbox) { client, selected, named in
       var found: [UID] = []
       var isFirst = true
       for try await message in client.messages(.uids(named.set), [.uid, .section(section)])

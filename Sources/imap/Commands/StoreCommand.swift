@@ -56,8 +56,7 @@ struct StoreCommand: MailCommand {
     for (action, names) in [(StoreOperation.Action.replace, set), (.add, add), (.remove, remove)] where !names.isEmpty {
       operations.append(StoreOperation(action, try FlagNames.flags(names), silent: true))
     }
-    let named = try MessageArguments.uids(uids, server)
-    try await server.withMailbox(mailbox, changing: true) { client, selected in
+    try await server.withMessages(uids, of: mailbox, changing: true) { client, selected, named in
       let found = try await named.find(client)
       if found.isEmpty { return try named.failIfMissing([], in: selected) }
       let messages = MessageReference.uids(named.set(of: found))

@@ -58,14 +58,21 @@ struct Maildir {
   /// A name that is one folder, and no other mailbox's: dots, slashes and empty parts are never the file system's.
   static func folder(_ mailbox: MailboxName, _ delimiter: Character?) -> String {
     var name = "."
-    for character in String(decoding: mailbox.bytes, as: UTF8.self) {
-      if character == delimiter, name.last != "." {
+    var isAtStart = true
+    // By scalars: a slash with an accent behind it is no slash to String, but one to the file system.
+    for scalar in String(decoding: mailbox.bytes, as: UTF8.self).unicodeScalars {
+      let character = Character(scalar)
+      if character == delimiter, !isAtStart {
         name += "."
-      } else if character == "." || character == "/" || Console.printable(String(character)) != String(character) {
+        isAtStart = true
+        continue
+      }
+      isAtStart = false
+      if character == "." || character == "/" || Console.printable(String(character)) != String(character) {
         // As modified UTF-7 would have it, were that allowed for ASCII; readable for who looks for it.
-        for scalar in character.unicodeScalars { name += "&x" + String(scalar.value, radix: 16) + "-" }
+        name += "&x" + String(scalar.value, radix: 16) + "-"
       } else {
-        name.append(character)
+        name.unicodeScalars.append(scalar)
       }
     }
     return name == "." ? ".&-" : name

@@ -3,11 +3,6 @@ import IMAPStateMachine
 
 /// Message sets from the command line, and what is found for them to take.
 enum MessageArguments {
-  /// The UIDs that `text` names; those that `server` has a list of, for `-`.
-  static func uids(_ text: String, _ server: any MailServer) throws(Failure) -> NamedMessages {
-    text == "-" ? try server.listedUIDs() : NamedMessages(try set(text).ranges)
-  }
-
   /// The UIDs that standard input lists, a number or set a line.
   static func inputUIDs() throws(Failure) -> NamedMessages {
     var ranges: [UIDSet.Range] = []

@@ -31,9 +31,18 @@ final class PartFile: Sendable {
     unsafe unlink(partPath)
   }
 
-  /// Gives the file its name.
+  /// Gives the file its name, once its bytes are where a power cut does not take them.
   func commit() throws(Failure) {
     if fsync(descriptor) != 0, errno != EINVAL { throw Self.failure(path, errno) }
+    try name()
+    // The name, too.
+    let folder = unsafe open(FilePath.folder(path), O_RDONLY | O_CLOEXEC)
+    if folder < 0 { return }
+    fsync(folder)
+    close(folder)
+  }
+
+  private func name() throws(Failure) {
     if overwrites {
       if unsafe rename(partPath, path) != 0 { throw Self.failure(path, errno) }
       return

@@ -12,6 +12,8 @@ struct NamedMessages {
   let set: UIDSet
   /// The least number that a range up to `*` starts with.
   private let leastBeforeStar: UInt32?
+  /// The mailbox that they were found in. Nil where nobody knows which they are of.
+  private var origin: (mailbox: MailboxName, uidValidity: UInt64?)?
 
   /// What `ranges` name.
   init(_ ranges: [UIDSet.Range]) {
@@ -27,6 +29,12 @@ struct NamedMessages {
 
   /// These.
   init(_ uids: [UID]) { self.init(uids.map { UIDSet.Range($0.rawValue, $0.rawValue) }) }
+
+  /// These, which were found in `mailbox` when its UIDs were valid by `uidValidity`.
+  init(_ uids: [UID], of mailbox: MailboxName, uidValidity: UInt64?) {
+    self.init(uids)
+    origin = (mailbox, uidValidity)
+  }
 
   /// Whether `uid`, which the server has found for ``set``, was named. Nobody knows of nil.
   func names(_ uid: UID?) -> Bool {
@@ -51,6 +59,21 @@ struct NamedMessages {
         guard let start = Self.start(range) else { return UIDSet.Range(largest, largest) }
         return start <= largest ? UIDSet.Range(start, largest) : nil
       })
+  }
+
+  /// Throws where they were found in another mailbox, or in what `mailbox` was before: their UIDs are those of other messages.
+  func failIfElsewhere(_ mailbox: SelectedMailbox) throws(Failure) {
+    guard let origin else { return }
+    if origin.mailbox != mailbox.name {
+      throw Failure(
+        .usage,
+        "- stands for what was found in \(origin.mailbox), and this is \(mailbox.name); add --mailbox \(origin.mailbox), or "
+          + "search again")
+    }
+    if origin.uidValidity != mailbox.uidValidity {
+      throw Failure(
+        .missing, "\(mailbox.name) is not what it was when - was found: its messages have other UIDs; search again")
+    }
   }
 
   /// Throws which of them are not in `found`. Ranges up to `*` may be empty, and others where a part of them is there.

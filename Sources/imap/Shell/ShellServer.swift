@@ -88,10 +88,10 @@ final class ShellServer: MailServer {
 
   func listedUIDs() throws(Failure) -> NamedMessages {
     guard let found = state.withLock(\.found) else {
-      throw Failure(.usage, "- stands for what the last search has found, and there was none in this mailbox")
+      throw Failure(.usage, "- stands for what the last search has found, and there was none")
     }
     if found.uids.isEmpty { throw Failure(.missing, "the last search has found nothing") }
-    return NamedMessages(found.uids)
+    return NamedMessages(found.uids, of: found.mailbox, uidValidity: found.uidValidity)
   }
 
   /// The connection stays: the shell cancels the task, and sees to it that the next command has one that answers.
@@ -112,7 +112,6 @@ final class ShellServer: MailServer {
       state.mailbox = selected.name
       state.count = nil
       state.isReadOnly = selected.isReadOnly
-      if state.found?.mailbox != selected.name || state.found?.uidValidity != selected.uidValidity { state.found = nil }
     }
   }
 
@@ -180,10 +179,7 @@ final class ShellServer: MailServer {
   private func reopen(_ client: IMAPClient) async throws {
     let (name, isReadOnly) = state.withLock { ($0.mailbox, $0.isReadOnly) }
     guard let name, await client.selected?.name != name else { return }
-    do {
-      let selected = try await open(name, changing: !isReadOnly, client)
-      state.withLock { if $0.found?.uidValidity != selected.uidValidity { $0.found = nil } }
-    } catch {
+    do { _ = try await open(name, changing: !isReadOnly, client) } catch {
       // It has gone, or may not be opened any more: the shell is in none, so that the next command works.
       if await client.phase != .closed { state.withLock { $0.mailbox = nil } }
       throw error
