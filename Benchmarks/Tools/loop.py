@@ -310,6 +310,26 @@ def fleet(kind, total, processes):
     }  # fmt: skip
 
 
+def check_counting():
+    """One connection told twice does not make up for another that is told never, and what does not come ends the wait."""
+    count = 200
+    pair = Pair("plain")
+    pair.open(count)
+    pair.await_idling()
+    pair.burst()
+    # As many events as connections, each to a random one; then too few.
+    for events in (count, 1):
+        pair.expect(count, "each")
+        pair.far.ask("paced", "paced", events, 10)
+        try:
+            pair.events(seconds=1)
+        except Failure:
+            continue
+        raise Failure("lost events are not found")
+    pair.burst()
+    pair.end()
+
+
 def available():
     with open("/proc/meminfo") as file:
         for line in file:
@@ -331,6 +351,7 @@ def run_fleet(options, runs):
     print(f"needs about {needed / 1e9:.1f} GB of memory, {available() / 1e9:.1f} GB are available", file=sys.stderr)
     if needed > available() * 0.95:
         raise Failure("not started: that is too little memory")
+    check_counting()
     reports = [fleet(kind, total, processes) for kind, total, processes in runs]
     if options.json:
         print(json.dumps(reports))
@@ -374,6 +395,7 @@ def measure_pressure(count):
 
 
 def measure_all(count, seconds):
+    step("lost events are found", check_counting)
     plain = step("idle, plain", idle, "plain", count)
     full = step("idle, TLS", idle, "tls-full", count)
     resumed = step("idle, TLS resumed", idle, "tls", count)
