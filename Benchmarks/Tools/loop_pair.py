@@ -103,6 +103,7 @@ class Pair:
         self.whose = "fleet"
         self.count = 0
         self.flooded = 0
+        self.waits = None
 
     def begin(self, count, clients=False):
         self.whose = "clients" if clients else "fleet"
@@ -139,8 +140,15 @@ class Pair:
         self.client.ask("expecting", "expect", self.whose, mode, count)
         self.expected, self.mode = count, mode
 
-    def events(self, seconds=PROGRESS_SECONDS):
+    def wait(self, seconds=PROGRESS_SECONDS):
+        """What is read by events() is waited for from now on."""
         self.client.tell("await", self.whose, seconds)
+        self.waits = seconds
+
+    def events(self, seconds=PROGRESS_SECONDS):
+        if self.waits is None:
+            self.wait(seconds)
+        seconds, self.waits = self.waits, None
         names = ("events", "p50", "p99", "cpu", "wall", "allocations", "doubled", "missing")
         *fields, numbers = self.client.read("events", ANSWER_SECONDS + 2 * seconds)
         events = dict(zip(names, map(int, fields)))
@@ -155,6 +163,9 @@ class Pair:
     def burst(self):
         """One event to each connection that is not flooded."""
         self.expect(self.count - self.flooded, "each")
+        # The client is not disturbed while the events come: it would be told to wait in the middle.
+        self.wait()
+        time.sleep(0.02)
         self.far.ask("burst", "burst")
         return self.events()
 

@@ -11,6 +11,14 @@ struct ChannelAllocationTests {
   private static let warmUp = 200
   private static let events = 1_000
 
+  /// A debug build does not specialise the standard library: loops over arrays and literals of option sets take a block each.
+  /// `Scripts/bench loop --allocations` checks that there are none in a release build.
+  #if DEBUG
+    private static let unoptimised: UInt64 = 5
+  #else
+    private static let unoptimised: UInt64 = 0
+  #endif
+
   /// Each event comes by itself, from a server on another thread: it is an iteration of the loop with a read, and finds the machine
   /// at rest.
   @Test(arguments: [Protection.plain, .tls])
@@ -18,7 +26,8 @@ struct ChannelAllocationTests {
     let (events, allocations) = try await measure(protection, allocatesItself: false)
     #expect(events == Self.events)
     // OpenSSL takes its read buffer anew for each record, and a few bytes to parse it.
-    #expect(allocations <= (protection == .plain ? 0 : 2 * UInt64(Self.events)), "\(allocations) allocations")
+    let each = Self.unoptimised + (protection == .plain ? 0 : 2)
+    #expect(allocations <= each * UInt64(Self.events), "\(allocations) allocations")
   }
 
   /// A handler that allocates is found: the check can fail.

@@ -20,13 +20,13 @@ import Testing
     await onThread {
       let blocks = unsafe (0..<3).map { _ in unsafe TLSMemory.allocate(first) }
       #expect(unsafe Set(blocks).count == 3 && !blocks.contains(nil))
-      for block in unsafe blocks { unsafe block?.initializeMemory(as: UInt8.self, repeating: 1, count: first) }
+      for unsafe block in unsafe blocks { unsafe block?.initializeMemory(as: UInt8.self, repeating: 1, count: first) }
       // The third goes back to where it came from.
-      for block in unsafe blocks { unsafe TLSMemory.release(block) }
+      for unsafe block in unsafe blocks { unsafe TLSMemory.release(block) }
       let again = unsafe (0..<2).map { _ in unsafe TLSMemory.allocate(second) }
       #expect(unsafe Set(again) == Set(blocks.prefix(2)))
-      for block in unsafe again { unsafe block?.initializeMemory(as: UInt8.self, repeating: 2, count: second) }
-      for block in unsafe again { unsafe TLSMemory.release(block) }
+      for unsafe block in unsafe again { unsafe block?.initializeMemory(as: UInt8.self, repeating: 2, count: second) }
+      for unsafe block in unsafe again { unsafe TLSMemory.release(block) }
     }
   }
 
