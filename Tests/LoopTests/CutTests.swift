@@ -81,7 +81,7 @@ final class CuttingRelay: StreamOwner {
 
 extension CuttingRelay: @unchecked Sendable {}
 
-@Suite(.timeLimit(.minutes(2))) struct CutTests {
+@Suite(.timeLimit(.minutes(5))) struct CutTests {
   private static let expected = ["connected", "greeting ok", "A1 ok", "A2 ok", "A3 ok", "closed: logout"]
 
   /// Runs one client through a proxy.
