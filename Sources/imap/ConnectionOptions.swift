@@ -143,8 +143,8 @@ struct ConnectionOptions: ParsableArguments {
   /// What all sources say together, checked as far as that can be done here.
   func connector() throws(Failure) -> Connector {
     let account = try resolve()
-    for (path, option) in account.files where !FileManager.default.isReadableFile(atPath: path) {
-      throw Failure(.file, "cannot read \(path), which \(option) names")
+    for (path, option, key) in account.files where !FileManager.default.isReadableFile(atPath: path) {
+      throw Failure(.file, "cannot read \(path), which \(option) or \(key.rawValue) names")
     }
     let tls: TLSContext?
     do throws(ConnectionError) { tls = account.security == .plain ? nil : try TLSContext.client(account.tls) } catch {

@@ -203,8 +203,8 @@ import Testing
       #expect(result.output.isEmpty)
       let lines = result.error.split(separator: "\n").map { $0.replacing("imap: \(setting.file):", with: "") }
       let starts = [
-        "8: host has no value", "9: [b] names a file that cannot be read: /no/such/file", "12: [c] names no user",
-        "15: starttls = perhaps", "16: [b] comes twice",
+        "7: [a] names no user", "8: host has no value", "11: [b] names a file that cannot be read: /no/such/file",
+        "12: [c] names no user", "15: starttls = perhaps", "16: [b] comes twice",
       ]
       #expect(lines.count == starts.count, "\(result.error)")
       for (line, start) in zip(lines, starts) { #expect(line.hasPrefix(start), "\(line)") }

@@ -74,9 +74,20 @@ enum AccountKey: String, CaseIterable {
           + "with user:password@ before the host where it wants them (SOCKS4 knows no password)" : nil
     case .host, .stream, .socket, .mailbox, .username, .password, .passwordCommand, .proxyCAFile, .sslCAFile,
       .sslCAPath, .sslClientCert, .sslClientKey, .sslCRLFile, .sslKeyLog, .oauth2ClientID, .oauth2ClientSecret,
-      .oauth2RefreshToken,
-      .oauth2Command:
+      .oauth2RefreshToken, .oauth2Command:
       return nil
+    }
+  }
+
+  /// What takes the place of a wrong value so that nothing else is wrong because of that; nil where none does.
+  var standIn: String? {
+    switch self {
+    case .host: "localhost"
+    case .username, .stream, .socket, .password, .passwordCommand, .oauth2Command, .oauth2ClientID, .oauth2ClientSecret,
+      .oauth2RefreshToken:
+      "?"
+    case .oauth2TokenURL: "https://localhost/"
+    default: nil
     }
   }
 
