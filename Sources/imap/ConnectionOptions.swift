@@ -118,6 +118,14 @@ struct ConnectionOptions: ParsableArguments {
   var wire = false
 
   mutating func validate() throws {
+    let named: [(option: String, value: String?)] = [
+      ("--host", host), ("--stream", stream), ("--socket", socket), ("--proxy", proxy),
+      ("--proxy-ca-file", proxyCAFile), ("--password-file", passwordFile), ("--ca-file", caFile), ("--ca-path", caPath),
+      ("--client-cert", clientCert), ("--client-key", clientKey), ("--crl", crl), ("--key-log", keyLog),
+    ]
+    for (option, value) in named where value?.isEmpty == true {
+      throw ValidationError("\(option) has no value; give one, or leave the option out.")
+    }
     if passwordFile != nil, passwordStdin {
       throw ValidationError("Give the password by --password-file or by --password-stdin, not both.")
     }
