@@ -44,7 +44,7 @@ import Testing
         (["append", ""], 74, "cannot read a file without a name:"),
         (["list", "--timeout", "1e30"], 64, "below 1000000"),
         (["list", "--ca-file", ""], 64, "--ca-file has no value; give one, or leave the option out"),
-        (["list", "--password-file="], 64, "--password-file has no value;"),
+        (["list", "--password-file", ""], 64, "--password-file has no value;"),
         (["help", "lis"], 64, "no such command: lis; did you mean `imap help list`?"),
         (["help", "frobnicate"], 64, "no such command: frobnicate; `imap help` lists those there are"),
       ]
