@@ -118,6 +118,14 @@ struct ConnectionOptions: ParsableArguments {
   var wire = false
 
   mutating func validate() throws {
+    let named: [(option: String, value: String?)] = [
+      ("--host", host), ("--stream", stream), ("--socket", socket), ("--proxy", proxy),
+      ("--proxy-ca-file", proxyCAFile), ("--password-file", passwordFile), ("--ca-file", caFile), ("--ca-path", caPath),
+      ("--client-cert", clientCert), ("--client-key", clientKey), ("--crl", crl), ("--key-log", keyLog),
+    ]
+    for (option, value) in named where value?.isEmpty == true {
+      throw ValidationError("\(option) has no value; give one, or leave the option out.")
+    }
     if passwordFile != nil, passwordStdin {
       throw ValidationError("Give the password by --password-file or by --password-stdin, not both.")
     }
@@ -143,8 +151,8 @@ struct ConnectionOptions: ParsableArguments {
   /// What all sources say together, checked as far as that can be done here.
   func connector() throws(Failure) -> Connector {
     let account = try resolve()
-    for (path, option) in account.files where !FileManager.default.isReadableFile(atPath: path) {
-      throw Failure(.file, "cannot read \(path), which \(option) names")
+    for (path, option, key) in account.files where !FileManager.default.isReadableFile(atPath: path) {
+      throw Failure(.file, "cannot read \(path), which \(option) or \(key.rawValue) names")
     }
     let tls: TLSContext?
     do throws(ConnectionError) { tls = account.security == .plain ? nil : try TLSContext.client(account.tls) } catch {

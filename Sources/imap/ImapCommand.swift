@@ -35,6 +35,8 @@ struct ImapCommand: AsyncParsableCommand {
     TLSMemory.keepBlocks()
     StandardStreams.prepare()
     if let complaint = StandardStreams.complaint() { end(complaint) }
+    // The parser would show the help of all commands.
+    if let complaint = UsageText.complaintOfHelp(CommandLine.arguments.dropFirst(), Self.self) { end(complaint) }
     do {
       var command = try await asyncParseAsRoot(nil)
       if var waiting = command as? any AsyncParsableCommand { try await waiting.run() } else { try command.run() }

@@ -14,17 +14,30 @@ enum UsageText {
       let below = command.configuration.subcommands
       if below.isEmpty || word.hasPrefix("-") { break }
       guard let next = below.first(where: { $0.configuration.commandName == word }) else {
-        let wrong = (path + [word]).joined(separator: " ")
         let names = below.compactMap { $0.configuration.commandName } + (path.isEmpty ? others : [])
-        guard let near = nearest(word, names) else {
-          return "no such command: \(wrong); `\(help(path))` lists those there are"
-        }
-        return "no such command: \(wrong); did you mean `\((program + path + [near]).joined(separator: " "))`?"
+        return unknown(word, names, path, program: program, help: help(path))
       }
       command = next
       path.append(word)
     }
     return "\(plain(root.message(for: error))); `\(help(path))` shows how"
+  }
+
+  /// There is no command `word` below `path`, only `names`. `help` lists them.
+  private static func unknown(
+    _ word: String, _ names: [String], _ path: [String], program: [String], help: String
+  ) -> String {
+    let wrong = (path + [word]).joined(separator: " ")
+    guard let near = nearest(word, names) else { return "no such command: \(wrong); `\(help)` lists those there are" }
+    return "no such command: \(wrong); did you mean `\((program + path + [near]).joined(separator: " "))`?"
+  }
+
+  /// What is said where help is asked for a command of `root` that is not there; nil where it is.
+  static func complaintOfHelp(_ words: ArraySlice<String>, _ root: any ParsableCommand.Type) -> String? {
+    guard words.first == "help", let word = words.dropFirst().first, !word.hasPrefix("-") else { return nil }
+    let names = root.configuration.subcommands.compactMap { $0.configuration.commandName }
+    if word == "help" || names.contains(word) { return nil }
+    return unknown(word, names, [], program: ["imap", "help"], help: "imap help")
   }
 
   /// One line that begins and ends as those of this program do.

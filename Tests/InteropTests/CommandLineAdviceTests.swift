@@ -43,6 +43,10 @@ import Testing
         (["append", "/"], 74, "cannot read /: Is a directory"),
         (["append", ""], 74, "cannot read a file without a name:"),
         (["list", "--timeout", "1e30"], 64, "below 1000000"),
+        (["list", "--ca-file", ""], 64, "--ca-file has no value; give one, or leave the option out"),
+        (["list", "--password-file", ""], 64, "--password-file has no value;"),
+        (["help", "lis"], 64, "no such command: lis; did you mean `imap help list`?"),
+        (["help", "frobnicate"], 64, "no such command: frobnicate; `imap help` lists those there are"),
       ]
       for entry in cases {
         var environment = imap.environment
@@ -90,6 +94,30 @@ import Testing
         // Its reader has gone with it.
         #expect(unsafe open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC) < 0 && errno == ENXIO)
       }
+    }
+  }
+
+  /// What it has started goes with it, also behind its back and against its will.
+  @Test(arguments: [
+    "cat FIFO & wait", "(trap '' TERM; cat FIFO) & echo soon; wait", "cat FIFO & exit", "cat FIFO & yes",
+  ])
+  func helpersTakeTheirChildrenAlong(_ command: String) async throws {
+    try await withAccount { imap in
+      let folder = try TemporaryFolder()
+      let fifo = folder.path + "/fifo"
+      #expect(unsafe mkfifo(fifo, 0o600) == 0)
+      let environment = imap.environment.merging(
+        ["IMAP_PASSWORD_COMMAND": command.replacing("FIFO", with: "'\(fifo)'"), "IMAP_TIMEOUT": "1"]) { $1 }
+      // Without a terminal, wherever the tests run.
+      let running = try Tool.Running(
+        ["-w", Tool.executable.path, "list"], program: URL(fileURLWithPath: "/usr/bin/setsid"),
+        environment: environment)
+      running.closeInput()
+      let result = await running.result()
+      #expect(result.status == 75, "\(result.error)")
+      #expect(result.error.contains("password_command took too long"), "\(result.error)")
+      // Its readers have gone with it.
+      #expect(unsafe open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC) < 0 && errno == ENXIO)
     }
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import IMAPLoop
 import IMAPTestServer
 import Testing
 
@@ -24,14 +25,14 @@ import Testing
     }
 
     /// Writes the file: `sections` are the lines behind `[DEFAULT]`.
-    func write(_ sections: String) throws {
+    func write(_ sections: String, tls: Bool = true) throws {
       try folder.write(
         "accounts",
         """
         [DEFAULT]
         host = localhost
-        port = \(try #require(server.tlsPort))
-        ssl_ca_file = \(folder.path)/ca.pem
+        port = \(try #require(tls ? server.tlsPort : server.plainPort))
+        \(tls ? "ssl_ca_file = \(folder.path)/ca.pem" : "ssl = no")
         password = password
         timeout = 20
         \(sections)
@@ -174,6 +175,7 @@ import Testing
       try setting.write("[a]\nusername = user0\nport = 0\n[e]\nusername = user1\nssl_ca_file = /no/such\noops")
       tool.send(SIGHUP)
       #expect(try await errorLine(tool, "accounts:").contains(":9: port = 0"))
+      #expect(await tool.errorLine()?.contains(":12: [e] names a file that cannot be read: /no/such") == true)
       #expect(await tool.errorLine()?.contains(":13: this is neither") == true)
       #expect(await tool.errorLine()?.hasSuffix("is not taken; 3 accounts stay as they are") == true)
       _ = try await setting.server.append(user: "user0", message: .init("Subject: still there\n\n"))
@@ -181,6 +183,70 @@ import Testing
       #expect(news.allSatisfy { $0["account"] as? String == "a" }, "\(news)")
       await end(tool, ["a", "c", "d"])
     }
+  }
+
+  /// Some of many go, some come, and nobody else notices. Nothing that comes later is lost.
+  @Test func manyAccountsAreReloadedAndEnd() async throws {
+    try await with(310) { setting in
+      func names(_ numbers: Range<Int>) -> Set<String> { Set(numbers.map { "a\($0)" }) }
+      func sections(_ numbers: Range<Int>) -> String { numbers.map { "[a\($0)]\nusername = user\($0)\n" }.joined() }
+      try setting.write(sections(0..<300), tls: false)
+      let tool = try setting.start("--start-rate", "1000", "--threads", "2")
+      let first = try await wait(tool, for: "connected", of: names(0..<300))
+      #expect(first.count == 300)
+
+      try setting.write(sections(10..<310), tls: false)
+      tool.send(SIGHUP)
+      #expect(try await errorLine(tool, "kept").hasSuffix("10 added, 10 removed, 0 changed, 290 kept"))
+      var missing = Set(names(0..<10).map { "\($0) stopped" } + names(300..<310).map { "\($0) connected" })
+      let seen = try await events(tool) { event in
+        missing.remove("\(event["account"] as? String ?? "") \(event["event"] as? String ?? "")")
+        return missing.isEmpty
+      }
+      #expect(seen.count == 20)
+      #expect(Set(seen.compactMap { $0["account"] as? String }) == names(0..<10).union(names(300..<310)))
+
+      for number in 10..<310 {
+        _ = try await setting.server.append(user: "user\(number)", message: .init("Subject: new\n\n"))
+      }
+      let news = try await wait(tool, for: "new", of: names(10..<310))
+      #expect(news.filter { $0["event"] as? String == "new" }.count == 300)
+      #expect(Set(news.compactMap { $0["event"] as? String }).isSubset(of: ["exists", "recent", "new"]))
+      await end(tool, names(10..<310))
+    }
+  }
+
+  /// The server goes away under all of them. When it is back they watch again, and know what came meanwhile.
+  @Test func serverComesBack() async throws {
+    let server = try DovecotServer()
+    let users = Set((0..<20).map { "user\($0)" })
+    let folder = try TemporaryFolder()
+    let head =
+      "[DEFAULT]\nhost = localhost\nport = \(server.tlsPort)\nssl_ca_file = \(server.certificateFile)\n"
+      + "password = \(server.password)\ntimeout = 20\n"
+    let file = try folder.write("accounts", head + users.map { "[\($0)]\nusername = \($0)\n" }.joined())
+    let loop = try EventLoop.start()
+    let tool = try Tool.Running(["watch", "--accounts", file])
+    _ = try await wait(tool, for: "connected", of: users)
+
+    server.end()
+    _ = try await wait(tool, for: "disconnected", of: users)
+    try server.start()
+    for user in users {
+      let client = try await server.client(user, on: loop)
+      try await client.append(Array("Subject: meanwhile\r\n\r\n".utf8), to: .inbox)
+      await client.logout()
+    }
+    var away = users
+    var unaware = users
+    _ = try await events(tool) { event in
+      guard let name = event["account"] as? String else { return false }
+      if event["event"] as? String == "connected" { away.remove(name) }
+      if event["uids"] as? String == "1" { unaware.remove(name) }
+      return away.isEmpty && unaware.isEmpty
+    }
+    await end(tool, users)
+    #expect(await loop.shutdown().isClean)
   }
 
   @Test func badFileStartsNothing() async throws {
@@ -203,8 +269,8 @@ import Testing
       #expect(result.output.isEmpty)
       let lines = result.error.split(separator: "\n").map { $0.replacing("imap: \(setting.file):", with: "") }
       let starts = [
-        "8: host has no value", "9: [b] names a file that cannot be read: /no/such/file", "12: [c] names no user",
-        "15: starttls = perhaps", "16: [b] comes twice",
+        "7: [a] names no user", "8: host has no value", "11: [b] names a file that cannot be read: /no/such/file",
+        "12: [c] names no user", "15: starttls = perhaps", "16: [b] comes twice",
       ]
       #expect(lines.count == starts.count, "\(result.error)")
       for (line, start) in zip(lines, starts) { #expect(line.hasPrefix(start), "\(line)") }

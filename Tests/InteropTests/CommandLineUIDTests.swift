@@ -52,6 +52,23 @@ import Testing
     }
   }
 
+  /// What is on the wire is what was typed; what keeps the last message out stands behind it.
+  @Test(
+    arguments: [
+      (["uid:90:*"], "UID 90:* NOT UID 1:89"), (["uid:*:90"], "UID 90:* NOT UID 1:89"), (["uid:1:*"], "UID 1:*"),
+      (["uid:*"], "UID *"), (["uid:3,90:*"], "OR UID 3 (UID 90:* NOT UID 1:89)"),
+      (["not", "uid:2:*"], "NOT (UID 2:* NOT UID 1)"), (["unseen", "uid:2:*"], "UNSEEN (UID 2:* NOT UID 1)"),
+    ])
+  func wireOfASearch(_ words: [String], _ criteria: String) async throws {
+    try await withAccount { imap, _ in
+      let result = try await Tool.run(["search", "--wire"] + words, environment: imap.environment)
+      #expect(result.status == 0)
+      let line = result.error.split(separator: "\n").first { $0.contains(" UID SEARCH ") }
+      let command = line?.trimmingCharacters(in: .whitespacesAndNewlines)
+      #expect(command?.hasSuffix(" \(criteria)") == true, "\(result.error)")
+    }
+  }
+
   @Test func rangesThatEndInStar() async throws {
     try await withAccount { imap, server in
       #expect(try await Self.items(imap.json("fetch", "2:*")) == [2, 3])

@@ -13,8 +13,8 @@ struct Account {
   var security: IMAPClient.Configuration.Security
   /// How TLS works, and whom it trusts.
   var tls: TLSContext.ClientOptions
-  /// Files that ``tls`` names, and which option did.
-  var files: [(path: String, option: String)] = []
+  /// Files that ``tls`` and ``proxy`` name, and which option or key did.
+  var files: [(path: String, option: String, key: AccountKey)] = []
   /// Whether compression is asked for.
   var compresses: Bool
   /// Seconds.
@@ -58,7 +58,7 @@ struct Account {
     var values: [AccountKey: String]
 
     /// The server that this source names. In IMAPClient's files `stream` is a switch, and the command is the host.
-    fileprivate var place: Place? {
+    var place: Place? {
       if let path = values[.socket] { return .socket(path) }
       let host = values[.host]
       if let stream = values[.stream] {
@@ -121,7 +121,7 @@ struct Account {
     }
     if isHTTPS, let path = value(.proxyCAFile).map({ FilePath.expanded($0) }) {
       proxy?.trust = .file(path)
-      files.append((path, "--proxy-ca-file or proxy_ca_file"))
+      files.append((path, "--proxy-ca-file", .proxyCAFile))
     }
   }
 
@@ -144,12 +144,12 @@ struct Account {
     func value(_ key: AccountKey) -> String? { layers.lazy.compactMap { $0.values[key] }.first }
     func file(_ key: AccountKey, _ option: String) -> String? {
       guard let path = value(key).map({ FilePath.expanded($0) }) else { return nil }
-      files.append((path, "\(option) or \(key.rawValue)"))
+      files.append((path, option, key))
       return path
     }
     switch tls.trust {
-    case .file(let path): files.append((path, "--ca-file or ssl_ca_file"))
-    case .folder(let path): files.append((path, "--ca-path or ssl_ca_path"))
+    case .file(let path): files.append((path, "--ca-file", .sslCAFile))
+    case .folder(let path): files.append((path, "--ca-path", .sslCAPath))
     default: break
     }
     tls.checksHost = layers.lazy.compactMap { $0.boolean(.sslCheckHostname) }.first ?? true

@@ -79,6 +79,18 @@ enum AccountKey: String, CaseIterable {
     }
   }
 
+  /// What takes the place of a wrong value so that nothing else is wrong because of that; nil where none does.
+  var standIn: String? {
+    switch self {
+    case .host: "localhost"
+    case .username, .stream, .socket, .password, .passwordCommand, .oauth2Command, .oauth2ClientID, .oauth2ClientSecret,
+      .oauth2RefreshToken:
+      "?"
+    case .oauth2TokenURL: "https://localhost/"
+    default: nil
+    }
+  }
+
   /// Nil where `text` is neither.
   static func boolean(_ text: String) -> Bool? {
     switch text.lowercased() {

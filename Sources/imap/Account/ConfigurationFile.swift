@@ -15,9 +15,14 @@ struct ConfigurationFile {
   var names: [String] = []
   /// Where their sections begin, counted from 1.
   var lines: [String: Int] = [:]
+  /// Where the keys of each section stand.
+  var keyLines: [String: [AccountKey: Int]] = [:]
+
+  /// The section that holds for all accounts.
+  static let defaultName = "DEFAULT"
 
   /// What is wrong in a line.
-  struct Complaint {
+  struct Complaint: Hashable {
     var line: Int
     var text: String
   }
@@ -25,17 +30,21 @@ struct ConfigurationFile {
   /// All that is wrong with a file.
   struct Complaints {
     var all: [Complaint] = []
-    /// The accounts that have something to do with it.
-    var sections: Set<String> = []
-    /// Whether it has to do with all of them.
-    var concernsDefaults = false
+    /// The keys that have to do with it, by section: what they should be nobody knows.
+    var keys: [String: Set<AccountKey>] = [:]
   }
 
   /// Reads the file at `path`. Throws all that is wrong with it at once.
   static func read(_ path: String) throws(Failure) -> ConfigurationFile {
     let (file, complaints) = try load(path)
     if complaints.all.isEmpty { return file }
-    throw Failure(.configuration, complaints.all.map { "\(path):\($0.line): \($0.text)" })
+    throw Failure(.configuration, messages(complaints.all, of: path))
+  }
+
+  /// What is wrong with the file at `path`, in its order.
+  static func messages(_ complaints: [Complaint], of path: String) -> [String] {
+    let sorted = complaints.enumerated().sorted { ($0.element.line, $0.offset) < ($1.element.line, $1.offset) }
+    return sorted.map { "\(path):\($0.element.line): \($0.element.text)" }
   }
 
   /// Reads the file at `path` as far as that goes.
@@ -68,15 +77,15 @@ private struct Reader {
   var file: ConfigurationFile
   var complaints = ConfigurationFile.Complaints()
   private var number = 0
-  /// Nil before the first section, and in one whose header is wrong.
+  /// Nil before the first section.
   private var section: String?
+  /// Whether it is the first of its name: the entries of another one do not count.
+  private var isFirst = true
   private var entries: ConfigurationFile.Section = [:]
   /// The entry that an indented line continues.
   private var open: (key: AccountKey, line: Int)?
   /// Keys of the section, and where they stand.
   private var lines: [AccountKey: Int] = [:]
-
-  private static let defaultName = "DEFAULT"
 
   init(_ path: String) { file = ConfigurationFile(path: path) }
 
@@ -94,37 +103,44 @@ private struct Reader {
 
   mutating func end() {
     closeEntry()
-    guard let section else { return }
+    defer { (entries, lines) = ([:], [:]) }
+    let name = section ?? ConfigurationFile.defaultName
     let clashes: [(AccountKey, AccountKey)] = [(.password, .passwordCommand), (.oauth2Command, .oauth2RefreshToken)]
     for (one, other) in clashes {
       if let first = lines[one], let second = lines[other] {
-        complain("[\(section)] has both \(one.rawValue) and \(other.rawValue); keep one", at: max(first, second))
+        let text = "[\(name)] has both \(one.rawValue) and \(other.rawValue); keep one"
+        complain(text, at: max(first, second), one, other)
       }
     }
     if let line = lines[.starttls], AccountKey.boolean(entries[.starttls] ?? "") == true,
       AccountKey.boolean(entries[.ssl] ?? "") == true
     {
-      complain("[\(section)] has ssl and starttls both on; keep one", at: line)
+      complain("[\(name)] has ssl and starttls both on; keep one", at: line, .ssl, .starttls)
     }
-    if section == Self.defaultName { file.defaults = entries } else { file.accounts[section] = entries }
+    guard section != nil, isFirst else {
+      // Somebody means them, and where they stand they say nothing.
+      complaints.keys[name, default: []].formUnion(entries.keys)
+      return
+    }
+    file.keyLines[name] = lines
+    if name == ConfigurationFile.defaultName { file.defaults = entries } else { file.accounts[name] = entries }
   }
 
   private mutating func startSection(_ text: String) {
     end()
-    section = nil
-    entries = [:]
-    lines = [:]
-    guard text.hasSuffix("]"), text.count > 2 else {
-      complain("\(text): a section is a name in brackets, as [work]", at: number)
-      return
-    }
-    let name = text.dropFirst().dropLast().trimmingCharacters(in: .whitespaces)
-    if file.lines[name] != nil || (name == Self.defaultName && seenDefault) {
-      complain("[\(name)] comes twice; put its lines together", at: number)
-      return
-    }
+    let inner = text.hasSuffix("]") ? text.dropFirst().dropLast() : text.dropFirst().prefix { $0 != "]" }
+    // Of a header that is wrong as much as there is: what stands below it is checked all the same.
+    let name = inner.trimmingCharacters(in: .whitespaces)
     section = name
-    if name == Self.defaultName { return seenDefault = true }
+    let isDefault = name == ConfigurationFile.defaultName
+    isFirst = isDefault ? !seenDefault : file.lines[name] == nil
+    if !text.hasSuffix("]") || name.isEmpty {
+      complain("\(text): a section is a name in brackets, as [work]", at: number)
+    } else if !isFirst {
+      complain("[\(name)] comes twice; put its lines together", at: number)
+    }
+    if !isFirst { return }
+    if isDefault { return seenDefault = true }
     file.names.append(name)
     file.lines[name] = number
   }
@@ -135,7 +151,9 @@ private struct Reader {
     closeEntry()
     guard let end = text.firstIndex(where: { $0 == "=" || $0 == ":" }) else {
       // Not shown: it may be a password.
-      return complain("this is neither [section] nor key = value", at: number)
+      complain("this is neither [section] nor key = value", at: number)
+      let word = text.prefix { !$0.isWhitespace }.lowercased()
+      return meant(AccountKey(rawValue: word))
     }
     let name = text[..<end].trimmingCharacters(in: .whitespaces).lowercased()
     let value = text[text.index(after: end)...].trimmingCharacters(in: .whitespaces)
@@ -144,13 +162,8 @@ private struct Reader {
       let known = AccountKey.allCases.map(\.rawValue).joined(separator: " ")
       return complain("unknown key \(name); there are \(known)", at: number)
     }
-    guard section != nil else {
-      if file.names.isEmpty, !seenDefault {
-        complain("\(name) stands before the first section; put [DEFAULT] above it", at: number)
-      }
-      return
-    }
-    if let first = lines[key] { return complain("\(name) stands in line \(first) already; keep one", at: number) }
+    if section == nil { complain("\(name) stands before the first section; put [DEFAULT] above it", at: number) }
+    if let first = lines[key] { return complain("\(name) stands in line \(first) already; keep one", at: number, key) }
     lines[key] = number
     entries[key] = value
     open = (key, number)
@@ -159,13 +172,17 @@ private struct Reader {
   /// Values are judged once their last line is known.
   private mutating func closeEntry() {
     guard let (key, line) = open.take() else { return }
-    if let complaint = key.complaint(entries[key] ?? "") { complain(complaint, at: line) }
+    if let complaint = key.complaint(entries[key] ?? "") { complain(complaint, at: line, key) }
   }
 
-  private mutating func complain(_ text: String, at line: Int) {
+  /// Complains of `keys`.
+  private mutating func complain(_ text: String, at line: Int, _ keys: AccountKey...) {
     complaints.all.append(.init(line: line, text: text))
-    guard let section else { return }
-    if section == Self.defaultName { complaints.concernsDefaults = true } else { complaints.sections.insert(section) }
+    for key in keys { meant(key) }
+  }
+
+  private mutating func meant(_ key: AccountKey?) {
+    if let key { complaints.keys[section ?? ConfigurationFile.defaultName, default: []].insert(key) }
   }
 
   /// What IMAPClient's own tests have in their files.

@@ -49,17 +49,20 @@ enum CredentialSource {
     if let command = value(.oauth2Command) { return .tokenCommand(command) }
     let needed: [AccountKey] = [.oauth2ClientID, .oauth2ClientSecret, .oauth2RefreshToken]
     let missing = needed.filter { value($0) == nil }
+    let url = value(.oauth2TokenURL) ?? OAuth2Refresh.urls[host.lowercased()]
     guard let id = value(.oauth2ClientID), let secret = value(.oauth2ClientSecret),
-      let token = value(.oauth2RefreshToken)
+      let token = value(.oauth2RefreshToken), let url
     else {
-      throw Failure(
-        .configuration,
-        "oauth2 is on for \(host), but \(missing.map(\.rawValue).joined(separator: ", ")) is missing; write it, or "
-          + "oauth2_command, into \(hint)")
-    }
-    guard let url = value(.oauth2TokenURL) ?? OAuth2Refresh.urls[host.lowercased()] else {
-      throw Failure(
-        .configuration, "nobody knows where \(host) gives out tokens; write oauth2_token_url into \(hint)")
+      var lacks: [String] = []
+      if !missing.isEmpty {
+        lacks.append(
+          "oauth2 is on for \(host), but \(missing.map(\.rawValue).joined(separator: ", ")) is missing; write it, or "
+            + "oauth2_command, into \(hint)")
+      }
+      if url == nil {
+        lacks.append("nobody knows where \(host) gives out tokens; write oauth2_token_url into \(hint)")
+      }
+      throw Failure(.configuration, lacks)
     }
     return .refreshToken(
       OAuth2Refresh(url: url, clientID: id, clientSecret: Secret(secret), refreshToken: Secret(token)))

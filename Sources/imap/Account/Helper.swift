@@ -12,10 +12,11 @@ enum Helper {
   /// take longer: a person types, who also has Ctrl-C.
   static func secret(_ command: String, _ key: AccountKey, timeout: Double) throws(Failure) -> [UInt8] {
     let mayAsk = isatty(STDIN_FILENO) == 1
-    let (process, output) = try start(command, key, mayAsk: mayAsk)
+    let ownsGroup = !mayAsk && !isInForeground
+    let (process, output) = try start(command, key, mayAsk: mayAsk, ownsGroup: ownsGroup)
     let bytes = read(output, until: mayAsk ? nil : ContinuousClock.now + .seconds(timeout))
+    if bytes == nil { end(ownsGroup ? -process : process, output) }
     close(output)
-    if bytes == nil { kill(process, SIGKILL) }
     var status: Int32 = 0
     while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
     guard let bytes else {
@@ -40,9 +41,27 @@ enum Helper {
     return line
   }
 
-  /// Starts a shell with `command`. It stays in this program's process group, so that it may ask on the terminal.
+  /// Whether a terminal sends its Ctrl-C to the process group of this program, and lets it ask.
+  private static var isInForeground: Bool {
+    let terminal = unsafe open("/dev/tty", O_RDWR | O_CLOEXEC)
+    if terminal < 0 { return false }
+    defer { close(terminal) }
+    return tcgetpgrp(terminal) == getpgrp()
+  }
+
+  /// Ends `target`, a process, or a process group where it is negative. Whoever holds the other end of `output` has a second to
+  /// put away what he has in hand.
+  private static func end(_ target: pid_t, _ output: Int32) {
+    kill(target, SIGTERM)
+    _ = read(output, until: .now + .seconds(1))
+    // The leader of the group has not been waited for, so that the number is still its own.
+    kill(target, SIGKILL)
+  }
+
+  /// Starts a shell with `command`. A terminal's foreground is this program's process group: there it stays in it, so that it may
+  /// ask, and hears of Ctrl-C. Elsewhere it has one of its own, which ends with all that it starts.
   private static func start(
-    _ command: String, _ key: AccountKey, mayAsk: Bool
+    _ command: String, _ key: AccountKey, mayAsk: Bool, ownsGroup: Bool
   ) throws(Failure) -> (process: pid_t, output: Int32) {
     guard let ends = PrivatePipe.open() else {
       throw Failure(.system, "cannot run the \(key.rawValue): \(reason(errno))")
@@ -56,7 +75,12 @@ enum Helper {
     unsafe sigemptyset(&signals)
     for number in [SIGPIPE, SIGINT, SIGTERM] { unsafe sigaddset(&signals, number) }
     unsafe posix_spawnattr_setsigdefault(&attributes, &signals)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+    var flags = POSIX_SPAWN_SETSIGDEF
+    if ownsGroup {
+      unsafe posix_spawnattr_setpgroup(&attributes, 0)
+      flags |= POSIX_SPAWN_SETPGROUP
+    }
+    unsafe posix_spawnattr_setflags(&attributes, Int16(flags))
     #if canImport(Glibc)
       var actions = unsafe posix_spawn_file_actions_t()
     #else
@@ -89,13 +113,12 @@ enum Helper {
         let left = (end - .now).components
         // In steps, as a timeout may be longer than poll can wait.
         patience = Int32(clamping: min(60_000, max(0, left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000)))
+        // Also where it never stops to print.
+        if end <= .now { return nil }
       }
       var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
       let ready = unsafe poll(&waiting, 1, patience)
-      if ready <= 0 {
-        if let end, end <= .now { return nil }
-        continue
-      }
+      if ready <= 0 { continue }
       var bytes = [UInt8](repeating: 0, count: 4096)
       let count = unsafe systemRead(descriptor, &bytes, bytes.count)
       if count < 0, errno == EINTR { continue }

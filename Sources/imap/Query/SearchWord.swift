@@ -67,7 +67,7 @@ enum SearchWord {
         throw Failure(.usage, "\(name):\(value) is no time; write seconds, or 30m, 2h, 7d, 4w")
       }
       return name == "older" ? .older(seconds) : .younger(seconds)
-    case "uid": return .uid(exact(try MessageArguments.set(value)))
+    case "uid": return exact(try MessageArguments.set(value))
     case "seq": return .sequence(try MessageArguments.set(value).converted())
     case "modseq":
       guard let number = UInt64(value), number <= UInt64(Int64.max) else {
@@ -79,18 +79,23 @@ enum SearchWord {
   }
 
   /// `50:*` without the largest UID where that is below 50 (RFC 9051, section 9: seq-range): nobody means that.
-  private static func exact(_ set: UIDSet) -> UIDSet {
-    UIDSet(
-      ranges: set.ranges.map { range in
-        guard let start = range.first.number ?? range.last.number, start > 1, start <= mostUID,
-          range.first.number == nil || range.last.number == nil
-        else { return range }
-        return UIDSet.Range(start, mostUID)
-      })
+  private static func exact(_ set: UIDSet) -> SearchKey {
+    var open: [UIDSet.Range] = []
+    var others: [UIDSet.Range] = []
+    var first = UInt32.max
+    for range in set.ranges {
+      // `*` alone is the largest UID, whichever that is.
+      if let start = range.first.number ?? range.last.number, range.first.number == nil || range.last.number == nil {
+        open.append(UIDSet.Range(MessageBound(start), .star))
+        first = min(first, start)
+      } else {
+        others.append(range)
+      }
+    }
+    guard !open.isEmpty, first > 1 else { return .uid(set) }
+    let key = SearchKey.and([.uid(UIDSet(ranges: open)), .not(.uid(UIDSet(ranges: [UIDSet.Range(1, first - 1)])))])
+    return others.isEmpty ? key : .or(.uid(UIDSet(ranges: others)), key)
   }
-
-  /// Dovecot takes the largest number of 32 bits for no number.
-  private static let mostUID = UInt32.max - 1
 
   /// A number with a letter for its unit.
   private static func scaled(_ text: String, _ units: [String: UInt64]) -> UInt64? {

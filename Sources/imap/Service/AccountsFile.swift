@@ -1,5 +1,3 @@
-import Foundation
-import IMAPLoop
 import IMAPStateMachine
 
 /// The accounts that a service watches, as its file has them.
@@ -21,18 +19,11 @@ struct AccountsFile {
   /// line.
   static func read(_ path: String, mailbox: String) throws(Failure) -> AccountsFile {
     let (file, complaints) = try ConfigurationFile.load(path)
-    var checker = Checker(file: file, mailbox: mailbox, complaints: complaints.all)
-    // What a wrong line leaves out would only be complained of again.
-    for name in file.names where !complaints.concernsDefaults && !complaints.sections.contains(name) {
-      checker.check(name)
-    }
-    if file.names.isEmpty, checker.complaints.isEmpty {
-      throw Failure(.configuration, "\(path) has no account; write a section such as [work] for each")
-    }
-    if !checker.complaints.isEmpty {
-      let lines = checker.complaints.sorted { $0.line < $1.line }
-      throw Failure(.configuration, lines.map { "\(path):\($0.line): \($0.text)" })
-    }
+    var checker = AccountChecker(file, complaints, mailbox: mailbox)
+    for name in file.names { checker.check(name) }
+    var wrong = ConfigurationFile.messages(checker.complaints, of: path)
+    if file.names.isEmpty { wrong.append("\(path) has no account; write a section such as [work] for each") }
+    if !wrong.isEmpty { throw Failure(.configuration, wrong) }
     if let warning = file.warning() { Console.error("imap: \(warning)") }
     return AccountsFile(path: path, entries: checker.entries)
   }
@@ -42,75 +33,6 @@ struct AccountsFile {
     // A command has a pipe for each direction.
     entries.reduce(0) { sum, entry in
       if case .stream = entry.connector.account.place { sum + 2 } else { sum + 1 }
-    }
-  }
-}
-
-/// Makes accounts of the sections of a file.
-private struct Checker {
-  let file: ConfigurationFile
-  let mailbox: String
-  var complaints: [ConfigurationFile.Complaint]
-  var entries: [AccountsFile.Entry] = []
-  /// Accounts that say the same of TLS share what is made of it: roots take megabytes.
-  private var contexts: [ConfigurationFile.Section: TLSContext?] = [:]
-
-  init(file: ConfigurationFile, mailbox: String, complaints: [ConfigurationFile.Complaint]) {
-    self.file = file
-    self.mailbox = mailbox
-    self.complaints = complaints
-  }
-
-  mutating func check(_ name: String) {
-    guard let section = file.accounts[name] else { return }
-    let line = file.lines[name] ?? 1
-    func complain(_ text: String, _ complaints: inout [ConfigurationFile.Complaint]) {
-      complaints.append(.init(line: line, text: "[\(name)] \(text)"))
-    }
-    let account: Account
-    do throws(Failure) {
-      account = try Account(
-        [Account.Layer(values: section), Account.Layer(values: file.defaults)], file: 2, hint: "the file")
-    } catch {
-      return complain(Self.message(error), &complaints)
-    }
-    if account.place.isHost, !account.credentials.isRepeatable {
-      complain("has no password; write password_command or oauth2_command", &complaints)
-    }
-    var isReadable = true
-    for (path, option) in account.files where !FileManager.default.isReadableFile(atPath: path) {
-      complain("names a file that cannot be read: \(path) (\(option))", &complaints)
-      isReadable = false
-    }
-    let values = file.defaults.merging(section) { $1 }
-    guard isReadable else { return }
-    do throws(ConnectionError) {
-      let connector = Connector(account, tls: try context(account, values))
-      entries.append(
-        .init(
-          name: name, values: values, connector: connector, mailbox: MailboxName(values[.mailbox] ?? mailbox)))
-    } catch {
-      complain(Failure(.connection(error), host: account.host).message, &complaints)
-    }
-  }
-
-  private mutating func context(
-    _ account: Account, _ values: ConfigurationFile.Section
-  ) throws(ConnectionError) -> TLSContext? {
-    if account.security == .plain { return nil }
-    let key = values.filter { $0.key.isTLS }
-    if let known = contexts[key] { return known }
-    let made = try TLSContext.client(account.tls)
-    contexts[key] = made
-    return made
-  }
-
-  /// Without the options of a command line that there is not.
-  private static func message(_ failure: Failure) -> String {
-    switch failure.status {
-    case .usage where failure.message.hasPrefix("no server"): "names no server; write host"
-    case .usage where failure.message.hasPrefix("no user"): "names no user; write username"
-    default: failure.message
     }
   }
 }

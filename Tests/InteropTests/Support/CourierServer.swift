@@ -5,9 +5,10 @@ import Foundation
 final class CourierServer: RealServer {
   private let root: String
 
-  init() throws {
+  init(takesCertificates: Bool = false) throws {
     root = try Self.unpacked("courier", "usr/sbin/couriertcpd")
-    try super.init("courier", folders: ["config", "rundir/authdaemon", "mail"])
+    try super.init(
+      "courier", folders: ["config", "rundir/authdaemon", "mail"], takesCertificates: takesCertificates)
   }
 
   /// The folder of a user's mail in the format Maildir.
@@ -57,7 +58,7 @@ final class CourierServer: RealServer {
     let capabilities =
       "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE"
       + " AUTH=CRAM-MD5 AUTH=PLAIN AUTH=LOGIN"
-    let environment = [
+    var environment = [
       "LD_LIBRARY_PATH": libraries, "IMAP_CAPABILITY": capabilities, "IMAP_CAPABILITY_TLS": capabilities,
       "IMAP_KEYWORDS": "1", "IMAP_ACL": "1", "IMAP_MAILBOX_SANITY_CHECK": "1", "IMAP_USELOCKS": "1",
       // In IDLE it looks for news so often: seconds. To be told by the system needs another daemon.
@@ -65,6 +66,11 @@ final class CourierServer: RealServer {
       "COURIERTLS": "\(root)/usr/bin/couriertls", "TLS_CERTFILE": "\(folder)/both.pem", "TLS_VERIFYPEER": "NONE",
       "TLS_PROTOCOL": "TLSv1.2+",
     ]
+    if let owners = clientAuthorityFile {
+      environment["TLS_VERIFYPEER"] = "PEER"
+      environment["TLS_TRUSTCERTS"] = owners
+      environment["TLS_EXTERNAL"] = "CN"
+    }
     let socket = "\(folder)/rundir/authdaemon/socket"
     try? FileManager.default.removeItem(atPath: socket)
     let login = ["\(root)/usr/lib/courier/courier/imaplogin", "\(root)/usr/bin/imapd", "Maildir"]

@@ -3,11 +3,15 @@ import Foundation
 /// A Cyrus IMAP server. It refuses to run with root's rights, and gives them up for those of `cyrus_user`.
 final class CyrusServer: RealServer {
   private let root: String
+  private let makesMailboxes: Bool
 
-  init() throws {
+  /// Unless told otherwise it makes the mailboxes of a user at the first login.
+  init(takesCertificates: Bool = false, makesMailboxes: Bool = true) throws {
+    self.makesMailboxes = makesMailboxes
     root = try Self.unpacked("cyrus", "usr/lib/cyrus/bin/master")
     try super.init(
-      "cyrus", folders: ["conf/db", "conf/lock", "conf/proc", "conf/socket", "mail"])
+      "cyrus", folders: ["conf/db", "conf/lock", "conf/proc", "conf/socket", "mail"],
+      takesCertificates: takesCertificates)
   }
 
   private var environment: [String: String] { ["LD_LIBRARY_PATH": Self.libraries(root)] }
@@ -21,7 +25,10 @@ final class CyrusServer: RealServer {
   }
 
   override func prepare() throws {
-    try write(Self.configuration(folder), to: "imapd.conf")
+    var text = Self.configuration(folder)
+    if makesMailboxes { text += "autocreate_quota: 102400\nautocreate_inbox_folders: Sent\n" }
+    if let owners = clientAuthorityFile { text += "tls_client_ca_file: \(owners)\ntls_client_certs: optional\n" }
+    try write(text, to: "imapd.conf")
     let programs = "\(root)/usr/lib/cyrus/bin"
     let file = "-C \(folder)/imapd.conf"
     // What SIGKILL leaves behind is put right by `recover`.
@@ -62,9 +69,6 @@ final class CyrusServer: RealServer {
     imapidlepoll: 1
     duplicatesuppression: no
     skiplist_unsafe: yes
-    # The mailboxes of a user are made at the first login.
-    autocreate_quota: 102400
-    autocreate_inbox_folders: Sent
     xlist-sent: Sent
     specialusealways: yes
     annotation_allow_undefined: yes
@@ -74,7 +78,10 @@ final class CyrusServer: RealServer {
     sasl_pwcheck_method: auxprop
     sasl_auxprop_plugin: sasldb
     sasl_sasldb_path: \(folder)/sasldb2
-    sasl_mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256
+    # All that Debian has a plug-in of and that is not left out, as NTLM and GSSAPI are. EXTERNAL is announced to those who
+    # have shown a certificate.
+    sasl_mech_list: PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 ANONYMOUS EXTERNAL
+    allowanonymouslogin: yes
     tls_server_cert: \(folder)/certificate.pem
     tls_server_key: \(folder)/key.pem
 

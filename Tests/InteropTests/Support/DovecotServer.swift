@@ -9,7 +9,7 @@ final class DovecotServer: RealServer {
   /// The key that access tokens are signed with; nil where it takes none.
   private let tokenKey: [UInt8]?
 
-  init(mechanisms: String = "", tokenKey: [UInt8]? = nil) throws {
+  init(mechanisms: String = "", tokenKey: [UInt8]? = nil, takesCertificates: Bool = false) throws {
     self.mechanisms = mechanisms
     self.tokenKey = tokenKey
     guard
@@ -19,7 +19,7 @@ final class DovecotServer: RealServer {
       throw Unavailable(description: "Dovecot is not installed: run Scripts/setup (Debian package dovecot-imapd)")
     }
     self.executable = executable
-    try super.init("dovecot", folders: ["run/state", "mail"])
+    try super.init("dovecot", folders: ["run/state", "mail"], takesCertificates: takesCertificates)
   }
 
   override func prepare() throws {
@@ -27,6 +27,9 @@ final class DovecotServer: RealServer {
     var text = Self.configuration(folder, password, plainPort, tlsPort)
     if !mechanisms.isEmpty {
       text += "auth_mechanisms = $auth_mechanisms \(mechanisms)\nauth_anonymous_username = guest\n"
+    }
+    if let owners = clientAuthorityFile {
+      text = certificates(owners) + text + "auth_mechanisms = $auth_mechanisms external\n"
     }
     if let tokenKey { text = try tokens(tokenKey) + text }
     try write(text, to: "dovecot.conf")
@@ -54,6 +57,22 @@ final class DovecotServer: RealServer {
       }
 
       """
+  }
+
+  /// Who shows a certificate is whom it names, and has no password.
+  private func certificates(_ owners: String) -> String {
+    """
+    ssl_ca = <\(owners)
+    ssl_require_crl = no
+    ssl_verify_client_cert = yes
+    auth_ssl_username_from_cert = yes
+    passdb {
+      driver = static
+      mechanisms = external
+      args = nopassword
+    }
+
+    """
   }
 
   override func launch() throws -> [ServerProcess] {
@@ -114,6 +133,8 @@ final class DovecotServer: RealServer {
       first_valid_uid = 1
       first_valid_gid = 1
       mail_fsync = never
+      # Where too many watch mailboxes on this machine to be told of changes it looks so often.
+      mailbox_idle_check_interval = 1 secs
       mail_max_userip_connections = 100
       \(users)
       passdb {

@@ -15,10 +15,14 @@ class RealServer {
   let certificateFile: String
   let password = "secret"
   let folder: String
+  /// A certificate that names joe, and its key; nil where the server takes none.
+  let clientCertificateFile: String?
+  /// The certificate alone, for the server to trust.
+  let clientAuthorityFile: String?
   private var processes: [ServerProcess] = []
 
   /// Prepares what each server needs, lets it prepare the rest, and starts it.
-  init(_ name: String, folders: [String]) throws {
+  init(_ name: String, folders: [String], takesCertificates: Bool = false) throws {
     folder = FileManager.default.temporaryDirectory.path + "/imap-\(name)-\(UUID().uuidString)"
     for name in folders + ["log"] {
       try FileManager.default.createDirectory(
@@ -26,9 +30,16 @@ class RealServer {
     }
     let certificate = try SelfSignedCertificate.generate(hosts: ["localhost", "127.0.0.1"])
     certificateFile = "\(folder)/certificate.pem"
+    clientCertificateFile = takesCertificates ? "\(folder)/joe.pem" : nil
+    clientAuthorityFile = takesCertificates ? "\(folder)/clients.pem" : nil
     (plainPort, tlsPort) = try FreePort.pair()
     try write(certificate.certificatePEM, to: "certificate.pem")
     try write(certificate.privateKeyPEM, to: "key.pem")
+    if takesCertificates {
+      let client = try SelfSignedCertificate.generate(hosts: ["joe"])
+      try write(client.certificatePEM, to: "clients.pem")
+      try write(client.certificatePEM + client.privateKeyPEM, to: "joe.pem")
+    }
     try prepare()
     try start()
   }
@@ -113,11 +124,11 @@ enum ServerKind: String, Sendable, CustomTestStringConvertible {
 
   var testDescription: String { rawValue }
 
-  func start() throws -> RealServer {
+  func start(takesCertificates: Bool = false) throws -> RealServer {
     switch self {
-    case .dovecot: try DovecotServer()
-    case .cyrus: try CyrusServer()
-    case .courier: try CourierServer()
+    case .dovecot: try DovecotServer(takesCertificates: takesCertificates)
+    case .cyrus: try CyrusServer(takesCertificates: takesCertificates)
+    case .courier: try CourierServer(takesCertificates: takesCertificates)
     }
   }
 
