@@ -33,12 +33,12 @@ import Testing
   enum Talkative: String, CaseIterable, Sendable {
     case get, watch, check, sync
 
-    /// No line that it prints is shorter.
+    /// Where so much does not fit any more it is stuck, or soon will be.
     var length: Int {
       switch self {
       case .get: 1
       case .watch: 20
-      case .check: 400
+      case .check: 1000
       case .sync: 80
       }
     }
@@ -70,7 +70,7 @@ import Testing
         case .check:
           // What fails is told with the server's reason.
           if line.contains("LIST") || line.contains("CREATE") || line.contains("NOOP") || line.contains("ID ") {
-            return "\(tag) NO \(String(repeating: "no ", count: 1500))\r\n"
+            return "\(tag) NO \(String(repeating: "no ", count: 300))\r\n"
           }
         case .sync:
           if line.contains("LIST") {
@@ -96,7 +96,9 @@ import Testing
     running.send(SIGTERM)
     let result = await running.resultUnread()
     #expect(result.status == 130, "\(result.error)")
-    #expect(result.error == "imap: interrupted\n")
+    // Where the signal comes just before it is stuck, it may still say more.
+    #expect(result.error.hasPrefix("imap: interrupted"), "\(result.error)")
+    #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
   }
 
   /// A command that the server has, and whose answer does not come: doing it again may do it twice.

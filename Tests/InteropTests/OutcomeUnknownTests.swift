@@ -65,13 +65,15 @@ import Testing
       try await client.select(.inbox)
       let first = Task { _ = try await client.copy(.uids([1]), to: "Archive") }
       await server.received("UID COPY")
-      let second = Task { _ = try await client.copy(.uids([2]), to: "Archive") }
+      // Not another COPY: that would wait for the answer of the first before it is queued.
+      let second = Task { try await client.create("Archive") }
       while await client.commandCount < 2 { await Task.yield() }
       server.drop()
       let error = await #expect(throws: IMAPError.self) { try await second.value }
       #expect(error?.isOutcomeUnknown == false, "\(String(describing: error))")
       check(await #expect(throws: IMAPError.self) { try await first.value }, .copy)
       #expect(server.commands.count { $0.hasPrefix("UID COPY") } == 1)
+      #expect(!server.commands.contains { $0.hasPrefix("CREATE") })
     }
   }
 
