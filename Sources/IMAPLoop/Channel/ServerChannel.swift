@@ -79,6 +79,7 @@ public final class ServerChannel: Channel {
   override var isMachineRunning: Bool { isReady }
   override var lingers: Bool { true }
   override var stopsReadingWhenCongested: Bool { true }
+  override var sendTimeout: Duration? { (setup as? ServerSetup)?.configuration.sendTimeout }
   override var machineDeadline: MonotonicInstant? { machine.nextDeadline }
   override var outboundCount: Int { machine.outboundCount }
 
@@ -89,7 +90,10 @@ public final class ServerChannel: Channel {
 
   override func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult {
     do throws(ConnectionError) {
+      var turn = Self.eventsPerTurn
       while !isHeld {
+        if turn == 0, !flags.contains(.ending) { return .yielded }
+        turn &-= 1
         let event = try machine.next(&input, now: loop.now)
         switch event {
         case .needMoreInput: return .needsInput
@@ -108,6 +112,7 @@ public final class ServerChannel: Channel {
   }
 
   override func machineUpgraded(_ upgrade: Upgrade) { machine.upgraded(upgrade, now: loop.now) }
+  override func machineProgressed() { machine.progressed(now: loop.now) }
   override func machineTimedOut() { machine.handleTimeout(now: loop.now) }
   override func machineCloses() {
     // By whoever has the machine: it is closed when it is back.
