@@ -169,7 +169,8 @@ import Testing
         return bench.client.value.closeCount > 0 || bench.link.seconds > before + 1000
       }
       let seconds = await loop.run { bench.link.seconds - before }
-      #expect(seconds >= 119 && seconds <= 245, "\(seconds)")
+      // The time begins anew once, as some bytes went, and the socket is kept for ten seconds.
+      #expect(seconds >= 119 && seconds <= 255, "\(seconds)")
       // A piece that is compressed is sent as a whole, and so is a record of TLS.
       let queued = await loop.run { most.value }
       #expect(queued > Channel.highWatermark / 2 && queued <= 2 * Channel.highWatermark + 1024, "\(queued)")
@@ -194,7 +195,10 @@ import Testing
         _ = try? channel.send(.list(reference: "", pattern: "*"))
         _ = try? channel.send(.append(AppendRequest(mailbox: "INBOX", byteCount: UInt64(message.count))))
       } _: { channel, line in
-        if line == "\(layers.tag(2)) ok" { _ = try? channel.send(.logout) }
+        if line != "\(layers.tag(2)) ok" { return }
+        // The answer to LOGOUT must come at once.
+        bench.link.rates = (.max, .max)
+        _ = try? channel.send(.logout)
       }
       await loop.run { bench.link.rates = (1, 1) }
       await bench.link.run { bench.client.value.closeCount > 0 }

@@ -10,10 +10,13 @@ extension Channel {
     if flags.contains(.broken) { return }
     let queued = stream?.queued ?? 0
     if queued > 0 { noteProgress() }
-    if queued == 0 {
-      transportDeadline = MonotonicInstant(nanoseconds: .max)
-    } else if transportDeadline.nanoseconds == .max, let sendTimeout {
-      transportDeadline = loop.now.advanced(by: sendTimeout)
+    // The machine may have ended just before: then it is the deadline of that.
+    if phase == .open {
+      if queued == 0 {
+        transportDeadline = MonotonicInstant(nanoseconds: .max)
+      } else if transportDeadline.nanoseconds == .max, let sendTimeout {
+        transportDeadline = loop.now.advanced(by: sendTimeout)
+      }
     }
     let pending = outboundCount + queued
     if pending > Self.highWatermark {

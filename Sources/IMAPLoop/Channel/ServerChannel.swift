@@ -135,9 +135,11 @@ public final class ServerChannel: Channel {
   /// A span of a class's property cannot be named, that of an `inout` argument can.
   private static func send(_ machine: inout ServerConnection, to sink: (Span<UInt8>) -> Int) -> Bool {
     if machine.outboundCount == 0 { return false }
+    // Commands wait for room there. They do not wait for the client to take every answer: that would be no turns.
+    let wasFull = machine.isOutboundFull
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
-    return count > 0
+    return wasFull && !machine.isOutboundFull
   }
 }
 
