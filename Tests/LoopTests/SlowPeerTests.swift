@@ -213,6 +213,20 @@ import Testing
     }
   }
 
+  /// The time of a client that says nothing counts from the last answer, and not from when somebody looks.
+  @Test func autologoutIsOnTime() async throws {
+    try await withLoop { loop in
+      let bench = try await Bench(loop, .plain)
+      await bench.start { channel in _ = try? channel.send(.noop) }
+      await bench.link.run { bench.client.value.lines.contains("A2 ok") }
+      let before = await loop.run { bench.link.seconds }
+      await bench.link.run { bench.client.value.closeCount > 0 }
+      let seconds = await loop.run { bench.link.seconds - before }
+      #expect(seconds > 1700 && seconds < 1900, "\(seconds)")
+      #expect(await bench.end().server.last == "closed: error timed out: autologout")
+    }
+  }
+
   /// One that sends all it has to say at once, and much of it, gets its answers in turns.
   @Test func commandsInAHeapTakeTurns() async throws {
     try await withLoop { loop in

@@ -119,7 +119,7 @@ public final class ServerChannel: Channel {
     if lent != nil { mustClose = true } else { machine.close(now: loop.now) }
   }
   override func machineFails(_ error: ConnectionError) { machine.transportFailed(error) }
-  override func sendOutbound(to sink: (Span<UInt8>) -> Int) -> Bool { Self.send(&machine, to: sink) }
+  override func sendOutbound(to sink: (Span<UInt8>) -> Int) -> Bool { Self.send(&machine, to: sink, now: loop.now) }
   override func becameWritable() { delegate?.channelWritable(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
   override func becameCompressed() { delegate?.channelCompressed(self) }
@@ -133,12 +133,16 @@ public final class ServerChannel: Channel {
   override func releasedSetup(_ setup: Setup) { (setup as? ServerSetup)?.channelClosed() }
 
   /// A span of a class's property cannot be named, that of an `inout` argument can.
-  private static func send(_ machine: inout ServerConnection, to sink: (Span<UInt8>) -> Int) -> Bool {
+  private static func send(
+    _ machine: inout ServerConnection, to sink: (Span<UInt8>) -> Int, now: MonotonicInstant
+  ) -> Bool {
     if machine.outboundCount == 0 { return false }
     // Commands wait for room there. They do not wait for the client to take every answer: that would be no turns.
     let wasFull = machine.isOutboundFull
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
+    // It may not be driven because of that, and is idle from now on.
+    if count > 0 { machine.progressed(now: now) }
     return wasFull && !machine.isOutboundFull
   }
 }

@@ -324,7 +324,10 @@ public struct ServerConnection: ~Copyable {
 
   /// Says that bytes moved below the machine: some of ``outbound`` that was consumed before has gone only now, or some came that
   /// make no whole piece yet, as in a record of TLS. Such a client is not idle.
-  public mutating func progressed(now: MonotonicInstant) { touch(now) }
+  public mutating func progressed(now: MonotonicInstant) {
+    touch(now)
+    wasActive = false
+  }
 
   /// When to call ``handleTimeout(now:)``. It may move with every call to the machine.
   public var nextDeadline: MonotonicInstant? {
