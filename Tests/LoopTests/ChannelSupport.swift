@@ -11,6 +11,7 @@ final class ClientLog: ClientChannelDelegate {
   var writableCount = 0
   /// Called with each line as it is written down.
   var onLine: ((ClientChannel, String) -> Void)?
+  var onChunk: (() -> Void)?
   var onLiteral: ((ClientChannel, CommandID) -> Void)?
   var onWritable: ((ClientChannel) -> Void)?
   var onClosed: ((ClientLog) -> Void)?
@@ -26,7 +27,9 @@ final class ClientLog: ClientChannelDelegate {
     case .upgrade(_, let id): add(channel, "\(id) upgrade")
     case .challenge(let id, _): add(channel, "\(id) challenge")
     case .readyForLiteral(let id, _): onLiteral?(channel, id)
-    case .response(.literalChunk(let bytes, _)): chunkBytes += bytes.count
+    case .response(.literalChunk(let bytes, _)):
+      chunkBytes += bytes.count
+      onChunk?()
     case .response(.untagged(.exists(let count))): add(channel, "\(count) exists")
     case .response: add(channel, "response")
     default: add(channel, "unexpected event")
@@ -46,6 +49,7 @@ final class ClientLog: ClientChannelDelegate {
     onClosed?(self)
     // Scripts hold what they are part of.
     onLine = nil
+    onChunk = nil
     onLiteral = nil
     onWritable = nil
     onClosed = nil
@@ -123,9 +127,8 @@ final class AgreeingServer: ServerChannelDelegate {
       }
       try complete(id, channel)
     case .list:
-      // A long answer: 200 KB of it.
       try channel.withConnection { c throws(ConnectionError) in
-        for _ in 0..<200 { try c.respond(.status(Status(.ok, String(repeating: "x", count: 1000)))) }
+        for line in log.answer { try c.respond(.status(Status(.ok, line))) }
       }
       try complete(id, channel)
     default: try complete(id, channel)
@@ -142,6 +145,8 @@ final class ServerLog: @unchecked Sendable {
   var lines: [String] = []
   var channels: [ServerChannel] = []
   var writableCount = 0
+  /// What LIST is answered with: 200 KB of it.
+  var answer = Array(repeating: String(repeating: "x", count: 1000), count: 200)
   var onClosed: (() -> Void)?
 }
 

@@ -325,10 +325,11 @@ import Testing
   }
 
   /// The client does not read until the server has more to send than it may: the server waits, and goes on afterwards.
-  @Test(arguments: [Protection.plain, .tls])
-  func slowReaderHoldsTheServer(protection: Protection) async throws {
+  @Test(arguments: Layers.allCases)
+  func slowReaderHoldsTheServer(layers: Layers) async throws {
     try await withLoop { loop in
-      let bench = try await TestBench(loop, protection)
+      let bench = try await TestBench(loop, layers.protection)
+      await loop.run { bench.log.answer = noiseLines(200, of: 1000) }
       // 24 MB of answers: more than the kernel holds.
       let commands = 120
       var configuration = ClientConnection.Configuration()
@@ -338,14 +339,12 @@ import Testing
           if bench.log.channels.first?.isCongested == true { return channel.resumeReading() }
           loop.schedule(after: .milliseconds(1)) { resumeOnceCongested(channel) }
         }
-        log.onLine = { channel, line in
-          if line == "greeting ok" { _ = try? channel.send(Self.login) }
-          if line == "A1 ok" {
-            for _ in 0..<commands { _ = try? channel.send(.list(reference: "", pattern: "*")) }
-            channel.pauseReading()
-            resumeOnceCongested(channel)
-          }
-          if line == "A\(commands + 1) ok" { _ = try? channel.send(.logout) }
+        log.onLine = layers.script { channel in
+          for _ in 0..<commands { _ = try? channel.send(.list(reference: "", pattern: "*")) }
+          channel.pauseReading()
+          resumeOnceCongested(channel)
+        } _: { channel, line in
+          if line == "\(layers.tag(commands)) ok" { _ = try? channel.send(.logout) }
         }
       }
       #expect(lines.filter { $0 == "response" }.count >= commands * 200)

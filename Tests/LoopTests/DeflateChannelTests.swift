@@ -13,16 +13,19 @@ private final class ScriptedPeer: StreamOwner {
 
   init(_ stream: ByteStream, _ answers: [[UInt8]], closesBehind: Bool) {
     self.stream = stream
-    self.answers = answers.dropFirst()
+    self.answers = answers[...]
     self.closesBehind = closesBehind
     stream.owner = self
-    _ = try? stream.startReading()
-    if let first = answers.first { _ = try? stream.write(first.span) }
+    if let secure = stream as? TLSStream { secure.start() } else { streamConnected(stream, error: nil) }
   }
 
   deinit { unsafe memory.deallocate() }
 
-  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {}
+  func streamConnected(_ stream: ByteStream, error: ConnectionError?) {
+    _ = try? stream.startReading()
+    if let first = answers.popFirst() { _ = try? stream.write(first.span) }
+  }
+
   @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer { unsafe memory }
 
   func stream(_ stream: ByteStream, received count: Int) {
@@ -198,23 +201,30 @@ extension ScriptedPeer: @unchecked Sendable {}
 
   /// A client whose COMPRESS is answered by OK and `behind`, in one write.
   private func client(
-    _ loop: EventLoop, behind bytes: [UInt8], closesBehind: Bool = false,
+    _ loop: EventLoop, behind bytes: [UInt8], closesBehind: Bool = false, protection: Protection = .plain,
     _ script: @escaping @Sendable (ClientLog, ClientChannel, String) -> Void = { _, _, _ in }
   ) async throws -> [String] {
     let answers = [Array("* OK hi\r\n".utf8), Array("A1 OK in\r\n".utf8), Array("A2 OK go\r\n".utf8) + bytes]
     let listener = Confined<Listener?>(nil)
     let address = try #require(SocketAddress(numeric: "127.0.0.1", port: 0))
+    let certificate = try SelfSignedCertificate.generate(hosts: ["127.0.0.1"])
+    let context = try TLSContext.server(identity: certificate.identity)
+    let security: TransportSecurity =
+      protection == .plain ? .plain : .tls(try .client(trust: .pem(certificate.certificatePEM)))
     let port = await loop.run {
       listener.value = try? Listener(loop: loop, address: address) {
-        _ = ScriptedPeer($0, answers, closesBehind: closesBehind)
+        var stream: ByteStream? = $0
+        if protection == .tls { stream = try? TLSStream(context, host: nil, over: $0) }
+        guard let stream else { return $0.close() }
+        _ = ScriptedPeer(stream, answers, closesBehind: closesBehind)
       }
       return listener.value?.address.port ?? 0
     }
-    let lines = await runClient(loop, port: port, security: .plain) { log in
+    let lines = await runClient(loop, port: port, security: security) { log in
       Self.compressing(.plain) { channel, line in script(log, channel, line) }(log)
     }
     await loop.run { listener.value?.close() }
-    return lines
+    return lines.filter { $0 != "secured" }
   }
 
   private static let upTo = ["connected", "greeting ok", "A1 ok", "A2 upgrade", "compressed"]
@@ -269,24 +279,27 @@ extension ScriptedPeer: @unchecked Sendable {}
   }
 
   /// 24 MB in 24 KB: while the client takes nothing they stay as they came.
-  @Test func aBombWaitsCompressed() async throws {
+  @Test(arguments: [Protection.plain, .tls])
+  func aBombWaitsCompressed(protection: Protection) async throws {
     try await withLoop { loop in
       let line = Array("* 7 EXISTS\r\n".utf8)
       let count = 200_000
       let bomb = peerDeflated([Array(repeating: line, count: count).flatMap { $0 }])
       #expect(bomb.count < 10_000)
-      let lines = try await client(loop, behind: bomb) { log, channel, line in
+      // A line says that TLS is there.
+      let more = protection == .tls ? 1 : 0
+      let lines = try await client(loop, behind: bomb, protection: protection) { log, channel, line in
         guard line == "7 exists" else { return }
-        if log.lines.count == 10 {
+        if log.lines.count == 10 + more {
           channel.pauseReading()
           loop.schedule(after: .milliseconds(20)) {
             let kept = (channel.deflate?.pending.count ?? 0, channel.compression?.received ?? .max)
             log.lines.append("kept \(kept.0 > 0 && kept.0 < 10_000 && kept.1 <= UInt64(DeflatePort.pieceSize))")
-            #expect(log.lines.count == 11)
+            #expect(log.lines.count == 11 + more)
             channel.resumeReading()
           }
         }
-        if log.lines.count == Self.upTo.count + count + 1 { channel.close() }
+        if log.lines.count == Self.upTo.count + count + 1 + more { channel.close() }
       }
       #expect(lines.filter { $0 == "7 exists" }.count == count)
       #expect(lines.contains("kept true"))
@@ -294,14 +307,43 @@ extension ScriptedPeer: @unchecked Sendable {}
     }
   }
 
-  @Test func limitsEndTheConnection() async throws {
+  /// A literal is one event for each piece, and 24 MB of it are there at once: sockets have their turn in between.
+  @Test(arguments: [Protection.plain, .tls])
+  func aLiteralBombTakesTurns(protection: Protection) async throws {
+    try await withLoop { loop in
+      let size = 24 << 20
+      let head = Array("* 1 FETCH (BODY[] {\(size)}\r\n".utf8)
+      let bomb = peerDeflated([head + [UInt8](repeating: 0x41, count: size) + Array(")\r\n* 7 EXISTS\r\n".utf8)])
+      #expect(bomb.count < 60_000)
+      let turns = Confined<[UInt32: UInt64]>([:])
+      let lines = try await client(loop, behind: bomb, protection: protection) { log, channel, line in
+        guard line == "compressed" else {
+          if line == "7 exists" { channel.close() }
+          return
+        }
+        var before: UInt64 = 0
+        log.onChunk = {
+          let received = channel.compression?.received ?? before
+          turns.value[loop.iteration, default: 0] += received - before
+          before = received
+        }
+      }
+      #expect(lines.suffix(2) == ["7 exists", "closed: local"], "\(lines.suffix(3))")
+      let most = await loop.run { turns.value.values.max() ?? 0 }
+      // A turn when bytes come, and one at the end of the tick.
+      #expect(most > 0 && most <= 2 * (256 * 1024 + UInt64(DeflatePort.pieceSize)), "\(most)")
+    }
+  }
+
+  @Test(arguments: [Protection.plain, .tls])
+  func limitsEndTheConnection(protection: Protection) async throws {
     try await withLoop { loop in
       let bomb = peerDeflated([Array(repeating: Array("* 7 EXISTS\r\n".utf8), count: 200_000).flatMap { $0 }])
-      let lines = try await client(loop, behind: bomb) { _, channel, line in
+      let lines = try await client(loop, behind: bomb, protection: protection) { _, channel, line in
         if line == "compressed" { channel.deflateLimits.inflatedBytes = 1 << 20 }
       }
       #expect(lines.last?.hasPrefix("closed: error limit of 1048576 for inflated bytes passed at byte") == true)
-      let other = try await client(loop, behind: bomb) { _, channel, line in
+      let other = try await client(loop, behind: bomb, protection: protection) { _, channel, line in
         if line == "compressed" { channel.deflateLimits.ratioAfter = 1 << 20 }
       }
       #expect(other.last?.contains("limit of 200 for inflated bytes for each compressed one") == true)

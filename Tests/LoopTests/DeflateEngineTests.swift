@@ -164,6 +164,49 @@ extension DeflatePort {
     port.packSome()
   }
 
+  /// Two connections that have their turns again and again are in the lists once, and are packed when they rest.
+  @Test func theListsDoNotGrow() throws {
+    let port = DeflatePort()
+    let (one, other, last) = (port.begin(), port.begin(), port.begin())
+    let large = responseLines(2000)
+    let more = peerDeflated([large, [0x61]]).suffix(from: peerDeflated([large]).count)
+    _ = try port.inflated(one, peerDeflated([large]))
+    _ = try port.inflated(other, peerDeflated([large]))
+    for turn in 0..<10_000 {
+      // A stored block of one byte, and the same again.
+      let bytes: [UInt8] = [0x00, 0x01, 0x00, 0xFE, 0xFF, 0x61]
+      #expect(try port.inflated(turn % 2 == 0 ? one : other, turn < 2 ? Array(more) : bytes) == [0x61])
+      if turn == 5000 { port.packSome() }
+    }
+    _ = try port.inflated(last, peerDeflated([[0x61]]))
+    #expect(port.resting.count <= 2)
+    for _ in 0..<3 { port.packSome() }
+    for engine in [one, other] { #expect(engine.keptBytes > 0 && engine.keptBytes < 10_000) }
+    #expect(port.packingDelay == nil)
+  }
+
+  /// What does not get smaller is tried once, not whenever its connection has had a turn: but for one that received much since.
+  @Test func noiseIsNotPackedAgain() throws {
+    let port = DeflatePort()
+    let (engine, other) = (port.begin(), port.begin())
+    let peer = port.begin()
+    func turn(_ bytes: [UInt8]) throws {
+      let wire = try port.deflated(peer, bytes)
+      #expect(try port.inflated(engine, wire) == bytes)
+      _ = try port.inflated(other, peerDeflated([[0x61]]))
+    }
+    try turn(noise(40_000))
+    #expect(port.packingDelay != nil)
+    for _ in 0..<3 { port.packSome() }
+    #expect(engine.keptBytes == Inflater.windowSize && port.packingDelay == nil)
+    try turn([0x61])
+    #expect(port.packingDelay == nil)
+    try turn(responseLines(2000))
+    #expect(port.packingDelay != nil)
+    for _ in 0..<3 { port.packSome() }
+    #expect(engine.keptBytes < 10_000)
+  }
+
   /// A peer whose zlib never starts anew refers to all of the last 32 KB.
   @Test func theWindowOutlivesTheTurn() throws {
     var random = SeededRandom(seed: 1)

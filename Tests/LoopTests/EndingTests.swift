@@ -123,6 +123,7 @@ final class ScriptListener: @unchecked Sendable {
         }
       if stage == .turn {
         loop.handshakeLimit = 1
+        loop.handshakes.turnLength = .seconds(60)
         _ = ClientChannel(loop: loop, host: "127.0.0.1", port: port, security: security, delegate: ClientLog())
       }
       let host = stage == .lookup ? "mail.example" : "127.0.0.1"

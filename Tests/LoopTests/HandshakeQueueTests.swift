@@ -46,6 +46,83 @@ import Testing
     }
   }
 
+  /// Peers that accept connections and say nothing do not keep others out: when their turns are over they still wait, and it is the
+  /// other host's turn before that of the rest of them.
+  @Test func silentPeersKeepNobodyOut() async throws {
+    try await withSilence { loop, port, security in
+      let bench = try await TestBench(loop, .tls, handshakeTimeout: .seconds(3600))
+      let good = try bench.clientSecurity()
+      let stuck = Confined<[ClientChannel]>([])
+      let closed = Confined(0)
+      let waiting = Confined(-1)
+      await loop.run {
+        loop.handshakeLimit = 2
+        loop.handshakes.turnLength = .seconds(60)
+        for _ in 0..<8 {
+          let log = ClientLog()
+          log.onClosed = { _ in closed.value += 1 }
+          stuck.value.append(
+            ClientChannel(
+              loop: loop, host: "127.0.0.1", port: port, security: security, timeout: .seconds(3600), delegate: log))
+        }
+      }
+      await until(loop) { loop.handshakesWaiting == 6 }
+      async let lines = bench.client(security: good, timeout: .seconds(3600)) { log in
+        log.onLine = { channel, line in
+          if !line.hasPrefix("greeting") { return }
+          waiting.value = loop.handshakesWaiting
+          channel.close()
+        }
+      }
+      await until(loop) { loop.handshakesWaiting == 7 }
+      await loop.run {
+        #expect(loop.handshakesRunning == 2)
+        loop.skip(.seconds(61))
+      }
+      #expect(try await lines.last == "closed: local")
+      await loop.run {
+        // One of them had the other turn, and another one has the turn that the good one left.
+        #expect(waiting.value == 4 && closed.value == 0)
+        #expect(loop.handshakesRunning == 2 && loop.handshakesWaiting == 4)
+        for channel in stuck.value { channel.close() }
+      }
+      await until(loop) { closed.value == 8 }
+      await loop.run { #expect(loop.handshakesRunning == 0 && loop.handshakesWaiting == 0) }
+      await bench.server.shutdown()
+    }
+  }
+
+  /// A handshake whose turn is over goes on, and is complete when its peer has come round.
+  @Test func aSlowPeerGetsItsHandshake() async throws {
+    try await withLoop { loop in
+      let certificate = try SelfSignedCertificate.generate(hosts: ["mail.example"])
+      let link = await loop.run { MeteredLink(loop) }
+      let client = Confined(ClientLog())
+      let server = ServerLog()
+      let security = TransportSecurity.tls(try .client(trust: .pem(certificate.certificatePEM)))
+      let serverSecurity = TransportSecurity.tls(try .server(identity: certificate.identity))
+      await loop.run {
+        loop.handshakeLimit = 1
+        client.value.onLine = { channel, line in if line == "greeting ok" { channel.close() } }
+        link.rates = (0, 0)
+        link.serve(serverSecurity, .init(), server)
+        _ = link.connect(security, .init(), client.value)
+        #expect(loop.handshakesRunning == 1)
+      }
+      await link.run { link.seconds == 5 }
+      await loop.run {
+        #expect(loop.handshakesRunning == 0 && client.value.closeCount == 0)
+        link.rates = (.max, .max)
+      }
+      await link.run { client.value.closeCount > 0 }
+      #expect(
+        await loop.run { client.value.lines.filter { $0 != "response" } } == [
+          "connected", "secured", "greeting ok", "closed: local",
+        ])
+      await until(loop) { server.channels.isEmpty }
+    }
+  }
+
   @Test func turnsGoRoundInOrder() async throws {
     try await withSilence { loop, port, security in
       let order = Confined<[Int]>([])
@@ -54,6 +131,7 @@ import Testing
       // Each ends when it is its turn, which shows as a handshake that runs.
       loop.submit {
         loop.handshakeLimit = 1
+        loop.handshakes.turnLength = .seconds(60)
         for index in 0..<6 {
           let log = ClientLog()
           log.onClosed = { _ in
@@ -96,6 +174,7 @@ import Testing
       let count = Confined(0)
       loop.submit {
         loop.handshakeLimit = 2
+        loop.handshakes.turnLength = .seconds(60)
         for _ in 0..<8 {
           let log = ClientLog()
           log.onClosed = { _ in
@@ -131,7 +210,10 @@ import Testing
   /// All of connecting has one deadline, also for those whose turn never comes.
   @Test func waitingCountsAsConnecting() async throws {
     try await withSilence { loop, port, security in
-      await loop.run { loop.handshakeLimit = 1 }
+      await loop.run {
+        loop.handshakeLimit = 1
+        loop.handshakes.turnLength = .seconds(60)
+      }
       await withTaskGroup(of: [String].self) { group in
         for _ in 0..<3 {
           group.addTask { await runClient(loop, port: port, security: security, timeout: .seconds(1)) { _ in } }
@@ -152,6 +234,7 @@ import Testing
     let waiting = Promise<Void>()
     loop.submit {
       loop.handshakeLimit = 1
+      loop.handshakes.turnLength = .seconds(60)
       for _ in 0..<5 {
         let log = ClientLog()
         log.onClosed = { _ in closed.value += 1 }

@@ -84,7 +84,8 @@ extension Channel {
     var produced = 0
     while engine.hasRest, phase == .open, !loop.isDriving, flags.isDisjoint(with: [.machinePaused, .broken]) {
       if produced >= Self.inflatedPerTurn {
-        changed()
+        // The rounds of one tick are no turns: sockets come first.
+        loop.resumeLater(self)
         break
       }
       do throws(ConnectionError) {

@@ -15,6 +15,8 @@ extension Channel: StreamOwner {
   }
 
   final func stream(_ stream: ByteStream, received count: Int) {
+    // A record of TLS may take longer than the peer may be silent.
+    if count > 0, phase == .open, tls != nil || deflate != nil { machineProgressed() }
     if tls != nil {
       if count > 0 && (phase == .open || phase == .securing) { decrypt(count) }
     } else if phase == .open, let deflate {
@@ -48,7 +50,10 @@ extension Channel: StreamOwner {
 
   final func streamFailed(_ stream: ByteStream, _ error: ConnectionError) { fail(error) }
 
-  final func streamDrained(_ stream: ByteStream) { loop.markDirty(self) }
+  final func streamDrained(_ stream: ByteStream) {
+    noteProgress()
+    loop.markDirty(self)
+  }
 
   final func streamClosed(_ stream: ByteStream) {
     self.stream = nil

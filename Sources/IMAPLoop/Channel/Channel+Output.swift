@@ -8,8 +8,17 @@ extension Channel {
     if before > Self.highWatermark { flags.insert(.congested) }
     let hasMore = flush(limit: Self.highWatermark)
     if flags.contains(.broken) { return }
-    let left = outboundCount
-    let pending = left + (stream?.queued ?? 0)
+    let queued = stream?.queued ?? 0
+    if queued > 0 { noteProgress() }
+    // The machine may have ended just before: then it is the deadline of that.
+    if phase == .open {
+      if queued == 0 {
+        transportDeadline = MonotonicInstant(nanoseconds: .max)
+      } else if transportDeadline.nanoseconds == .max, let sendTimeout {
+        transportDeadline = loop.now.advanced(by: sendTimeout)
+      }
+    }
+    let pending = outboundCount + queued
     if pending > Self.highWatermark {
       flags.insert(.congested)
     } else if flags.contains(.congested), pending <= Self.lowWatermark {

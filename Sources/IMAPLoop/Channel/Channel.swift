@@ -55,6 +55,8 @@ public class Channel: LoopMember {
     var port: UInt16 = 0
     /// Where in the queue of handshakes a client is.
     var turn = HandshakeQueue.Turn.none
+    /// When that turn is over.
+    var turnEnd = MonotonicInstant(nanoseconds: .max)
 
     init(tls: TLSContext?, isImplicit: Bool, host: String?, handshakeTimeout: Duration) {
       self.tls = tls
@@ -182,6 +184,8 @@ public class Channel: LoopMember {
   var queuesHandshakes: Bool { false }
   /// Whether the peer must read what was sent before more is read from it.
   var stopsReadingWhenCongested: Bool { false }
+  /// How long the peer may take none of the bytes that wait for it; nil where the machine knows.
+  var sendTimeout: Duration? { nil }
   /// When ``machineTimedOut()`` is due.
   var machineDeadline: MonotonicInstant? { nil }
   /// Bytes that the machine wants to send.
@@ -194,6 +198,8 @@ public class Channel: LoopMember {
   /// Hands out events until there are none, or `isHeld` says stop.
   func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult { .needsInput }
   func machineTimedOut() {}
+  /// Bytes went to the peer that the machine had given away before, or came that do not make what it could read.
+  func machineProgressed() {}
   /// What was kept from the machine comes now.
   func machineResumed() {}
   func machineCloses() {}
@@ -213,6 +219,14 @@ public class Channel: LoopMember {
   /// Behind it: the channel needs its setup no longer.
   func releasedSetup(_ setup: Setup) {}
 
+  /// Looks whether the peer has taken some of what waits for it.
+  final func noteProgress() {
+    guard phase == .open, let stream, stream.takeProgress() else { return }
+    machineProgressed()
+    // It is set again while there is more.
+    transportDeadline = MonotonicInstant(nanoseconds: .max)
+  }
+
   /// A verb of the machine was called: it may have bytes, events or another deadline.
   final func changed() {
     flags.insert(.needsDrive)
@@ -224,7 +238,7 @@ public class Channel: LoopMember {
 
   // MARK: Limits
 
-  /// Events that one connection may hand out before the others have their turn. A server that sends without end fills whole
+  /// Events that one connection may hand out before the others have their turn. A peer that sends without end fills whole
   /// buffers with short lines.
   static var eventsPerTurn: Int { 256 }
   /// Bytes waiting to be sent at which a writer should stop. NIO has the same.
@@ -258,14 +272,17 @@ public class Channel: LoopMember {
   }
 
   override func timerFired() {
+    noteProgress()
     if loop.now >= transportDeadline {
       transportDeadline = MonotonicInstant(nanoseconds: .max)
       switch phase {
       case .securing: fail(.timedOut(.tls))
+      case .open: fail(.timedOut(.sending))
       case .finishing, .lingering: closeStream()
-      case .connecting, .open, .closed: break
+      case .connecting, .closed: break
       }
     }
+    if phase == .securing, let setup, setup.turn == .granted, loop.now >= setup.turnEnd { endTurn() }
     if phase == .open, let deadline = machineDeadline, loop.now >= deadline {
       machineTimedOut()
       flags.insert(.needsDrive)
@@ -276,6 +293,7 @@ public class Channel: LoopMember {
   private func rearm() {
     var deadline = transportDeadline
     if phase == .open, let machine = machineDeadline { deadline = min(deadline, machine) }
+    if phase == .securing, let setup, setup.turn == .granted { deadline = min(deadline, setup.turnEnd) }
     if phase == .closed || deadline.nanoseconds == .max { loop.disarm(self) } else { loop.arm(self, at: deadline) }
   }
 }
@@ -350,6 +368,7 @@ extension Channel {
     beginsSecuring()
     let own = loop.now.advanced(by: setup.handshakeTimeout)
     transportDeadline = isMachineRunning ? own : setup.deadline ?? own
+    if setup.turn == .granted { setup.turnEnd = loop.now.advanced(by: loop.handshakes.turnLength) }
     do throws(ConnectionError) {
       let engine = try TLSEngine(context, host: setup.host, peerPort: setup.port, port: loop.tlsPort)
       loop.counters.open(.tls)
@@ -385,7 +404,7 @@ extension Channel {
     phase = .open
   }
 
-  /// The handshake is over, or will not be: the next one may begin.
+  /// The handshake is over, or will not be, or its turn is: the next one may begin.
   final func endTurn() {
     guard let setup, setup.turn != .none else { return }
     loop.handshakes.leave(setup)

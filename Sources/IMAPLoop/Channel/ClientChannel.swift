@@ -270,6 +270,7 @@ public final class ClientChannel: Channel {
 
   override func machineUpgraded(_ upgrade: Upgrade) { awake.connection.upgraded(upgrade, now: loop.now) }
   override func machineResumed() { awake.connection.resumed(now: loop.now) }
+  override func machineProgressed() { machine?.connection.progressed(now: loop.now) }
   override func machineTimedOut() { awake.connection.handleTimeout(now: loop.now) }
   override func machineCloses() { awake.connection.close(now: loop.now) }
   override func machineFails(_ error: ConnectionError) { awake.connection.transportFailed(error) }

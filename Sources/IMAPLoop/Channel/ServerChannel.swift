@@ -79,6 +79,7 @@ public final class ServerChannel: Channel {
   override var isMachineRunning: Bool { isReady }
   override var lingers: Bool { true }
   override var stopsReadingWhenCongested: Bool { true }
+  override var sendTimeout: Duration? { (setup as? ServerSetup)?.configuration.sendTimeout }
   override var machineDeadline: MonotonicInstant? { machine.nextDeadline }
   override var outboundCount: Int { machine.outboundCount }
 
@@ -89,7 +90,10 @@ public final class ServerChannel: Channel {
 
   override func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult {
     do throws(ConnectionError) {
+      var turn = Self.eventsPerTurn
       while !isHeld {
+        if turn == 0, !flags.contains(.ending) { return .yielded }
+        turn &-= 1
         let event = try machine.next(&input, now: loop.now)
         switch event {
         case .needMoreInput: return .needsInput
@@ -108,13 +112,14 @@ public final class ServerChannel: Channel {
   }
 
   override func machineUpgraded(_ upgrade: Upgrade) { machine.upgraded(upgrade, now: loop.now) }
+  override func machineProgressed() { machine.progressed(now: loop.now) }
   override func machineTimedOut() { machine.handleTimeout(now: loop.now) }
   override func machineCloses() {
     // By whoever has the machine: it is closed when it is back.
     if lent != nil { mustClose = true } else { machine.close(now: loop.now) }
   }
   override func machineFails(_ error: ConnectionError) { machine.transportFailed(error) }
-  override func sendOutbound(to sink: (Span<UInt8>) -> Int) -> Bool { Self.send(&machine, to: sink) }
+  override func sendOutbound(to sink: (Span<UInt8>) -> Int) -> Bool { Self.send(&machine, to: sink, now: loop.now) }
   override func becameWritable() { delegate?.channelWritable(self) }
   override func becameSecure() { delegate?.channelSecured(self) }
   override func becameCompressed() { delegate?.channelCompressed(self) }
@@ -128,11 +133,17 @@ public final class ServerChannel: Channel {
   override func releasedSetup(_ setup: Setup) { (setup as? ServerSetup)?.channelClosed() }
 
   /// A span of a class's property cannot be named, that of an `inout` argument can.
-  private static func send(_ machine: inout ServerConnection, to sink: (Span<UInt8>) -> Int) -> Bool {
+  private static func send(
+    _ machine: inout ServerConnection, to sink: (Span<UInt8>) -> Int, now: MonotonicInstant
+  ) -> Bool {
     if machine.outboundCount == 0 { return false }
+    // Commands wait for room there. They do not wait for the client to take every answer: that would be no turns.
+    let wasFull = machine.isOutboundFull
     let count = sink(machine.outbound)
     machine.consumeOutbound(count)
-    return count > 0
+    // It may not be driven because of that, and is idle from now on.
+    if count > 0 { machine.progressed(now: now) }
+    return wasFull && !machine.isOutboundFull
   }
 }
 

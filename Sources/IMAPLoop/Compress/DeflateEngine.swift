@@ -15,6 +15,10 @@ final class DeflateEngine {
   fileprivate var received = Received.window([])
   /// The round in which it had its last turn.
   fileprivate var round: UInt32 = 0
+  /// Bytes that had come when its window did not get smaller; 0 where that was not tried.
+  fileprivate var unpackable: UInt64 = 0
+  /// Whether it is in one of the port's lists.
+  fileprivate var isListed = false
   /// The last bytes that were sent, for what follows to refer to.
   fileprivate var sent: [UInt8] = []
   fileprivate var isBroken = false
@@ -44,6 +48,15 @@ final class DeflateEngine {
     return window + sent.count + pending.count
   }
 
+  /// Whether the engine has a window that is large, and that was not tried before with most of these bytes.
+  fileprivate var mayShrink: Bool {
+    guard case .window(let bytes) = received, bytes.count >= Self.packedSize else { return false }
+    return unpackable == 0 || statistics.received - unpackable >= UInt64(Inflater.windowSize / 2)
+  }
+
+  /// Windows below this stay as they are.
+  private static var packedSize: Int { 4 * 1024 }
+
   /// Whether the engine has a stream of zlib's for itself.
   var hasStream: Bool { if case .stream = received { true } else { false } }
 }
@@ -72,7 +85,7 @@ final class DeflatePort {
   private var engineCount = 0
   private var round: UInt32 = 0
   /// Engines that were left with a large window: in this round, in the one before, and those that are to be packed.
-  private var resting: [DeflateEngine] = []
+  private(set) var resting: [DeflateEngine] = []
   private var rested: [DeflateEngine] = []
   private var due: [DeflateEngine] = []
   /// Whether somebody will call ``packSome()``.
@@ -208,7 +221,7 @@ final class DeflatePort {
       let window = inflater.window()
       engine.received = .window(window)
       engine.round = round
-      if window.count >= Self.packedSize { resting.append(engine) }
+      list(engine)
     } else {
       engine.received = .stream(inflater)
       self.inflater = nil
@@ -232,8 +245,6 @@ final class DeflatePort {
 
   // MARK: Resting
 
-  /// Windows below this stay as they are.
-  private static var packedSize: Int { 4 * 1024 }
   /// Windows that are compressed at a time: some 3 ms.
   private static var packedAtOnce: Int { 4 }
 
@@ -243,26 +254,51 @@ final class DeflatePort {
     return resting.isEmpty && rested.isEmpty ? nil : .seconds(10)
   }
 
+  /// Puts the engine into the list of those that rest, where its window is worth it.
+  private func list(_ engine: DeflateEngine) {
+    guard !engine.isListed, engine.mayShrink else { return }
+    engine.isListed = true
+    resting.append(engine)
+  }
+
+  /// Begins a round: those that had no turn in the last one are due.
+  private func beginRound() {
+    var next = resting
+    resting = []
+    for engine in rested {
+      if !engine.mayShrink {
+        engine.isListed = false
+      } else if engine.round &+ 1 == round {
+        due.append(engine)
+      } else {
+        next.append(engine)
+      }
+    }
+    rested = next
+    round &+= 1
+  }
+
   /// Compresses the windows of some engines that had no turn since the call before the last. A new round begins when that is
   /// done.
   func packSome() {
-    if due.isEmpty {
-      due = rested.filter { $0.round &+ 1 == round }
-      rested = resting
-      resting = []
-      round &+= 1
-    }
+    if due.isEmpty { beginRound() }
     // As good as the one in use, which has a history to lose.
     guard !due.isEmpty, let packer = Deflater.make() else { return }
     for _ in 0..<Self.packedAtOnce {
       guard let engine = due.popLast() else { return }
-      // Unless it had a turn meanwhile.
-      guard case .window(let window) = engine.received, engine.round &+ 2 == round else { continue }
+      engine.isListed = false
+      guard case .window(let window) = engine.received, engine.round &+ 2 == round else {
+        // It had a turn meanwhile.
+        list(engine)
+        continue
+      }
       var packed: [UInt8] = []
       if !packer.restart(behind: packed.span) || packer.deflate(window.span, into: &packed) != nil { return }
       // A copy, as large as it needs to be.
       if packed.count < window.count * 3 / 4 {
         engine.received = unsafe .packed(packed.withUnsafeBytes { unsafe Array($0) })
+      } else {
+        engine.unpackable = engine.statistics.received
       }
     }
   }

@@ -62,6 +62,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private var alarmAt: MonotonicInstant?
   private var wheel: TimerWheel<LoopMember>
   private var cachedNow: MonotonicInstant?
+  /// Nanoseconds that ``skip(_:)`` has added to the system's clock.
+  private var skipped: Int64 = 0
   private var dirty: [LoopMember] = []
   private var ready = Deque<Work>()
   private var throttled: [ByteStream] = []
@@ -87,7 +89,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   /// The time: nanoseconds of the system's monotonic clock, read at most once per iteration and after each wait.
   public var now: MonotonicInstant {
     if let cachedNow { return cachedNow }
-    let now = MonotonicInstant(nanoseconds: Int64(truncatingIfNeeded: uv_hrtime()))
+    let now = MonotonicInstant(nanoseconds: Int64(truncatingIfNeeded: uv_hrtime()) &+ skipped)
     cachedNow = now
     return now
   }
@@ -211,6 +213,15 @@ extension EventLoop {
     if member.timer == .none { return }
     wheel.cancel(member.timer)
     member.timer = .none
+  }
+
+  /// Moves this loop's clock ahead, as if the system had stood still for so long: what is due then happens next. For tests, which
+  /// have hours to pass.
+  func skip(_ duration: Duration) {
+    skipped &+= MonotonicInstant(nanoseconds: 0).advanced(by: duration).nanoseconds
+    cachedNow = nil
+    // The alarm was set for a clock that has not moved.
+    alarmAt = nil
   }
 
   /// Takes a machine that is at rest back, for whoever wakes next.

@@ -23,10 +23,14 @@ protocol StreamOwner: AnyObject {
 class ByteStream: Handle {
   /// Whether somebody wants to be told of what comes.
   final var wantsRead = false
+  /// What ``unsent`` was when ``takeProgress()`` looked last, and what was queued since. It fits where there was a gap.
+  private final var unsentBefore: UInt32 = 0
   /// Who is called. Set it before the first event can come: in the same callback that made the stream.
   final var owner: (any StreamOwner)?
   /// Bytes that were not passed on yet.
   final var queued = 0
+  /// The part of ``queued`` that is still here: that one counts a piece until all of it has gone.
+  var unsent: Int { queued }
 
   override func handleClosed() {
     let owner = self.owner
@@ -44,6 +48,13 @@ class ByteStream: Handle {
   /// kept across calls. Nothing is called back before this returns.
   func write(_ bytes: Span<UInt8>, queueing limit: Int) throws(LoopError) -> Int { 0 }
 
+  /// Whether some of what was queued has gone since this was asked last.
+  func takeProgress() -> Bool {
+    let now = UInt32(clamping: unsent)
+    defer { unsentBefore = now }
+    return now < unsentBefore
+  }
+
   /// Tells the peer that nothing more comes, once everything queued is written.
   func shutdownWriting() {}
 
@@ -58,6 +69,12 @@ class ByteStream: Handle {
 }
 
 extension ByteStream {
+  /// A subclass has queued so many bytes.
+  final func noteQueued(_ count: Int) {
+    queued += count
+    unsentBefore = UInt32(clamping: Int(unsentBefore) + count)
+  }
+
   /// Writes or queues everything.
   final func write(_ bytes: Span<UInt8>) throws(LoopError) -> Int { try write(bytes, queueing: .max) }
 }

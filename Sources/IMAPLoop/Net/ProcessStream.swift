@@ -75,6 +75,8 @@ final class ProcessStream: PipeStream, StreamOwner {
     }
   }
 
+  override func takeProgress() -> Bool { input?.takeProgress() ?? false }
+
   override func shutdownWriting() { input?.shutdownWriting() }
 
   // What the end that is written to has to say.

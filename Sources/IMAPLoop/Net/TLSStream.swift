@@ -71,6 +71,8 @@ final class TLSStream: RelayedStream, StreamOwner {
     return sent
   }
 
+  override func takeProgress() -> Bool { inner.takeProgress() }
+
   override func shutdownWriting() {
     if isClosing { return }
     engine.close()

@@ -54,7 +54,7 @@ final class TaskStream: RelayedStream {
     if count == 0 { return 0 }
     outgoing.reserveCapacity(outgoing.count + count)
     for index in 0..<count { outgoing.append(bytes[index]) }
-    queued += count
+    noteQueued(count)
     send()
     return count
   }

@@ -73,6 +73,8 @@ class UVStream: ByteStream {
     return written + rest
   }
 
+  override final var unsent: Int { unsafe isClosing ? 0 : uv_stream_get_write_queue_size(stream) }
+
   override func shutdownWriting() {
     if isClosing { return }
     let request = UnsafeMutablePointer<uv_shutdown_t>.allocate(capacity: 1)
@@ -234,7 +236,7 @@ extension UVStream {
     }
     unsafe request.pointee.data = UnsafeMutableRawPointer(bitPattern: count)
     loop.counters.open(.request)
-    queued += count
+    noteQueued(count)
   }
 
   private func wrote(_ count: Int, _ status: Int32) {

@@ -201,6 +201,12 @@ public struct ClientConnection: ~Copyable {
   /// renewal of an IDLE starts anew.
   public mutating func resumed(now: MonotonicInstant) { state.lastProgress = now }
 
+  /// Says that bytes moved below the machine: some of ``outbound`` that was consumed before has gone only now, or some came that
+  /// make no whole piece yet, as in a record of TLS. They put ``nextDeadline`` off where the server's own bytes do.
+  public mutating func progressed(now: MonotonicInstant) {
+    if state.isPatient { state.lastProgress = now }
+  }
+
   /// Whether the server has accepted an IDLE, and DONE was not sent.
   public var isIdling: Bool { state.isIdling }
 

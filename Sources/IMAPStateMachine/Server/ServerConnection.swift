@@ -21,6 +21,10 @@ public struct ServerConnection: ~Copyable {
     public var autologout: Duration = .seconds(30 * 60)
     /// How long a client may take to authenticate, from the connection's start.
     public var loginTimeout: Duration = .seconds(180)
+    /// How long a client may take none of the bytes that wait to be sent to it. The machine does not know what the transport
+    /// holds: a `ServerChannel` sees to it, and ends the connection with ``TimeoutKind/sending``. Systems tell of room for more
+    /// in large steps, so this is no time for a byte. Dovecot allows 5 minutes.
+    public var sendTimeout: Duration = .seconds(5 * 60)
     /// With this many bytes waiting to be sent no further command is handed out: a client that does not read its
     /// answers cannot make the server hold more of them. One command's answers may go above it.
     public var maximumOutbound = 1 << 20
@@ -316,6 +320,13 @@ public struct ServerConnection: ~Copyable {
     output.consume(count)
     // A client that still takes its answer is not idle.
     if count > 0 { wasActive = true }
+  }
+
+  /// Says that bytes moved below the machine: some of ``outbound`` that was consumed before has gone only now, or some came that
+  /// make no whole piece yet, as in a record of TLS. Such a client is not idle.
+  public mutating func progressed(now: MonotonicInstant) {
+    touch(now)
+    wasActive = false
   }
 
   /// When to call ``handleTimeout(now:)``. It may move with every call to the machine.
