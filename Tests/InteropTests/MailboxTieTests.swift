@@ -87,7 +87,8 @@ import Testing
         let opening = await opening("B", client)
         server.release()
         await #expect { try await running.value } throws: { ($0 as? IMAPError)?.reason == .wrongState }
-        #expect(try await opening.value.name == "B")
+        let opened = try await opening.value
+        #expect(opened.name == "B")
       }
       let commands = server.commands
       #expect(commands.count == step + 3, "\(commands)")
@@ -173,8 +174,10 @@ import Testing
   /// It is the same message.
   @Test func theSameMailboxMayBeOpenedAgain() async throws {
     let commands = try await downloading(opening: "A", uidValidity: [3]) { _, running, path in
-      #expect(try await running.value == 6)
-      #expect(try String(contentsOfFile: path, encoding: .utf8) == "abcdef")
+      let count = try await running.value
+      #expect(count == 6)
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      #expect(text == "abcdef")
     }
     #expect(commands.count == 4, "\(commands)")
   }
