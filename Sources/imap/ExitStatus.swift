@@ -90,7 +90,7 @@ struct Failure: Error {
       self.init(.refused, "\(host) cannot do \(command): it has no \(capability); `imap capability` shows what it has")
     case .cancelled: self.init(.failure, "\(host): \(error)")
     case .invalidArgument: self.init(.usage, error.description)
-    case .source(let command, let reason): self.init(.file, "\(command) is not done: \(reason)")
+    case .source(let command, let reason, _): self.init(.file, "\(command) is not done: \(reason)")
     case .refused(let command, let status), .rejected(let command, let status),
       .noSuchMailbox(_, let command, let status):
       self = Failure(error.reason, command, status, host: host, byToken: byToken)

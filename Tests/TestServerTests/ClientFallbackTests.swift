@@ -81,10 +81,22 @@ import Testing
       let (pieces, writer) = AsyncStream.makeStream(of: [UInt8].self)
       writer.yield([UInt8](repeating: 0x61, count: count))
       writer.finish()
-      await #expect(throws: IMAPError.source(command: "APPEND", reason)) {
-        try await client.append(pieces, byteCount: 10, to: .inbox)
-      }
+      let error = IMAPError.source(command: "APPEND", reason)
+      await #expect(throws: error) { try await client.append(pieces, byteCount: 10, to: .inbox) }
+      #expect(error.reason == .sourceFailed && !error.isOutcomeUnknown)
       await client.waitUntilClosed()
+    }
+  }
+
+  /// Bytes that are not as many as the request says are not sent.
+  @Test func bytesThatAreTooFew() async throws {
+    try await withClient(without: []) { _, client in
+      let request = AppendRequest(mailbox: .inbox, byteCount: 10)
+      let error = await #expect(throws: IMAPError.self) { try await client.append(request, Array("abc".utf8)) }
+      #expect(error == .source(command: "APPEND", "7 bytes of 10 are missing"))
+      #expect(error?.reason == .sourceFailed)
+      #expect(error?.isOutcomeUnknown == false)
+      try await client.noop()
     }
   }
 
@@ -136,6 +148,21 @@ import Testing
       #expect(count == 700)
       while try await first.next() != nil { count += 1 }
       #expect(count == 1399)
+    }
+  }
+
+  /// An IDLE can't begin before the FETCH is over, whose messages nobody takes meanwhile.
+  @Test func anIdleInsideALoop() async throws {
+    try await withClient(without: []) { server, client in
+      try await fill(server)
+      try await client.noop()
+      var count = 0
+      for try await _ in client.messages(.uids(.all), [.uid, .section(.full)]) {
+        count += 1
+        if count != 1 { continue }
+        try await client.idle { Task { await client.endIdle() } }
+      }
+      #expect(count == 700)
     }
   }
 

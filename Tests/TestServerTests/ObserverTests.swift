@@ -112,6 +112,30 @@ import Testing
     }
   }
 
+  /// What went before says who is to blame.
+  @Test func theLastLinesOfACommandThatIsNotUnderstood() async throws {
+    let store = Capture.Store()
+    try await withTestServer { server in
+      var configuration = configuration(server)
+      configuration.logger = logger(store, .notice)
+      configuration.recentLines = 2
+      let client = try await IMAPClient.connect(configuration, on: server.loop)
+      try await client.login(user: "user", password: Secret("password"))
+      await #expect { try await client.run(GenericCommand("XNONSENSE", [.atom("x")])) } throws: {
+        if case .rejected = $0 as? IMAPError { true } else { false }
+      }
+      await client.logout()
+    }
+    let entry = try #require(store.entries("command not understood").first)
+    guard case .array(let lines)? = entry.metadata["recent"] else {
+      Issue.record("\(entry)")
+      return
+    }
+    #expect(lines.count == 2)
+    #expect(lines.first?.description.hasSuffix(" XNONSENSE x") == true, "\(lines)")
+    #expect(lines.last?.description.contains(" BAD ") == true, "\(lines)")
+  }
+
   @Test func commandsTheirEndsAndTheWire() async throws {
     let store = Capture.Store()
     try await withTestServer { server in

@@ -23,6 +23,11 @@ import Testing
     now = now.advanced(by: .seconds(300))
     #expect(backoff.failed(at: now, chance: 0) == .milliseconds(500))
     #expect(backoff.failed(at: now, retryAfter: .seconds(299), chance: 0) == .seconds(299))
+    // No line of a server keeps anybody away for years.
+    let years = Duration.seconds(99_999_999_999)
+    #expect(backoff.failed(at: now, retryAfter: years, chance: 0) == .seconds(3600))
+    backoff.longestAsked = .seconds(60)
+    #expect(backoff.failed(at: now, retryAfter: years, chance: 0) == .seconds(60))
     for _ in 0..<2000 { #expect(backoff.failed(at: now, chance: 0) <= .seconds(60)) }
   }
 

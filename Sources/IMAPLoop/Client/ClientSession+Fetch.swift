@@ -105,16 +105,59 @@ extension IMAPClient {
   func runFetch(
     _ name: String, _ command: Command, isGathered: Bool = false, prepare: (CommandWaiter) -> Void
   ) async throws(IMAPError) -> Status {
+    let selection = expectedSelection
     let turn = try await awaitFetch(name, command, isGathered: isGathered)
     // From when it is sent on the end of the command is the end of the turn, also where nobody waits for it.
     var isSent = false
     defer { if !isSent { session.endFetch(turn) } }
-    return try await run(name, command) { waiter in
+    return try await run(name, command, in: selection) { waiter in
       isSent = true
       turn.waiter = waiter
       waiter.onFinish = { [session] _ in session.endFetch(turn) }
       prepare(waiter)
     }
+  }
+
+  /// FETCH, of each message one response, those that are `isNews` apart. Where the server has refused it because some of the messages
+  /// are gone, what it has told of the others.
+  func gatherMessages(
+    _ command: Command, isNews: (FetchResponse) -> Bool, keepsNews: Bool
+  ) async throws(IMAPError) -> [FetchResponse] {
+    // Written on this actor's thread only, before `runFetch` returns.
+    var gathered: [FetchResponse?] = []
+    var refusal: IMAPError?
+    do throws(IMAPError) {
+      _ = try await runFetch("FETCH", command, isGathered: true) { waiter in
+        waiter.collect = { gathered.append($0) }
+        waiter.dataHandler = { view in
+          // What expunges stands between them.
+          switch copy view {
+          case .expunge, .vanished: gathered.append(nil)
+          default: break
+          }
+          return false
+        }
+      }
+    } catch {
+      guard case .refused(_, let status) = error, status.saysSomeAreGone else { throw error }
+      refusal = error
+    }
+    var merger = FetchMerger()
+    for response in gathered {
+      guard let response else {
+        merger.renumber()
+        continue
+      }
+      if isNews(response) {
+        session.wasUnsolicited(response)
+        if !keepsNews { continue }
+      }
+      merger.add(response)
+    }
+    // News of a message that was not told of is no answer.
+    let answers = keepsNews ? merger.responses.filter { !isNews($0) } : merger.responses
+    if answers.isEmpty, let refusal { throw refusal }
+    return answers
   }
 
   /// As ``runFetch(_:_:isGathered:prepare:)``, and returns the responses that came.

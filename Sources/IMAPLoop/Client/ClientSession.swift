@@ -40,8 +40,12 @@ final class CommandWaiter {
   var partsCode: ResponseCode?
   /// Whether this is an IDLE.
   var isIdle: Bool { onIdle != nil }
+  /// An IDLE behind a FETCH whose messages nobody takes: whoever should may wait for it.
+  var isOverdue = false
   /// An IDLE that somebody ended before the server had accepted it.
   var mustEnd = false
+  /// Whether another mailbox may be selected behind it, or none.
+  let leavesMailbox: Bool
   /// Whether it was sent as several, of which one is over.
   var hasParts = false
   /// The SASL exchange of an AUTHENTICATE.
@@ -64,7 +68,10 @@ final class CommandWaiter {
     case computing
   }
 
-  init(_ id: CommandID) { self.id = id }
+  init(_ id: CommandID, leavesMailbox: Bool) {
+    self.id = id
+    self.leavesMailbox = leavesMailbox
+  }
 
   /// Resumes `continuation` with the outcome: at once where that has come already.
   func wait(_ continuation: CheckedContinuation<Outcome, Never>) {
@@ -129,8 +136,10 @@ final class ClientSession: ClientChannelDelegate {
   var idlingWatcher: WaitList.ID?
   /// How many bytes were sent.
   private(set) var sentCount: UInt64 = 0
-  /// Who has the selected mailbox for himself, once anybody had.
+  /// Who has the selected mailbox for himself; nil where nobody has, or wants to.
   var lock: MailboxLock?
+  /// How many commands were given that leave the mailbox which was selected before. See ``MailboxTie``.
+  private(set) var selection: UInt64 = 0
   /// The FETCH response that is being read.
   var fetching = Fetching.none
   /// Whether the server is held up.
@@ -158,6 +167,7 @@ final class ClientSession: ClientChannelDelegate {
 
   func add(_ waiter: CommandWaiter, _ channel: ClientChannel) {
     waiters.append(waiter)
+    if waiter.leavesMailbox { selection += 1 }
     updateReading(channel)
   }
 
@@ -165,7 +175,7 @@ final class ClientSession: ClientChannelDelegate {
   func updateReading(_ channel: ClientChannel) {
     if fetches.isEmpty, !isHolding { return }
     let isWanted =
-      gate.hasWaiting || waiters.contains { $0.queue.map { $0.isAwaited } ?? !$0.isIdle }
+      gate.hasWaiting || waiters.contains { $0.queue.map { $0.isAwaited } ?? (!$0.isIdle || $0.isOverdue) }
     if isHolding {
       if !isWanted, fetches.values.contains(where: { !$0.isLow }) { return }
       isHolding = false
@@ -179,8 +189,11 @@ final class ClientSession: ClientChannelDelegate {
   /// See ``FetchGate``. The next ones may go, and wait no longer.
   func endFetch(_ turn: FetchTurn) { gate.leave(turn) }
 
-  /// Whether there are commands in flight, and nobody waits for any of them any more.
-  var isAbandoned: Bool { !waiters.isEmpty && waiters.allSatisfy(\.isAbandoned) }
+  /// Whether there are commands in flight, and nobody waits for any of them any more, or only by IDLE, which brings nothing more.
+  var isAbandoned: Bool { !waiters.isEmpty && waiters.allSatisfy { $0.isAbandoned || $0.isIdle } }
+
+  /// Whether the mailbox that is selected stays so until a command is given that leaves it.
+  var isMailboxSettled: Bool { !waiters.contains { $0.leavesMailbox } }
 
   func waiter(of id: CommandID) -> CommandWaiter? { waiters.first { $0.id == id } }
 

@@ -8,8 +8,12 @@
 public enum DownloadError: Error, Hashable, Sendable, CustomStringConvertible {
   /// There is no such message in the selected mailbox, or it has no such part.
   case missing(uid: UInt32, section: String)
-  /// What lies behind 4 GiB can't be asked for (RFC 9051, section 9: `partial`).
+  /// What lies behind 4 GiB can't be asked for: that is as far as servers must count (RFC 3501, section 9: `partial`). Only
+  /// IMAP4rev2 makes them count further.
   case tooLarge(uid: UInt32, section: String)
+  /// Another mailbox was opened between two pieces, or the same one with other UIDs: what would come is another message's.
+  /// ``IMAPClient/withMailbox(_:readOnly:timeout:isolation:_:)`` keeps a mailbox open.
+  case mailboxChanged(uid: UInt32, section: String)
   /// The file system refused `operation`, with the error number `code`. Nothing is under the name.
   case file(operation: String, path: String, code: Int32)
 
@@ -18,6 +22,8 @@ public enum DownloadError: Error, Hashable, Sendable, CustomStringConvertible {
     switch self {
     case .missing(let uid, let section):
       "message \(uid) has no part [\(section)], or is gone; fetch its structure again"
+    case .mailboxChanged(let uid, let section):
+      "another mailbox was opened in the middle of part [\(section)] of message \(uid)"
     case .tooLarge(let uid, let section): "part [\(section)] of message \(uid) is larger than 4 GiB"
     case .file(let operation, let path, let code):
       "cannot \(operation) \(path): \(unsafe String(cString: strerror(code)))"

@@ -88,6 +88,15 @@ final class EventQueue<Element: Sendable>: Sendable {
     return try result.get()
   }
 
+  /// Those that wait, in their order. Complexity: O(such events).
+  func takeWaiting(atMost count: Int) -> [Element] {
+    state.withLock { state in
+      var events: [Element] = []
+      while events.count < count, let event = state.popFirst() { events.append(event) }
+      return events
+    }
+  }
+
   private func take() -> Result<Element?, IMAPError>? { state.withLock { Self.take(from: &$0) } }
 
   /// Nil where nothing has come yet.

@@ -7,7 +7,8 @@ import IMAPStateMachine
 ///
 /// The command is sent when the first message is asked for. Other commands may be given in between, also from inside the loop
 /// over the messages: while one waits for its answer nothing is held up, whatever that costs in memory, as the answer comes
-/// behind the messages. A loop that is left early lets the rest go by.
+/// behind the messages. An IDLE may wait for as long as messages are taken: only where none is for a second nothing is held
+/// up for it. A loop that is left early lets the rest go by.
 public struct FetchSequence: AsyncSequence, Sendable {
   /// A message, as far as it was asked for.
   public typealias Element = FetchResponse
@@ -88,6 +89,8 @@ final class FetchQueue {
   /// Whether somebody waits for the next one.
   var isAwaited: Bool { consumer != nil }
   var isEmpty: Bool { responses.isEmpty }
+  /// How many were taken.
+  private(set) var taken: UInt64 = 0
 
   func add(_ event: borrowing ResponseEvent) {
     if isAbandoned { return }
@@ -105,6 +108,7 @@ final class FetchQueue {
   }
 
   func take() -> FetchResponse? {
+    taken &+= 1
     if let count = sizes.popFirst() { size -= count }
     return responses.popFirst()
   }
@@ -165,6 +169,7 @@ extension IMAPClient {
   }
 
   fileprivate func startFetch(_ command: Command) async throws(IMAPError) -> CommandID {
+    let selection = expectedSelection
     try await requireWhatItNeeds(command, name: "FETCH")
     let turn = try await awaitFetch("FETCH", command, isGathered: false)
     if Task.isCancelled {
@@ -173,7 +178,7 @@ extension IMAPClient {
     }
     let queue = FetchQueue()
     do throws(IMAPError) {
-      let waiter = try send("FETCH", command) { waiter in
+      let waiter = try send("FETCH", command, in: selection) { waiter in
         waiter.fetchHandler = { event in queue.add(event) }
         waiter.queue = queue
       }

@@ -162,7 +162,9 @@ extension IMAPClient {
   private func giveUp(_ id: CommandID, _ reason: String) {
     // The server may have refused the message, or its caller be gone.
     guard let waiter = session.waiter(of: id), !waiter.isAbandoned else { return }
-    session.sourceFailures[id] = .source(command: "APPEND", reason)
+    // With the last byte the message is stored; before that it can't be (RFC 9051, section 4.3).
+    let mayBeStored = waiter.feed?.left == 0
+    session.sourceFailures[id] = .source(command: "APPEND", reason, outcomeUnknown: mayBeStored)
     channel.close()
   }
 

@@ -7,7 +7,8 @@ extension IMAPClient {
   /// were. The next piece is asked for when `sink` has returned. `offset` is where to start: what was there already of a download
   /// that broke off.
   ///
-  /// Throws what `sink` throws, ``DownloadError`` where there is no such message or part, and as every command does.
+  /// Throws what `sink` throws, ``DownloadError`` where there is no such message or part, or another mailbox was opened between two
+  /// pieces, and as every command does.
   @discardableResult
   public func download(
     _ uid: UID, _ section: Section = .full, from offset: UInt64 = 0, chunkSize: UInt32 = 1 << 20,
@@ -20,8 +21,8 @@ extension IMAPClient {
   /// complete and on the disk; where anything fails, the disk is full, or the task is cancelled, nothing is there, or what was
   /// there before. `progress` is told how many bytes have come, behind each piece of `chunkSize`.
   ///
-  /// Throws ``DownloadError`` where there is no such message or part, where the file can't be written, or there is one and
-  /// `overwrites` is false; else as every command does.
+  /// Throws ``DownloadError`` where there is no such message or part, where another mailbox was opened between two pieces, where the
+  /// file can't be written, or there is one and `overwrites` is false; else as every command does.
   @discardableResult
   public func download(
     _ uid: UID, _ section: Section = .full, to path: String, overwrites: Bool = true, chunkSize: UInt32 = 1 << 20,
@@ -114,11 +115,12 @@ extension IMAPClient {
     var position = offset
     var previous: [UInt8] = []
     let size = max(chunkSize, 1)
+    var place = try await settledPlace()
     while true {
       guard let start = UInt32(exactly: position) else {
         throw DownloadError.tooLarge(uid: uid.rawValue, section: section.description)
       }
-      var (bytes, origin) = try await chunk(uid, section, PartialRange(offset: start, count: size))
+      var (bytes, origin) = try await chunk(uid, section, PartialRange(offset: start, count: size), &place)
       // Some servers send all of it, whatever piece is asked for.
       let isAll = bytes.count > Int(size) || (origin == nil && start > 0 && bytes == previous)
       if isAll { bytes.removeFirst(min(bytes.count, Int(start))) }
@@ -135,10 +137,48 @@ extension IMAPClient {
     return position
   }
 
+  /// What a UID is good for, and until when.
+  private struct Place {
+    let mailbox: MailboxName?
+    let uidValidity: UInt64?
+    let selection: UInt64
+
+    /// Whether a UID stands for the same message there. Where the server does not say what UIDs are good for, nobody knows.
+    func isSame(as other: Place) -> Bool {
+      selection == other.selection
+        || (mailbox != nil && mailbox == other.mailbox && uidValidity != nil && uidValidity == other.uidValidity)
+    }
+  }
+
+  /// The mailbox that is open once what was given is done.
+  private func settledPlace() async throws(IMAPError) -> Place {
+    // It comes behind whatever opens another one.
+    while !session.isMailboxSettled { try await noop() }
+    let selected = channel.selected
+    return Place(mailbox: selected?.name, uidValidity: selected?.uidValidity, selection: selection)
+  }
+
   private func chunk(
-    _ uid: UID, _ section: Section, _ range: PartialRange
+    _ uid: UID, _ section: Section, _ range: PartialRange, _ place: inout Place
   ) async throws -> (bytes: [UInt8], origin: UInt32?) {
-    for response in try await fetch(.uids(UIDSet(uid)), [.uid, .section(section, partial: range)]) {
+    let items: [FetchItem] = [.uid, .section(section, partial: range)]
+    var responses: [FetchResponse]?
+    repeat {
+      let now = try await settledPlace()
+      if !place.isSame(as: now) {
+        throw DownloadError.mailboxChanged(uid: uid.rawValue, section: section.description)
+      }
+      place = now
+      do throws(IMAPError) {
+        responses = try await tied(to: now.selection) { () async throws(IMAPError) -> [FetchResponse] in
+          try await fetch(.uids(UIDSet(uid)), items)
+        }
+      } catch {
+        // It may be open again.
+        if error != .mailboxWasLeft { throw error }
+      }
+    } while responses == nil
+    for response in responses ?? [] {
       for case .section(let name, let origin, let data) in response.attributes where name.section == section {
         // NIL stands for nothing.
         return (data ?? [], origin)

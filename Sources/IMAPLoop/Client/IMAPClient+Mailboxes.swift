@@ -161,26 +161,23 @@ extension IMAPClient {
   /// UNSELECT (RFC 3691): leaves the mailbox without expunging. On a server that lacks it the mailbox is opened for reading
   /// only and closed, which expunges nothing (RFC 3501, section 6.4.2).
   public func unselect() async throws(IMAPError) {
+    let hasUnselect = try await has(.unselect)
     let isTaken = try await enterMailbox()
     defer { leaveMailbox(isTaken) }
-    guard let name = channel.selected?.name, try await !has(.unselect) else {
+    guard let name = channel.selected?.name, !hasUnselect else {
       try await run("UNSELECT", .unselect)
       return
     }
     // Both at once, so that no other call comes between; and they are not taken apart: CLOSE alone expunges.
-    let examine = try send("EXAMINE", .examine(name))
-    let close = try send("CLOSE", .close)
+    let examine = try send("EXAMINE", .examine(name), in: selection)
+    let close = try send("CLOSE", .close, in: selection)
     _ = try result("EXAMINE", await awaitOutcome(of: examine), of: examine).get()
     _ = try result("CLOSE", await awaitOutcome(of: close), of: close).get()
   }
 
   /// CLOSE (RFC 9051, section 6.4.1): expunges every message that is marked deleted, without a word, and leaves the
   /// mailbox.
-  public func closeMailbox() async throws(IMAPError) {
-    let isTaken = try await enterMailbox()
-    defer { leaveMailbox(isTaken) }
-    try await run("CLOSE", .close)
-  }
+  public func closeMailbox() async throws(IMAPError) { try await runLeaving("CLOSE", .close) }
 
   /// CHECK (RFC 3501, section 6.4.1): lets the server tidy up the mailbox.
   public func check() async throws(IMAPError) { try await run("CHECK", .check) }
@@ -198,15 +195,27 @@ extension IMAPClient {
     }.value
   }
 
+  /// As ``run(_:_:in:prepare:)``, for a command that leaves the mailbox: in its turn.
+  @discardableResult
+  func runLeaving(
+    _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
+  ) async throws(IMAPError) -> Status {
+    // Before its turn, so that nothing is waited for in it.
+    try await requireWhatItNeeds(command, name: name)
+    let selection = expectedSelection
+    let isTaken = try await enterMailbox()
+    defer { leaveMailbox(isTaken) }
+    // What is expunged by CLOSE must be what the caller has seen.
+    return try await run(name, command, in: selection, prepare: prepare)
+  }
+
   private func open(
     _ name: String, _ mailbox: MailboxName, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> SelectedMailbox {
-    let isTaken = try await enterMailbox()
-    defer { leaveMailbox(isTaken) }
     var id: CommandID?
     defer { if let id { session.opened[id] = nil } }
     do throws(IMAPError) {
-      try await run(name, command) { waiter in
+      try await runLeaving(name, command) { waiter in
         id = waiter.id
         prepare(waiter)
         // At once: before this goes on, another task's command may have left the mailbox.

@@ -2,24 +2,18 @@ import IMAPStateMachine
 
 /// Messages of the selected mailbox.
 extension IMAPClient {
-  /// FETCH (RFC 9051, section 6.4.5), all of it in memory. For large bodies use ``fetch(_:_:changedSince:events:)``.
+  /// FETCH (RFC 9051, section 6.4.5), all of it in memory, one response for each message, however many the server makes of it. For
+  /// large bodies use ``fetch(_:_:changedSince:events:)``. Where the server refuses it because some of the messages are gone, and has
+  /// told of others, these are returned.
   public func fetch(
     _ messages: MessageReference, _ items: [FetchItem], changedSince: ModSeq? = nil
   ) async throws(IMAPError) -> [FetchResponse] {
-    let responses = try await gatherFetch("FETCH", .fetch(messages, items, changedSince: changedSince)).responses
-    // A change of flags that came in between is news, not the answer.
+    // A change of flags that came in between is news. It is not the answer, but may be a part of it.
     let asksForMore = items.contains { !Self.isNews($0) }
-    if !asksForMore { return responses }
-    var answers: [FetchResponse] = []
-    answers.reserveCapacity(responses.count)
-    for response in responses {
-      if !response.attributes.isEmpty, response.isNews {
-        session.wasUnsolicited(response)
-      } else {
-        answers.append(response)
-      }
-    }
-    return answers
+    let isNews = { (response: FetchResponse) in asksForMore && !response.attributes.isEmpty && response.isNews }
+    let keepsNews = asksForMore && items.contains { $0 != .uid && Self.isNews($0) }
+    let command = Command.fetch(messages, items, changedSince: changedSince)
+    return try await gatherMessages(command, isNews: isNews, keepsNews: keepsNews)
   }
 
   /// Whether a server sends the item without being asked.
@@ -104,16 +98,27 @@ extension IMAPClient {
   /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
   @discardableResult
   public func move(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
-    if try await has(.move) { return try await copy("MOVE", .move(messages, mailbox)) }
+    let selection = expectedSelection
+    let hasMove = try await has(.move)
+    return try await tied(to: selection) { () async throws(IMAPError) -> CopyResult? in
+      hasMove ? try await copy("MOVE", .move(messages, mailbox)) : try await moveByCopy(messages, to: mailbox)
+    }
+  }
+
+  private func moveByCopy(
+    _ messages: MessageReference, to mailbox: MailboxName
+  ) async throws(IMAPError) -> CopyResult? {
     guard case .uids(let uids) = messages, uids != .savedResult else {
       throw .capabilityMissing(.move, command: "MOVE")
     }
-    // A set may reach beyond the last message: what comes in between must not be expunged without having been copied.
-    let present = UIDSet(try await search(.uid(uids)))
-    if present.isEmpty { return nil }
-    let result = try await copy("COPY", .copy(.uids(present), mailbox))
-    try await delete(present)
-    return result
+    return try await staying { () async throws(IMAPError) -> CopyResult? in
+      // A set may reach beyond the last message: what comes in between must not be expunged without having been copied.
+      let present = UIDSet(try await search(.uid(uids)))
+      if present.isEmpty { return nil }
+      let result = try await copy("COPY", .copy(.uids(present), mailbox))
+      try await delete(present)
+      return result
+    }
   }
 
   /// EXPUNGE (RFC 9051, section 6.4.3): removes every message that is marked deleted.
@@ -126,10 +131,16 @@ extension IMAPClient {
   ///
   /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
   public func expunge(_ uids: UIDSet) async throws(IMAPError) {
-    if try await has(.uidPlus) {
-      try await run("UID EXPUNGE", .uidExpunge(uids))
-      return
+    try await staying { () async throws(IMAPError) in
+      if try await has(.uidPlus) {
+        try await run("UID EXPUNGE", .uidExpunge(uids))
+      } else {
+        try await expungeByMarks(uids)
+      }
     }
+  }
+
+  private func expungeByMarks(_ uids: UIDSet) async throws(IMAPError) {
     let others = SearchKey.and([.flag(.deleted), .not(.uid(uids))])
     let kept = UIDSet(try await search(others))
     if kept.isEmpty { return try await expunge() }
@@ -159,8 +170,10 @@ extension IMAPClient {
   /// Beware of sets that end in `*`: `UIDSet(50...)` holds the last message of the mailbox even where its UID is below 50
   /// (RFC 9051, section 9: seq-range), and it is deleted then. Search first, and give what of that is not below 50.
   public func delete(_ uids: UIDSet) async throws(IMAPError) {
-    try await store(.uids(uids), StoreOperation(.add, [.deleted], silent: true))
-    try await expunge(uids)
+    try await staying { () async throws(IMAPError) in
+      try await store(.uids(uids), StoreOperation(.add, [.deleted], silent: true))
+      try await expunge(uids)
+    }
   }
 
   // MARK: Flags and labels by name

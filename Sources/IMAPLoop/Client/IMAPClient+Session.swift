@@ -35,9 +35,9 @@ extension IMAPClient {
         waiter.dataHandler = takeData
         waiter.fetchHandler = takeFetch
       }
-    case .select, .examine:
+    case .select, .examine, .close, .unselect, .unauthenticate:
       // With QRESYNC they are answered by FETCH responses, too.
-      status = try await run(command.name, command) { waiter in
+      status = try await runLeaving(command.name, command) { waiter in
         waiter.dataHandler = takeData
         waiter.fetchHandler = takeFetch
       }
@@ -80,7 +80,7 @@ extension IMAPClient {
   }
 
   /// UNAUTHENTICATE (RFC 8437): another user may log in on the same connection.
-  public func unauthenticate() async throws(IMAPError) { try await run("UNAUTHENTICATE", .unauthenticate) }
+  public func unauthenticate() async throws(IMAPError) { try await runLeaving("UNAUTHENTICATE", .unauthenticate) }
 
   /// PROXYAUTH: an administrator goes on as `user`.
   public func proxyAuthenticate(as user: String) async throws(IMAPError) {

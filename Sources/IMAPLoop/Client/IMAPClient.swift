@@ -70,7 +70,8 @@ public actor IMAPClient {
     /// logged (`WireLine` says what is left out). The level counts that the logger has when the client connects.
     public var logger: Logger?
     /// How many of the last lines of the wire ``IMAPClient/recentLines`` keeps, without secrets; 0 keeps none and costs nothing.
-    /// Each is cut at 1000 bytes, and all together have 16 KiB at the most. Where the connection is lost they are logged.
+    /// Each is cut at 1000 bytes, and all together have 16 KiB at the most. Where the connection is lost they are logged, and where
+    /// the server does not understand a command, and the first time that its data are not understood.
     public var recentLines = 0
     /// What counts; nil counts nothing.
     public var metrics: IMAPMetrics?
@@ -218,10 +219,13 @@ public actor IMAPClient {
 
   /// LOGOUT (RFC 9051, section 6.1.3), then waits for the end of the connection. It does not fail: a connection that is
   /// gone already is what was wanted. Where the task is cancelled the connection is closed at once. It is sent behind what is in
-  /// flight; where callers no longer wait for any of that, `connection.logoutTimeout` of the configuration is the most
-  /// that it takes.
-  public func logout() async {
-    let timer = session.isAbandoned ? closeLater() : nil
+  /// flight; where that is IDLE, or callers no longer wait for any of it, `connection.logoutTimeout` of the configuration is the
+  /// most that it takes.
+  public func logout() async { await logOut(isHurried: false) }
+
+  /// As ``logout()``. One that is hurried waits for nothing that is in flight longer than LOGOUT may take.
+  func logOut(isHurried: Bool) async {
+    let timer = isHurried || session.isAbandoned ? closeLater() : nil
     defer { timer?.cancel() }
     // Where too many commands wait it can't be sent, and nobody would end the connection.
     if (try? await run("LOGOUT", .logout)) == nil { channel.close() }
@@ -360,16 +364,18 @@ public actor IMAPClient {
 
   /// Sends `command`, waits for its completion and returns its status. `prepare` sees the waiter before any response can.
   /// Throws where the command was not completed by OK, and where the server lacks what it needs. `name` is for errors.
+  /// `selection` is the mailbox that it is about: nil is that of now, also where something must be waited for.
   @discardableResult
   func run(
-    _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
+    _ name: String, _ command: Command, in selection: UInt64? = nil, prepare: (CommandWaiter) -> Void = { _ in }
   ) async throws(IMAPError) -> Status {
     if Task.isCancelled { throw .cancelled(command: name) }
+    let selection = selection ?? expectedSelection
     try await requireWhatItNeeds(command, name: name)
     let turn = try await awaitAnswerTurn(name, command)
     let waiter: CommandWaiter
     do throws(IMAPError) {
-      waiter = try send(name, command) { waiter in
+      waiter = try send(name, command, in: selection) { waiter in
         prepare(waiter)
         guard let turn else { return }
         waiter.turn = turn
@@ -393,10 +399,11 @@ public actor IMAPClient {
     return try result(name, outcome, of: waiter).get()
   }
 
-  /// Sends `command`. `prepare` sees the waiter before any response can.
+  /// Sends `command`. `prepare` sees the waiter before any response can. `selection` is the mailbox that it is about.
   func send(
-    _ name: String, _ command: Command, prepare: (CommandWaiter) -> Void = { _ in }
+    _ name: String, _ command: Command, in selection: UInt64, prepare: (CommandWaiter) -> Void = { _ in }
   ) throws(IMAPError) -> CommandWaiter {
+    if selection != session.selection, command.concernsSelected { throw .mailboxWasLeft }
     // One that waits to be sent gives way like one that was.
     session.idlePace?.endWaiting(session)
     let id: CommandID
@@ -404,7 +411,7 @@ public actor IMAPClient {
     session.observer?.began(id, command, channel)
     ThrottledAttempt.current?.note(name, command)
     // Before anything suspends: an answer may come in any turn of the loop behind this one.
-    let waiter = CommandWaiter(id)
+    let waiter = CommandWaiter(id, leavesMailbox: command.leavesMailbox)
     prepare(waiter)
     session.add(waiter, channel)
     return waiter

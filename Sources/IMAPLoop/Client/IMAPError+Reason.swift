@@ -67,6 +67,8 @@ extension IMAPError {
     case cancelled
     /// An argument that can't be sent.
     case invalidArgument
+    /// What the caller was to provide, the bytes of a message or credentials, was wrong or could not be had.
+    case sourceFailed
     /// The server gave no reason that a program could use.
     case unspecified
   }
@@ -77,7 +79,8 @@ extension IMAPError {
     case .connection(let error): Self.reason(error, outcomeUnknown: false)
     case .outcomeUnknown(_, let error): Self.reason(error, outcomeUnknown: true)
     case .capabilityMissing(let capability, _): .capabilityMissing(capability)
-    case .source, .invalidArgument: .invalidArgument
+    case .invalidArgument: .invalidArgument
+    case .source: .sourceFailed
     case .cancelled: .cancelled
     case .noSuchMailbox: .noSuchMailbox
     case .authentication(_, let status?): Self.loginReason(status)

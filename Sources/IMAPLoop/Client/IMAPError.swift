@@ -18,8 +18,9 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   case cancelled(command: String, outcomeUnknown: Bool = false)
   /// There is no mailbox of this name: the server's code says so, or it has none by the name in LIST.
   case noSuchMailbox(MailboxName, command: String, Status)
-  /// The bytes of a message could not be had, for this reason. What the server makes of it is not known.
-  case source(command: String, String)
+  /// What the caller was to provide could not be had, for this reason: the bytes of a message, or credentials. Where the outcome is
+  /// unknown the server had all that was announced, and may have stored it; else it was not done.
+  case source(command: String, String, outcomeUnknown: Bool = false)
   /// An argument cannot be sent: which, and why. Nothing was sent.
   case invalidArgument(InvalidArgument, command: String)
   /// The server has not announced what the call needs, and it can't be done in another way. Nothing was sent.
@@ -40,8 +41,8 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   /// Whether the server had the command and did not say how it went: only the caller knows whether it may be done again.
   public var isOutcomeUnknown: Bool {
     switch self {
-    case .outcomeUnknown, .source: true
-    case .cancelled(_, let isUnknown): isUnknown
+    case .outcomeUnknown: true
+    case .cancelled(_, let isUnknown), .source(_, _, let isUnknown): isUnknown
     default: false
     }
   }
@@ -60,7 +61,9 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .cancelled(let command, outcomeUnknown: false): "\(command) was cancelled"
     case .cancelled(let command, outcomeUnknown: true): "\(command) was cancelled, and may or may not have been done"
     case .invalidArgument(let argument, let command): "\(command) cannot be sent: \(argument)"
-    case .source(let command, let reason): "no more bytes for \(command): \(reason)"
+    case .source(let command, let reason, outcomeUnknown: false): "nothing to go on with for \(command): \(reason)"
+    case .source(let command, let reason, outcomeUnknown: true):
+      "nothing to go on with for \(command), which may or may not have been done: \(reason)"
     case .capabilityMissing(let capability, let command): "\(command) needs \(capability), which the server lacks"
     }
   }

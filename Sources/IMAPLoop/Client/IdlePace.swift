@@ -36,6 +36,23 @@ final class IdlePace {
 }
 
 extension ClientSession {
+  /// Looks whether messages are taken that hold up the IDLE `waiter` as long as nobody takes them. Whoever takes none may wait for the
+  /// IDLE himself, for which nobody can wait who holds the server up.
+  fileprivate func watchTakers(for waiter: CommandWaiter, _ channel: ClientChannel, _ loop: EventLoop) {
+    let taken = fetches.values.reduce(0) { $0 &+ $1.taken }
+    loop.schedule(after: Self.takersPatience) { [weak self, weak waiter, weak loop] in
+      guard let self, let waiter, let loop, self.waiter(of: waiter.id) != nil, !channel.isIdling else { return }
+      if fetches.values.reduce(0, { $0 &+ $1.taken }) == taken {
+        waiter.isOverdue = true
+        updateReading(channel)
+      } else {
+        watchTakers(for: waiter, channel, loop)
+      }
+    }
+  }
+
+  private static var takersPatience: Duration { .seconds(1) }
+
   fileprivate func idleEnded(isByServer: Bool, began start: MonotonicInstant, now: MonotonicInstant) {
     if isByServer {
       let pace = idlePace ?? IdlePace(now: now)
@@ -68,6 +85,7 @@ extension IMAPClient {
       try await run("IDLE", .idle) { waiter in
         id = waiter.id
         idleID = waiter.id
+        if !session.fetches.isEmpty { session.watchTakers(for: waiter, channel, loop) }
         waiter.onIdle = { [session] in
           sent = session.sentCount
           whenIdling()
@@ -81,6 +99,31 @@ extension IMAPClient {
     } catch {
       if case .cancelled = error { return }
       throw error
+    }
+  }
+
+  /// As ``idle(whenIdling:)``, for no longer than `time`, which counts from the call; then it is ended, and this returns. Returns
+  /// earlier where ``endIdle()`` or another command ends it, or the server does.
+  public func idle(for time: Duration, whenIdling: @escaping @Sendable () -> Void = {}) async throws(IMAPError) {
+    let result = await untilOver(time) { () async -> Result<Void, IMAPError> in
+      do throws(IMAPError) {
+        return .success(try await self.idle(whenIdling: whenIdling))
+      } catch {
+        return .failure(error)
+      }
+    }
+    try result.get()
+  }
+
+  /// Runs `body` in a task of its own that is cancelled after `time`, and where the caller's is.
+  func untilOver<Value: Sendable>(_ time: Duration, _ body: @escaping @Sendable () async -> Value) async -> Value {
+    let task = Task { await body() }
+    let timer = loop.schedule(after: time) { task.cancel() }
+    defer { timer.cancel() }
+    return await withTaskCancellationHandler {
+      await task.value
+    } onCancel: {
+      task.cancel()
     }
   }
 

@@ -1,18 +1,27 @@
 import IMAPStateMachine
+import Synchronization
 
-/// Who may open another mailbox. Used on the loop's thread only.
+/// Who may open another mailbox: one at a time, and nobody while an operation wants it to stay as it is. Used on the loop's
+/// thread only.
 final class MailboxLock {
-  /// The connections whose mailboxes the task has for itself.
-  @TaskLocal static var held: Set<ObjectIdentifier> = []
-
   private var isTaken = false
+  /// How many operations want the mailbox to stay. They keep whoever waits from coming, and not each other, nor one that is there.
+  private var keepers = 0
   private var waiting = WaitList()
 
-  func makeID() -> WaitList.ID { waiting.makeID() }
+  /// How many are about to wait, or do.
+  private var comers = 0
+
+  /// Whether nobody needs it.
+  var isIdle: Bool { !isTaken && keepers == 0 && comers == 0 }
+
+  func come() { comers += 1 }
+
+  func leave() { comers -= 1 }
 
   /// Whether it was free. It is taken then.
   func tryTake() -> Bool {
-    if isTaken { return false }
+    if isTaken || keepers > 0 { return false }
     isTaken = true
     return true
   }
@@ -27,7 +36,39 @@ final class MailboxLock {
 
   /// Hands it to whoever has waited longest.
   func give() {
-    if !waiting.resumeFirst() { isTaken = false }
+    isTaken = false
+    advance()
+  }
+
+  func keep() { keepers += 1 }
+
+  func unkeep() {
+    keepers -= 1
+    advance()
+  }
+
+  private func advance() {
+    if isTaken || keepers > 0 { return }
+    isTaken = waiting.resumeFirst()
+  }
+}
+
+/// That a task has the mailbox of a connection for itself, and the tasks that it starts, until it is over.
+final class MailboxHold: Sendable {
+  /// Those of the task.
+  @TaskLocal static var held: [MailboxHold] = []
+
+  private let client: ObjectIdentifier
+  private let hasEnded = Atomic(false)
+
+  init(_ client: IMAPClient) { self.client = ObjectIdentifier(client) }
+
+  /// A task may outlive it.
+  func end() { hasEnded.store(true, ordering: .releasing) }
+
+  /// Whether the task has the mailbox of `client` for itself.
+  static func has(_ client: IMAPClient) -> Bool {
+    held.contains { $0.client == ObjectIdentifier(client) && !$0.hasEnded.load(ordering: .acquiring) }
   }
 }
 
@@ -42,37 +83,47 @@ extension IMAPClient {
     _ mailbox: MailboxName, readOnly: Bool = false, timeout: Duration? = nil,
     isolation: isolated (any Actor)? = #isolation, _ body: (SelectedMailbox) async throws -> Value
   ) async throws -> Value {
-    if MailboxLock.held.contains(ObjectIdentifier(self)) {
+    if MailboxHold.has(self) {
       guard let open = await opened(mailbox, readOnly: readOnly) else {
         throw IMAPError.connection(.misuse(.init(.wrongState, state: "another mailbox is held open")))
       }
       return try await body(open)
     }
     try await takeMailbox(timeout)
+    let hold = MailboxHold(self)
     do {
-      let value = try await MailboxLock.$held.withValue(MailboxLock.held.union([ObjectIdentifier(self)])) {
+      let value = try await MailboxHold.$held.withValue(MailboxHold.held + [hold]) {
         try await body(try await open(mailbox, readOnly: readOnly))
       }
-      await giveMailbox()
+      await giveMailbox(hold)
       return value
     } catch {
-      await giveMailbox()
+      await giveMailbox(hold)
       throw error
     }
   }
 
-  /// For a command that leaves the mailbox: waits until nobody has it for himself. ``leaveMailbox(_:)`` gets what this returns.
+  /// For a command that leaves the mailbox: waits until nobody has it for himself, or wants it to stay. ``leaveMailbox(_:)`` gets
+  /// what this returns. Until the command is given nothing else may be waited for.
   func enterMailbox() async throws(IMAPError) -> Bool {
-    if session.lock == nil || MailboxLock.held.contains(ObjectIdentifier(self)) { return false }
+    if session.lock == nil || MailboxHold.has(self) { return false }
     try await takeMailbox(nil)
     return true
   }
 
-  func leaveMailbox(_ isTaken: Bool) { if isTaken { giveMailbox() } }
+  func leaveMailbox(_ isTaken: Bool) { if isTaken { giveMailbox(nil) } }
+
+  /// Keeps others from opening another mailbox, until ``unkeepMailbox()``.
+  func keepMailbox() { mailboxLock.keep() }
+
+  func unkeepMailbox() {
+    session.lock?.unkeep()
+    dropLock()
+  }
 
   /// The mailbox, where it is the one that is open, in this way or a better one.
   private func opened(_ mailbox: MailboxName, readOnly: Bool) -> SelectedMailbox? {
-    let selected = channel.selected
+    let selected = settledMailbox
     return selected?.name == mailbox && (readOnly || selected?.isReadOnly == false) ? selected : nil
   }
 
@@ -82,12 +133,16 @@ extension IMAPClient {
   }
 
   private func takeMailbox(_ timeout: Duration?) async throws(IMAPError) {
-    let lock = session.lock ?? MailboxLock()
-    session.lock = lock
+    let lock = mailboxLock
     if lock.tryTake() { return }
-    let id = lock.makeID()
+    lock.come()
+    // Of the session, as there may be another lock when a cancellation is heard of.
+    let id = session.newCloseWait()
     let timer = timeout.map { loop.schedule(after: $0) { lock.cancel(id) } }
-    defer { timer?.cancel() }
+    defer {
+      timer?.cancel()
+      lock.leave()
+    }
     let isTaken = await withTaskCancellationHandler {
       await wait(for: lock, id)
     } onCancel: {
@@ -104,5 +159,18 @@ extension IMAPClient {
 
   private func giveUpMailbox(_ id: WaitList.ID) { session.lock?.cancel(id) }
 
-  private func giveMailbox() { session.lock?.give() }
+  private func giveMailbox(_ hold: MailboxHold?) {
+    hold?.end()
+    session.lock?.give()
+    dropLock()
+  }
+
+  private var mailboxLock: MailboxLock {
+    let lock = session.lock ?? MailboxLock()
+    session.lock = lock
+    return lock
+  }
+
+  /// Where nobody needs it, commands that open a mailbox are given without waiting, in the order of the calls.
+  private func dropLock() { if session.lock?.isIdle == true { session.lock = nil } }
 }

@@ -21,6 +21,8 @@ final class ClientObserver: @unchecked Sendable {
   private var handshakeBegun: MonotonicInstant?
   private var receivedBefore = 0
   private var isOpen = false
+  /// Whether the last lines were logged because of data that nobody understands: a server may send much of that.
+  private var hasShownLines = false
 
   private struct Running {
     var name: String
@@ -125,7 +127,13 @@ final class ClientObserver: @unchecked Sendable {
       if status.condition != .ok, !(isLogin && status.condition == .bad) {
         metadata["text"] = "\(WireLine.escaped(Array(status.text.utf8.prefix(Self.mostText))))"
       }
-      logger?.debug("completed", metadata: metadata)
+      if status.condition == .bad, !isLogin, lines != nil {
+        // Who is to blame only the lines say.
+        metadata["recent"] = recentMetadata
+        logger?.notice("command not understood", metadata: metadata)
+      } else {
+        logger?.debug("completed", metadata: metadata)
+      }
     case .failed(let error):
       metrics?.command(command.name, .failed, took: duration)
       metadata["error"] = "\(Self.text(error))"
@@ -181,9 +189,11 @@ final class ClientObserver: @unchecked Sendable {
 
   private func lossMetadata(_ reason: CloseReason) -> Logger.Metadata {
     var metadata: Logger.Metadata = ["reason": "\(Self.text(reason.commandError))"]
-    if lines != nil { metadata["recent"] = .array(recentLines.map { .string($0.description) }) }
+    if lines != nil { metadata["recent"] = recentMetadata }
     return metadata
   }
+
+  private var recentMetadata: Logger.MetadataValue { .array(recentLines.map { .string($0.description) }) }
 
   // MARK: Data
 
@@ -194,7 +204,12 @@ final class ClientObserver: @unchecked Sendable {
 
   /// The bytes are in the lines of the wire, where they hold no secret.
   func unexpected(_ problem: ParseError?) {
-    logger?.notice("unexpected data", metadata: ["problem": "\(problem?.description ?? "unknown response")"])
+    var metadata: Logger.Metadata = ["problem": "\(problem?.description ?? "unknown response")"]
+    if lines != nil, !hasShownLines {
+      hasShownLines = true
+      metadata["recent"] = recentMetadata
+    }
+    logger?.notice("unexpected data", metadata: metadata)
   }
 
   private var elapsed: Duration { begun.duration(to: loop.now) }

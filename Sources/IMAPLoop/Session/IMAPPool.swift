@@ -87,7 +87,7 @@ public actor IMAPPool {
     do {
       // One that somebody has opened for reading only is not what this caller expects.
       if let mailbox {
-        let selected = await client.selected
+        let selected = await client.settledMailbox
         if selected?.name != mailbox || selected?.isReadOnly == true { try await client.select(mailbox) }
       }
       let value = try await body(client)
@@ -228,7 +228,7 @@ public actor IMAPPool {
   }
 
   private func give(_ client: IMAPClient) async {
-    let phase = await client.phase
+    let (phase, mailbox) = await client.standing
     // The next one wants a connection that somebody has logged in on.
     let isUsable =
       switch phase {
@@ -237,7 +237,8 @@ public actor IMAPPool {
       }
     let isTooMany = count > maximum || (waiting.isEmpty && spares.count >= configuration.spare)
     if !isUsable || isClosed || isTooMany { return await end(client) }
-    spares.append(Spare(client: client, mailbox: await client.selected?.name, since: loop.now))
+    // In the turn in which it was looked whether the pool is closed.
+    spares.append(Spare(client: client, mailbox: mailbox, since: loop.now))
     wakeOne()
   }
 

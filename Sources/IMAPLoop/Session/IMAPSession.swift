@@ -97,6 +97,14 @@ public actor IMAPSession {
   private var held: [(event: MailboxEvent, bytes: Int)]?
   /// How many bytes those in ``held`` have; the highest number where there were too many.
   private var heldBytes = 0
+  /// What ``IMAPClient/selection`` is while the mailbox is open that is watched.
+  private var selection: UInt64 = 0
+  /// How many callers of ``withClient(_:)`` are at work.
+  private var users = 0
+  /// Whether the mailbox is being opened again because one of them has left it.
+  private var isReopening = false
+  /// The connection that there was last, or is.
+  private var latest: IMAPClient?
 
   /// What the session is doing now.
   public private(set) var state = State.idle
@@ -134,19 +142,29 @@ public actor IMAPSession {
   public func stop() async {
     isStopping = true
     wake()
-    if let live { await live.logout() } else { running?.cancel() }
+    // Nobody waits for what the session itself has asked for.
+    if let live { await live.logOut(isHurried: users == 0) } else { running?.cancel() }
     await running?.value
   }
 
   /// The connection that there is now.
   public var client: IMAPClient? { live }
 
+  /// The last lines of the wire, where `client.recentLines` of the configuration asked for them: of the connection that there is, else
+  /// of the last one.
+  public var recentLines: [RecentLine] {
+    get async { await latest?.recentLines ?? [] }
+  }
+
   /// Runs `body` with the connection, waiting for one where there is none. While the session watches the mailbox its IDLE
   /// gives way to each command by itself. Throws what `body` throws; `.connection(.closedLocally)` where the session is over.
+  ///
+  /// `body` may open another mailbox. When nobody uses the connection any more the session opens its own again, and says what has
+  /// become of it by another `.connected`; what happens in the other one is not told.
   public func withClient<Value: Sendable>(
     _ body: @Sendable (IMAPClient) async throws -> Value
   ) async throws -> Value {
-    while live == nil {
+    while live == nil || isReopening {
       if isStopping || running == nil { throw IMAPError.connection(.closedLocally) }
       let id = waiting.makeID()
       let isWoken = await withTaskCancellationHandler {
@@ -157,7 +175,15 @@ public actor IMAPSession {
       if !isWoken { throw IMAPError.cancelled(command: "connect") }
     }
     guard let live else { throw IMAPError.connection(.closedLocally) }
-    return try await body(live)
+    users += 1
+    do {
+      let value = try await body(live)
+      await userLeft(live)
+      return value
+    } catch {
+      await userLeft(live)
+      throw error
+    }
   }
 
   // MARK: Staying
@@ -231,6 +257,7 @@ public actor IMAPSession {
   private func connectOnce() async throws(IMAPError) {
     try await configuration.loginLimit?.wait(for: configuration.client.host)
     let client = try await IMAPClient.connect(configuration.client, on: loop)
+    latest = client
     do throws(IMAPError) {
       let greeting = await client.greeting?.text ?? ""
       let profile = HostProfile.find(host: configuration.client.host, greeting: greeting, in: configuration.profiles)
@@ -288,32 +315,47 @@ public actor IMAPSession {
     await client.deliver { [weak self, weak client] event, bytes in
       self?.assumeIsolated { $0.take(event, bytes, client) }
     }
+    let selection = await client.selection + 1
     let (mailbox, vanished, changed) = try await client.resynchronize(
       configuration.mailbox, isReadOnly: configuration.isReadOnly, parameters)
-    let isSame = known != nil && !hasOverflown && known?.uidValidity == mailbox.uidValidity
-    let resumption: Resumption
-    if isSame, parameters.qResync != nil, mailbox.resynchronization == .resynchronized {
-      resumption = .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
-      // What came while SELECT was in flight was its answer.
-      held?.removeAll { if case .vanished = $0.event { true } else { false } }
-    } else if isSame, let changes = try await changes(in: mailbox, client, batch: profile?.fetchBatch) {
-      resumption = changes
-    } else {
-      // Of all ways to ask this is the one in which nothing can be expunged before the answer is complete (RFC 9051, section
-      // 7.5.1), so that sequence numbers of what comes later count from it.
-      let counts = mailbox.highestModSeq != nil && (hasQResync || parameters.condStore)
-      let items: [FetchItem] = counts ? [.uid, .flags, .modSeq] : [.uid, .flags]
-      let states = try await Self.states(of: mailbox, items, batch: profile?.fetchBatch, client)
-      resumption = isSame ? .current(states) : .fresh(states)
-      held?.removeAll { if case .expunged = $0.event { true } else { false } }
+    let resumption = try await MailboxTie.run(client, at: selection) { () async throws(IMAPError) -> Resumption in
+      if parameters.qResync != nil, mailbox.resynchronization == .resynchronized, isKnown(mailbox) {
+        // What came while SELECT was in flight was its answer.
+        held?.removeAll { if case .vanished = $0.event { true } else { false } }
+        return .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
+      }
+      let isCounted = hasQResync || parameters.condStore
+      return try await states(of: mailbox, client, isCounted: isCounted, batch: profile?.fetchBatch)
     }
     if heldBytes == .max { throw .connection(.closedLocally) }
+    // Another one may have been opened already, or SELECT be another's.
+    guard let selected = await client.selected(at: selection) else { throw .mailboxWasLeft }
+    self.selection = selection
     hasOverflown = false
-    known = await client.selected ?? mailbox
+    known = selected
     yield(.connected(mailbox, resumption))
     let news = held ?? []
     held = nil
     for (event, bytes) in news where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
+  }
+
+  /// Whether what was known of the mailbox is still good.
+  private func isKnown(_ mailbox: SelectedMailbox) -> Bool {
+    known != nil && !hasOverflown && known?.uidValidity == mailbox.uidValidity
+  }
+
+  /// What is in the mailbox, where the answer to SELECT does not say it.
+  private func states(
+    of mailbox: SelectedMailbox, _ client: IMAPClient, isCounted: Bool, batch: UInt32?
+  ) async throws(IMAPError) -> Resumption {
+    let isSame = isKnown(mailbox)
+    if isSame, let changes = try await changes(in: mailbox, client, batch: batch) { return changes }
+    // Of all ways to ask this is the one in which nothing can be expunged before the answer is complete (RFC 9051, section
+    // 7.5.1), so that sequence numbers of what comes later count from it.
+    let items: [FetchItem] = mailbox.highestModSeq != nil && isCounted ? [.uid, .flags, .modSeq] : [.uid, .flags]
+    let states = try await Self.states(of: mailbox, items, batch: batch, client)
+    held?.removeAll { if case .expunged = $0.event { true } else { false } }
+    return isSame ? .current(states) : .fresh(states)
   }
 
   /// What went and what changed since the last connection, on a server that counts changes and does not remember what was
@@ -347,7 +389,12 @@ public actor IMAPSession {
 
   /// `client` is the connection that it came by.
   private func take(_ event: MailboxEvent, _ bytes: Int, _ client: IMAPClient?) {
-    guard let count = held?.count else { return yield(.mailbox(event), bytes) }
+    guard let count = held?.count else {
+      // What happens in another mailbox is not of this one. What is yet to come of this one is told when it is open again.
+      let isOpen = client?.assumeIsolated { [selection] in $0.selection == selection } ?? false
+      if !isOpen, Self.isOfSelected(event) { return }
+      return yield(.mailbox(event), bytes)
+    }
     if count < Self.mostEvents, heldBytes < Self.mostBytes {
       held?.append((event, bytes))
       heldBytes += bytes
@@ -363,11 +410,24 @@ public actor IMAPSession {
     switch event {
     case .exists(let count): count == mailbox.exists
     case .flags, .recent: true
-    case .notice(let status):
-      switch status.code {
-      case .permanentFlags, .uidValidity, .uidNext, .unseen, .highestModSeq, .noModSeq, .closed, .mailboxID: true
-      default: false
-      }
+    case .notice(let status): isOfSelect(status)
+    default: false
+    }
+  }
+
+  /// Whether the event is about the mailbox that is selected.
+  private static func isOfSelected(_ event: MailboxEvent) -> Bool {
+    switch event {
+    case .exists, .recent, .expunged, .vanished, .changed, .flags, .searchUpdate: true
+    case .notice(let status): isOfSelect(status)
+    case .listing, .mailboxStatus, .metadata, .unknown: false
+    }
+  }
+
+  /// Whether the status is a part of what SELECT is answered by.
+  private static func isOfSelect(_ status: Status) -> Bool {
+    switch status.code {
+    case .permanentFlags, .uidValidity, .uidNext, .unseen, .highestModSeq, .noModSeq, .closed, .mailboxID: true
     default: false
     }
   }
@@ -400,7 +460,10 @@ public actor IMAPSession {
     var canIdle = try await client.has(.idle)
     while !isStopping {
       if hasOverflown { throw .connection(.closedLocally) }
-      if isNotified {
+      if await client.selection != selection {
+        await waitForUsers(client)
+        if !isStopping { try await reopen(client, profile) }
+      } else if isNotified {
         await sleep(configuration.keepAlive, unlessClosed: client)
         if !isStopping { try await client.noop() }
       } else if canIdle {
@@ -412,16 +475,59 @@ public actor IMAPSession {
         do throws(IMAPError) {
           try await client.idle()
         } catch {
-          // Servers are known to announce IDLE and to refuse it.
-          guard case .rejected = error else { throw error }
-          canIdle = false
+          // Servers are known to announce IDLE and to refuse it: by BAD, and Courier by NO.
+          switch error {
+          case .refused, .rejected: canIdle = false
+          default: throw error
+          }
         }
       } else {
         await sleep(configuration.pollInterval, unlessClosed: client)
         if !isStopping { try await client.noop() }
       }
-      // A caller of ``withClient(_:)`` may have opened another one.
-      if let selected = await client.selected, selected.name == configuration.mailbox { known = selected }
+      if let selected = await client.selected(at: selection) { known = selected }
+    }
+  }
+
+  /// Another mailbox was opened, or none. What is known is from before that, so that what has happened since is told.
+  private func reopen(_ client: IMAPClient, _ profile: HostProfile?) async throws(IMAPError) {
+    isReopening = true
+    state = .opening
+    defer {
+      isReopening = false
+      state = .watching
+      release()
+    }
+    // Left first: no server tells news of a mailbox that is not open, and not all say when SELECT leaves it.
+    if case .selected = await client.phase { _ = try? await client.unselect() }
+    do throws(IMAPError) {
+      try await open(client, profile)
+    } catch {
+      // Somebody has ``client`` and was faster. It is tried again when he has done.
+      if error != .mailboxWasLeft { throw error }
+    }
+  }
+
+  /// A caller of ``withClient(_:)`` is done.
+  private func userLeft(_ client: IMAPClient) async {
+    users -= 1
+    if users > 0 { return }
+    // Whoever watches looks what he has left open.
+    let isLeft = await client.selection != selection
+    if isLeft, live === client { wake() }
+  }
+
+  /// Returns when nobody uses the connection, when it is closed, or the session is stopped.
+  private func waitForUsers(_ client: IMAPClient) async {
+    let closing = Task {
+      await client.waitUntilClosed()
+      if !Task.isCancelled { wake() }
+    }
+    defer { closing.cancel() }
+    while true {
+      let phase = await client.phase
+      if users == 0 || isStopping || phase == .closed { return }
+      await withCheckedContinuation { sleeper = $0 }
     }
   }
 

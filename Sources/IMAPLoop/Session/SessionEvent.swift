@@ -2,7 +2,8 @@ import IMAPStateMachine
 
 /// What happens in an ``IMAPSession``. Whoever takes all events in their order knows the mailbox as the server does.
 public enum SessionEvent: Hashable, Sendable {
-  /// There is a connection, and the mailbox is open. What is known of it from before holds as far as the second value says.
+  /// There is a connection, and the mailbox is open. What is known of it from before holds as far as the second value says. It comes
+  /// without a `.disconnected` before it where a caller of ``IMAPSession/withClient(_:)`` had opened another mailbox.
   case connected(SelectedMailbox, Resumption)
   /// Something happened in the mailbox.
   case mailbox(MailboxEvent)

@@ -37,7 +37,7 @@ final class ScriptedServer: Sendable {
   /// `answers` are untagged lines without their line ends, by the start of the command behind its tag; the first that fits
   /// counts. One that starts with `NO` or `BAD` completes the command, `HOLD` holds the completion back until ``release(_:)``,
   /// or until a line comes that is no command; `DROP` ends the connection instead; otherwise OK completes it. What is not listed
-  /// gets BAD. A line that is no command may be listed, too: with `DROP`, or with what completes the command.
+  /// gets BAD. A line that is no command may be listed, too: with `DROP`, `HOLD`, or with what completes the command.
   convenience init(
     capabilities: String, isLoggedIn: Bool = true, _ answers: [(command: String, lines: [String])]
   ) throws {
@@ -140,7 +140,7 @@ final class ScriptedServer: Sendable {
           note(line)
           if !line.isEmpty, let last = script(connection, line)?.last {
             if last == "DROP" { return }
-            complete(last)
+            if last != "HOLD" { complete(last) }
           } else if line == "*" {
             complete("BAD cancelled")
           } else if !line.isEmpty {

@@ -1,0 +1,82 @@
+import IMAPLoop
+import IMAPStateMachine
+import Testing
+
+/// Servers that make several FETCH responses of what they say of one message.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct FetchMergingTests {
+  private func fetch(
+    _ items: [FetchItem], _ lines: [String], uids: UIDSet = [5, 6, 7]
+  ) async throws -> [FetchResponse] {
+    var responses: [FetchResponse] = []
+    try await withScript("", [("UID FETCH", lines)]) { client, _ in
+      try await client.select(.inbox)
+      responses = try await client.fetch(.uids(uids), items)
+    }
+    return responses
+  }
+
+  @Test func partsOfAnAnswerAreJoined() async throws {
+    let responses = try await fetch(
+      [.uid, .flags, .rfc822Size, .section(.text)],
+      [
+        "* 1 FETCH (UID 5 RFC822.SIZE 10)", "* 2 FETCH (FLAGS () UID 6)", "* 1 FETCH (UID 5 FLAGS ())",
+        #"* 2 FETCH (BODY[TEXT] "b" RFC822.SIZE 20 UID 6)"#, #"* 1 FETCH (UID 5 BODY[TEXT] "a")"#,
+        #"* 1 FETCH (FLAGS (\Seen))"#, #"* 3 FETCH (UID 7 FLAGS (\Answered))"#,
+      ])
+    // Of the last one nothing but news has come.
+    #expect(responses.map(\.uid) == [5, 6])
+    #expect(responses.map(\.size) == [10, 20])
+    #expect(responses.map { $0.bytes(of: .text) } == [Array("a".utf8), Array("b".utf8)])
+    #expect(responses.map(\.flags) == [[.seen], []])
+  }
+
+  @Test func flagsThatChangeMeanwhile() async throws {
+    let responses = try await fetch(
+      [.uid, .flags], ["* 1 FETCH (UID 5 FLAGS ())", "* 2 FETCH (UID 6 FLAGS ())", #"* 1 FETCH (UID 5 FLAGS (\Seen))"#])
+    #expect(responses.map(\.uid) == [5, 6])
+    #expect(responses.map(\.flags) == [[.seen], []])
+  }
+
+  /// Behind an EXPUNGE a number stands for another message.
+  @Test func numbersThatHaveMoved() async throws {
+    let responses = try await fetch(
+      [.uid, .flags, .rfc822Size],
+      [
+        "* 1 FETCH (UID 5 FLAGS () RFC822.SIZE 1)", "* 2 FETCH (UID 6 FLAGS () RFC822.SIZE 2)", "* 1 EXPUNGE",
+        #"* 1 FETCH (FLAGS (\Seen))"#, "* 2 FETCH (UID 7 FLAGS () RFC822.SIZE 3)",
+      ])
+    #expect(responses.map(\.uid) == [5, 6, 7])
+    // Nobody knows from these whose they are.
+    #expect(responses.map(\.flags) == [[], [], []])
+    #expect(responses.map(\.size) == [1, 2, 3])
+  }
+
+  @Test func oneMessage() async throws {
+    let answers = [
+      ("UID FETCH", [#"* 2 FETCH (UID 6 FLAGS (\Seen))"#, #"* 2 FETCH (UID 6 BODY[TEXT] "x")"#]),
+      ("FETCH", [#"* 2 FETCH (BODY[TEXT] "x")"#, "* 2 FETCH (RFC822.SIZE 9)"]),
+    ]
+    try await withScript("", answers) { client, _ in
+      try await client.select(.inbox)
+      let byUID = try await client.fetchOne(6 as UID, [.flags, .section(.text)])
+      #expect(byUID?.flags == [.seen])
+      #expect(byUID?.bytes(of: .text) == Array("x".utf8))
+      let byNumber = try await client.fetchOne(2 as SequenceNumber, [.rfc822Size, .section(.text)])
+      #expect(byNumber?.size == 9)
+      #expect(byNumber?.bytes(of: .text) == Array("x".utf8))
+    }
+  }
+
+  /// NO, because some are gone: what was told of the others counts.
+  @Test(arguments: ["NO Some of the requested messages no longer exist.", "NO [EXPUNGEISSUED] some are gone"])
+  func someAreGone(_ completion: String) async throws {
+    let lines = ["* 1 FETCH (UID 5 RFC822.SIZE 1)", "* 2 FETCH (UID 6 RFC822.SIZE 2)", completion]
+    #expect(try await fetch([.uid, .rfc822Size], lines).map(\.uid) == [5, 6])
+    // Where nothing was told, and where there is another reason, it is an error.
+    for lines in [[completion], ["* 1 FETCH (UID 5 RFC822.SIZE 1)", "NO too much"]] {
+      await #expect { try await fetch([.uid, .rfc822Size], lines) } throws: {
+        if case .refused = $0 as? IMAPError { true } else { false }
+      }
+    }
+  }
+}
