@@ -44,8 +44,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   var handshakes = HandshakeQueue()
   lazy var deflatePort = DeflatePort()
   lazy var resolver = Resolver(loop: self)
-  /// Where connections come from, for those who want them spread.
-  lazy var spread = SourceSpread()
+  /// Where the connections of the process come from.
+  var spread = SourceSpread.shared
   /// What the servers of the loop's connections announce, each list once.
   var listPool = ListPool()
   /// Machines for connections that wake. As a rule one is enough.
@@ -62,6 +62,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private var alarmAt: MonotonicInstant?
   private var wheel: TimerWheel<LoopMember>
   private var cachedNow: MonotonicInstant?
+  /// By how much the clock has jumped in a test.
+  private var clockJump = Duration.zero
   private var dirty: [LoopMember] = []
   private var ready = Deque<Work>()
   private var throttled: [ByteStream] = []
@@ -87,7 +89,7 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   /// The time: nanoseconds of the system's monotonic clock, read at most once per iteration and after each wait.
   public var now: MonotonicInstant {
     if let cachedNow { return cachedNow }
-    let now = MonotonicInstant(nanoseconds: Int64(truncatingIfNeeded: uv_hrtime()))
+    let now = MonotonicInstant(nanoseconds: Int64(truncatingIfNeeded: uv_hrtime())).advanced(by: clockJump)
     cachedNow = now
     return now
   }
@@ -211,6 +213,14 @@ extension EventLoop {
     if member.timer == .none { return }
     wheel.cancel(member.timer)
     member.timer = .none
+  }
+
+  /// Lets the clock jump as it does for a process that was stopped. Tests use it, on the loop's thread.
+  func advanceClock(by duration: Duration) {
+    clockJump += duration
+    cachedNow = nil
+    // Set at the end of this tick, by the clock as it is then.
+    alarmAt = nil
   }
 
   /// Takes a machine that is at rest back, for whoever wakes next.

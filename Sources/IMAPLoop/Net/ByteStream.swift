@@ -23,6 +23,8 @@ protocol StreamOwner: AnyObject {
 class ByteStream: Handle {
   /// Whether somebody wants to be told of what comes.
   final var wantsRead = false
+  /// Where it counts for its source address. It fits between its neighbours: every connection pays for what is stored here.
+  final var place: SourceSpread.Place = 0
   /// Who is called. Set it before the first event can come: in the same callback that made the stream.
   final var owner: (any StreamOwner)?
   /// Bytes that were not passed on yet.
