@@ -44,6 +44,12 @@ struct ConnectionOptions: ParsableArguments {
     completion: .file())
   var proxyCAFile: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Address of this machine to connect from; several with commas, for more than 12000 connections to one server.",
+      valueName: "addresses"))
+  var localAddress: String?
+
   @Option(help: "User name.")
   var user: String?
 
@@ -137,6 +143,12 @@ struct ConnectionOptions: ParsableArguments {
       throw ValidationError("--proxy is for --host, not for --stream or --socket.")
     }
     if let proxy, let complaint = AccountKey.proxy.complaint(proxy) { throw ValidationError("--\(complaint)") }
+    if localAddress != nil, stream != nil || socket != nil {
+      throw ValidationError("--local-address is for --host, not for --stream or --socket.")
+    }
+    if let localAddress, let complaint = AccountKey.localAddress.complaint(localAddress) {
+      throw ValidationError("--local-address: \(complaint)")
+    }
     if let timeout, !(timeout > 0 && timeout < 1e6) {
       throw ValidationError("--timeout must be above 0 and below 1000000.")
     }
@@ -210,6 +222,7 @@ struct ConnectionOptions: ParsableArguments {
     values[.socket] = socket
     values[.proxy] = proxy
     values[.proxyCAFile] = proxyCAFile
+    values[.localAddress] = localAddress
     values[.port] = port.map { String($0) }
     values[.username] = user
     values[.sslCAFile] = caFile

@@ -98,6 +98,42 @@ import Testing
     }
   }
 
+  /// An address that is not this machine's cannot be connected from: so it is known that the one that is named is used.
+  @Test func connectsFromTheAddressThatIsNamed() async throws {
+    try await withServer { port, folder, authority in
+      let account = """
+        [DEFAULT]
+        host = localhost
+        port = \(port)
+        ssl_ca_file = \(authority)
+        username = user
+        password = password
+        local_address =
+        """
+      let config = try folder.write("config", account + " 127.0.0.9, ::1\n")
+      func run(_ arguments: [String] = [], _ environment: [String: String] = [:]) async throws -> (Int32, String) {
+        let result = try await Tool.run(["status", "--config", config] + arguments, environment: environment)
+        return (result.status, result.error)
+      }
+      #expect(try await run().0 == 0)
+      for (arguments, environment) in [
+        (["--local-address", "192.0.2.1"], [:]), ([], ["IMAP_LOCAL_ADDRESS": "192.0.2.1"]),
+      ] as [([String], [String: String])] {
+        let (status, error) = try await run(arguments, environment)
+        #expect(status == 69)
+        #expect(error.contains("this machine has no address 192.0.2.1"), "\(error)")
+      }
+      #expect(try await run(["--local-address", "eth0"]).0 == 64)
+      #expect(try await run([], ["IMAP_LOCAL_ADDRESS": "eth0"]).0 == 78)
+      try folder.write("config", account + " 192.0.2.1\n")
+      #expect(try await run().0 == 69)
+      try folder.write("config", account + " eth0\n")
+      let (status, error) = try await run()
+      #expect(status == 78)
+      #expect(error.contains(":7: local_address = eth0: write addresses of this machine in numbers"), "\(error)")
+    }
+  }
+
   /// What is said closer to the command wins, be it a password or a token.
   @Test func whichCredentials() throws {
     let base: [AccountKey: String] = [.host: "h", .username: "u"]

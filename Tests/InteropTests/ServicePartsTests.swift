@@ -38,7 +38,7 @@ import Testing
     var count = 0
     for await _ in added { count += 1 }
     #expect(count == 500)
-    #expect(await output.finish(by: .distantFuture) == 0)
+    #expect(await output.finish(by: .now + .seconds(60)) == 0)
     let bytes = written.withLock { $0 }
     let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
     #expect(lines.map { String($0) } == (0..<500).map { Self.line($0).text })
@@ -55,7 +55,7 @@ import Testing
     #expect(output.held == 0)
     #expect(await output.finish(by: .now) == 50)
     for _ in 0..<50 { gate.signal() }
-    #expect(await output.finish(by: .distantFuture) == 0)
+    #expect(await output.finish(by: .now + .seconds(60)) == 0)
   }
 
   @Test func failureIsToldOnce() async throws {
@@ -66,7 +66,7 @@ import Testing
     for await _ in failures { break }
     #expect(output.failure == .readerGone)
     for number in 0..<100 { output.add(Self.line(number)) }
-    #expect(await output.finish(by: .distantFuture) == 0)
+    #expect(await output.finish(by: .now + .seconds(60)) == 0)
     #expect(output.writtenCount == 0)
   }
 
@@ -78,6 +78,94 @@ import Testing
     #expect(pieces.map(\.count) == [4010, 100, 4096, 1, 9000, 2003, 2097])
     #expect(pieces.flatMap { $0 } == lines.flatMap { $0 })
     #expect(pieces.allSatisfy { $0.last == 0x0a })
+  }
+
+  /// A wait ends when it is woken, or at its time, of which the time of day knows nothing.
+  @Test func waitsEndAtTheirTime() async {
+    let condition = MonotonicCondition()
+    let start = ContinuousClock.now
+    let woken = condition.withLock { [condition.wait(until: start), condition.wait(until: start - .seconds(1))] }
+    #expect(woken == [false, false])
+    let isLate = condition.withLock {
+      while condition.wait(until: start + .milliseconds(20)) {}
+      return ContinuousClock.now >= start + .milliseconds(20)
+    }
+    #expect(isLate)
+    let isSet = Mutex(false)
+    let result = await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
+      Thread.detachNewThread {
+        let isWoken = condition.withLock {
+          while !isSet.withLock({ $0 }) {
+            if !condition.wait(until: .now + .seconds(1_000_000)) { return false }
+          }
+          return true
+        }
+        continuation.resume(returning: isWoken)
+      }
+      condition.withLock {
+        isSet.withLock { $0 = true }
+        condition.broadcast()
+      }
+    }
+    #expect(result)
+  }
+
+  private static func file(_ sections: String) throws -> AccountsFile {
+    let folder = try TemporaryFolder()
+    let path = try folder.write("accounts", sections)
+    defer { withExtendedLifetime(folder) {} }
+    return try AccountsFile.read(path, mailbox: "INBOX")
+  }
+
+  @Test func descriptorsOfThreadsAndOfThoseThatLeave() throws {
+    let file = try Self.file(
+      """
+      [DEFAULT]
+      username = joe
+      password = x
+      [a]
+      host = mail.example
+      [b]
+      stream = a-command
+      """)
+    #expect(file.entries.map(\.descriptors) == [1, 2])
+    let needed = 3 + 2 * 4 + 5 + WatchService.reservedDescriptors
+    try WatchService.check(file, needed, threads: 2, leaving: 5)
+    try WatchService.check(file, nil, threads: 2, leaving: 5)
+    let failure = #expect(throws: Failure.self) {
+      try WatchService.check(file, needed - 1, threads: 2, leaving: 5)
+    }
+    #expect(failure?.status == .system)
+    #expect(
+      failure?.message.hasPrefix(
+        "2 accounts need 116 file descriptors, 8 of them for threads, 5 for accounts that are logging out and 100 in reserve, "
+          + "and the limit is 115: 1 are missing;") == true, "\(failure?.message ?? "")")
+  }
+
+  @Test func tooManyForTheAddressesIsSaid() throws {
+    let accounts = { (count: Int) in
+      (0..<count).map { "[a\($0)]\nusername = user\($0)\n" }.joined()
+    }
+    let start = "[DEFAULT]\nhost = mail.example\npassword = x\n"
+    #expect(try Self.file(start + accounts(12_000)).crowds == [])
+    let crowds = try Self.file(start + accounts(12_001)).crowds
+    #expect(crowds.count == 1)
+    #expect(crowds.first?.hasPrefix("12001 connections to mail.example come from 1 address of this machine") == true)
+    #expect(crowds.first?.hasSuffix("give 2 by local_address") == true, "\(crowds)")
+    let two = "local_address = 192.0.2.10, 192.0.2.11\n"
+    let file = try Self.file(start + two + accounts(12_001))
+    #expect(file.crowds == [])
+    let sources = file.entries[0].connector.configuration.socket.localAddresses.map(\.host)
+    #expect(sources == ["192.0.2.10", "192.0.2.11"])
+  }
+
+  @Test func localAddressesAreNumbers() {
+    for good in ["192.0.2.1", "::1", "192.0.2.1,192.0.2.2", "192.0.2.1, 2001:db8::1"] {
+      #expect(AccountKey.localAddress.complaint(good) == nil)
+    }
+    for bad in [",", " , ", "eth0", "192.0.2.1:80", "192.0.2.1, localhost"] {
+      #expect(AccountKey.localAddress.complaint(bad)?.contains("write addresses of this machine") == true)
+    }
   }
 
   @Test func onlyLoopbackAddresses() {

@@ -16,6 +16,45 @@ import Testing
     await #expect(processExitsWith: .success) { try await Self.runOut(takingReserve: true) }
   }
 
+  /// What is told is what the system would say, with descriptors left and without.
+  @Test func whatIsInUseIsCounted() async {
+    await #expect(processExitsWith: .success) {
+      try Self.lowerLimit(to: 100)
+      let before = try #require(DescriptorLimit.current)
+      #expect(before.limit == 100)
+      #expect(before.available == 100 - before.inUse)
+      var taken = (0..<5).map { _ in dup(2) }
+      #expect(DescriptorLimit.current?.inUse == before.inUse + 5)
+      let loop = try EventLoop.start()
+      await loop.run {}
+      let ofLoop = try #require(DescriptorLimit.current).inUse - before.inUse - 5
+      #expect(ofLoop == 4)
+      try DescriptorLimit.current?.check(connections: 100 - before.inUse - 9)
+      taken += Self.takeAll()
+      #expect(DescriptorLimit.current == DescriptorLimit(limit: 100, inUse: 100))
+      for descriptor in taken { close(descriptor) }
+      await loop.shutdown()
+    }
+  }
+
+  @Test func whatIsMissingIsNamed() throws {
+    let limit = DescriptorLimit(limit: 1000, inUse: 60)
+    for count in [-1, 0, 1, 940] { try limit.check(connections: count) }
+    let error = try #require(throws: LoopError.self) { try limit.check(connections: 1000) }
+    #expect(error.code == UV_EMFILE.rawValue)
+    #expect(
+      error.description
+        == "open 1000 connections: too many open files (EMFILE); 1000 descriptors are needed, and of 1000 that this process "
+        + "may have 60 are in use: 60 are missing; `ulimit -n` raises the limit")
+    #expect(throws: LoopError.self) { try limit.check(connections: .max) }
+    #expect(throws: LoopError.self) { try DescriptorLimit(limit: 10, inUse: 11).check(connections: 1) }
+  }
+
+  @Test func wantOfTheMachineSaysWhereItIsSet() {
+    let text = LoopError(UV_ENFILE.rawValue, "open socket").connectionError(.connect).transportMessage
+    #expect(text.contains("ENFILE") && text.contains("fs.file-max"), "\(text)")
+  }
+
   private static func runOut(takingReserve: Bool = false) async throws {
     // A loop that hangs is not waited for.
     alarm(50)

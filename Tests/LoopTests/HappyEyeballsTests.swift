@@ -168,24 +168,3 @@ import Testing
     #expect(race.wakeAt == nil, "seed \(seed)")
   }
 }
-
-/// Where connections come from.
-@Suite struct SourceSpreadTests {
-  @Test func sourcesTakeTurnsBehindTheBound() throws {
-    var spread = SourceSpread(start: 2)
-    let server = try #require(SocketAddress(numeric: "192.0.2.1", port: 993))
-    let other = try #require(SocketAddress(numeric: "192.0.2.2", port: 993))
-    let sources = ["127.0.0.2", "::1", "127.0.0.3"].compactMap { SocketAddress(numeric: $0, port: 0) }
-    func next(_ address: SocketAddress) -> String? { spread.open(address, from: sources)?.host }
-    #expect([next(server), next(server)] == [nil, nil])
-    #expect(Set([next(server), next(server)]) == ["127.0.0.2", "127.0.0.3"])
-    #expect(next(other) == nil)
-    #expect(spread.open(server, from: []) == nil)
-    for _ in 0..<4 { spread.close(server) }
-    // One is left.
-    #expect(next(server) == nil)
-    #expect(next(server) != nil)
-    for _ in 0..<9 { spread.close(server) }
-    #expect(next(server) == nil)
-  }
-}

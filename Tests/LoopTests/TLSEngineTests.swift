@@ -108,6 +108,19 @@ final class TLSPair {
     #expect(pair.receivedByClient() == Array("* OK hello\r\n".utf8))
   }
 
+  /// RFC 6066, section 3: literal addresses are not permitted as a server name. Certificates are checked all the same.
+  @Test func addressesAreNoServerNames() throws {
+    for (host, expected) in [
+      ("127.0.0.1", nil), ("::1", nil), ("localhost", "localhost"), ("localhost.", "localhost"),
+    ] as [(String, String?)] {
+      let pair = try pair(host: host)
+      pair.exchange()
+      #expect(pair.server.isEstablished)
+      #expect(pair.server.serverName == expected, "\(host)")
+      #expect(pair.client.serverName == expected, "\(host)")
+    }
+  }
+
   @Test(arguments: [Int.max, 4093])
   func carriesMuch(chunk: Int) throws {
     let pair = try pair()

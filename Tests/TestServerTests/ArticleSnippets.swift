@@ -66,6 +66,14 @@ private func observed(_ host: String, _ metrics: IMAPMetrics) -> IMAPClient.Conf
   return configuration
 }
 
+private func checkRoom(for connections: Int) throws {
+  try DescriptorLimit.current?.check(connections: connections)
+}
+
+private func spread(_ configuration: inout IMAPClient.Configuration, over addresses: [String]) {
+  configuration.socket.localAddresses = addresses.compactMap { SocketAddress(numeric: $0, port: 0) }
+}
+
 /// Keeps an eye on one INBOX. All of it runs on the loop's thread.
 private final class Watcher: ClientChannelDelegate {
   private let password: Secret

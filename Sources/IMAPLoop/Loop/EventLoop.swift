@@ -44,8 +44,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   var handshakes = HandshakeQueue()
   lazy var deflatePort = DeflatePort()
   lazy var resolver = Resolver(loop: self)
-  /// Where connections come from, for those who want them spread.
-  lazy var spread = SourceSpread()
+  /// Where the connections of the process come from.
+  var spread = SourceSpread.shared
   /// What the servers of the loop's connections announce, each list once.
   var listPool = ListPool()
   /// Machines for connections that wake. As a rule one is enough.

@@ -25,6 +25,8 @@ class ByteStream: Handle {
   final var wantsRead = false
   /// What ``unsent`` was when ``takeProgress()`` looked last, and what was queued since. It fits where there was a gap.
   private final var unsentBefore: UInt32 = 0
+  /// Where it counts for its source address. It fits between its neighbours: every connection pays for what is stored here.
+  final var place: SourceSpread.Place = 0
   /// Who is called. Set it before the first event can come: in the same callback that made the stream.
   final var owner: (any StreamOwner)?
   /// Bytes that were not passed on yet.

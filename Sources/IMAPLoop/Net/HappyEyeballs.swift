@@ -2,6 +2,9 @@ import IMAPStateMachine
 
 /// Which address to try when: the decisions of Happy Eyeballs (RFC 8305, sections 4 and 5) without any I/O. Each call returns
 /// what is to be done, in order. Calls that make no sense do nothing.
+///
+/// Section 3 (a query for each family, and a Resolution Delay for the late one) has no place here: the system's resolver gives the
+/// addresses of both families at once.
 struct HappyEyeballs {
   enum Action: Hashable {
     /// Start to connect to the address with this index.

@@ -2,6 +2,11 @@ import IMAPStateMachine
 
 /// How much of what look-ups have brought a loop keeps, and for how long. The system's resolver does not tell how long an
 /// answer holds.
+///
+/// A loop has two look-ups running that somebody waits for. One that outlives the time that its connection had goes on, as the
+/// system's resolver cannot be stopped, and what it brings is kept for the next attempt; the next name begins meanwhile, up to
+/// eight in all. libuv runs two at once in a process whatever the number of loops, unless the environment has a larger
+/// `UV_THREADPOOL_SIZE` than 4 when the first one begins: half of that.
 public struct NameCacheLimits: Sendable, Hashable {
   /// How long addresses are used; zero keeps none.
   public var lifetime = Duration.seconds(60)

@@ -10,6 +10,13 @@ import IMAPStateMachine
 
 /// Turns names into addresses. The system's resolver blocks a thread of libuv's small pool, which a process shares, so few
 /// look-ups run at once and the others wait here. Those for the same name are one, and what they bring is kept for a while.
+///
+/// The system answers for both families at once (`getaddrinfo`). So there are no two queries of which one may be late, and RFC
+/// 8305, section 3 with its Resolution Delay has nothing to decide here.
+///
+/// A look-up that hangs cannot be interrupted. Where nobody waits for it any more it makes room for the next one: the system
+/// goes on with up to ``mostRunning`` of a loop, and what they bring at last is kept. libuv by itself runs two at once in a
+/// process with its pool of four threads; `UV_THREADPOOL_SIZE` in the environment makes that more, half of it for look-ups.
 final class Resolver {
   typealias Outcome = NameCache.Outcome
 
@@ -47,6 +54,8 @@ final class Resolver {
     private(set) var queries: [Query] = []
     /// How many of them were not cancelled.
     private(set) var wanted = 0
+    /// Whether the system was kept from beginning: it brings nothing.
+    private(set) var isCancelled = false
     var request: UnsafeMutablePointer<uv_getaddrinfo_t>?
     unowned let resolver: Resolver
 
@@ -65,10 +74,13 @@ final class Resolver {
     func queryCancelled() {
       wanted -= 1
       if wanted > 0 { return }
+      queries = []
       if let request = unsafe request {
         // Works only while no thread has begun with it.
-        unsafe uv_cancel(UnsafeMutableRawPointer(request).assumingMemoryBound(to: uv_req_t.self))
+        let status = unsafe uv_cancel(UnsafeMutableRawPointer(request).assumingMemoryBound(to: uv_req_t.self))
+        isCancelled = status == 0
       }
+      resolver.startWaiting()
     }
   }
 
@@ -95,7 +107,8 @@ final class Resolver {
     }
     let key = host.lowercased()
     let lookup: Lookup
-    if let found = lookups[key], found.wanted > 0 {
+    // Also one that nobody waits for any more: its answer is as good.
+    if let found = lookups[key], !found.isCancelled {
       lookup = found
     } else {
       lookup = Lookup(self, host: key)
@@ -122,15 +135,25 @@ final class Resolver {
     }
   }
 
-  /// Half of libuv's four threads, so that slow name servers leave some for others.
-  private static var concurrent: Int { 2 }
+  /// Look-ups at once that somebody waits for: half of libuv's four threads, so that slow name servers leave some for others.
+  static var concurrent: Int { 2 }
+  /// Look-ups at once with those that nobody waits for any more.
+  static var mostRunning: Int { 8 }
+
+  /// Whether another look-up may begin.
+  private var hasRoom: Bool {
+    running.count < Self.mostRunning && running.count(where: { $0.wanted > 0 }) < Self.concurrent
+  }
 
   private func startWaiting() {
-    while running.count < Self.concurrent, let lookup = waiting.popFirst() {
+    while let lookup = waiting.first {
       if lookup.wanted == 0 {
+        waiting.removeFirst()
         drop(lookup)
         continue
       }
+      if !hasRoom { return }
+      waiting.removeFirst()
       if let substitute {
         running.append(lookup)
         substitute(lookup.host) { [self] outcome in finished(lookup, outcome) }

@@ -17,41 +17,32 @@ public struct SocketOptions: Sendable, Hashable {
   public var userTimeout: Duration?
   /// The address to connect from; nil lets the system choose. Port 0 lets it choose a port.
   public var localAddress: SocketAddress?
-  /// More addresses to connect from. They are used in turn for a server's address to which this loop has 12,000 connections
-  /// already: a source address has about 28,000 ports for each address of a server, and finding a free one gets slow long
-  /// before they are used up.
+  /// More addresses to connect from, each of which this machine must have. A source address has about 28,000 ports for each
+  /// address of a server, and finding a free one gets slow, for the whole loop, long before they are used up. So a connection
+  /// comes from the first address, ``localAddress`` before these, from which this process has fewer than
+  /// ``connectionsPerSource`` to the server's address; where there is none, from that which has the fewest: slow is better
+  /// than none, and ``crowdedConnections`` counts it. Only addresses of the server's family count. Where these are none of
+  /// it, the system chooses, which it does not otherwise.
   public var localAddresses: [SocketAddress] = []
 
   /// The system's defaults.
   public init() {}
 
-  /// Connections of a loop to one address behind which ``localAddresses`` are used.
-  static var spreadingStart: Int { 12_000 }
-}
+  /// Connections from one address to one of a server's behind which the next one of ``localAddresses`` is used: 12,000. With
+  /// Linux's default range of ports a connection takes a hundred times as long from about 13,000 on.
+  public static var connectionsPerSource: Int { 12_000 }
 
-/// How many connections a loop has to each address of a server, as far as somebody wants them spread.
-struct SourceSpread {
-  private var counts: [SocketAddress: Int] = [:]
-  private var turn = 0
-  private let start: Int
+  /// How many connections this process has opened, with and without ``localAddresses``, from an address that had
+  /// ``connectionsPerSource`` to that address of the server already. Where this grows, give more ``localAddresses``. Any thread
+  /// may read it. Complexity: O(1).
+  public static var crowdedConnections: Int { SourceSpread.shared.crowded }
 
-  init(start: Int = SocketOptions.spreadingStart) { self.start = start }
-
-  /// Counts a connection to `address`, and returns where it should come from: one of `sources`, or nil for wherever.
-  mutating func open(_ address: SocketAddress, from sources: [SocketAddress]) -> SocketAddress? {
-    let count = counts[address, default: 0]
-    counts[address] = count + 1
-    if count < start { return nil }
-    let usable = sources.filter { $0.isIPv6 == address.isIPv6 }
-    if usable.isEmpty { return nil }
-    turn = (turn + 1) % usable.count
-    return usable[turn]
-  }
-
-  /// The connection is gone.
-  mutating func close(_ address: SocketAddress) {
-    guard let count = counts[address] else { return }
-    counts[address] = count > 1 ? count - 1 : nil
+  /// Where connections to `address` may come from, in this order; nil for wherever the system likes.
+  func sources(for address: SocketAddress) -> [SocketAddress?] {
+    var sources: [SocketAddress?] = []
+    for source in [localAddress].compactMap({ $0 }) + localAddresses
+    where source.isIPv6 == address.isIPv6 && !sources.contains(source) { sources.append(source) }
+    return sources.isEmpty ? [localAddress] : sources
   }
 }
 
@@ -60,16 +51,10 @@ extension TCPStream {
   static func connecting(
     to address: SocketAddress, _ options: SocketOptions, on loop: EventLoop, owner: any StreamOwner
   ) throws(LoopError) -> TCPStream {
-    let family = address.isIPv6 ? AF_INET6 : AF_INET
-    let stream: TCPStream
-    var source = options.localAddress
-    if options.localAddresses.isEmpty {
-      stream = try TCPStream(loop: loop, family: family)
-    } else {
-      // Counted as it is made, so that it is uncounted as it closes.
-      stream = try SpreadTCPStream(loop: loop, family: family, to: address)
-      source = loop.spread.open(address, from: options.localAddresses) ?? source
-    }
+    let stream = try TCPStream(loop: loop, family: address.isIPv6 ? AF_INET6 : AF_INET)
+    // Counted as it is made, and uncounted as it closes.
+    let (source, place) = loop.spread.open(address, from: options.sources(for: address))
+    stream.place = place
     do throws(LoopError) {
       try stream.apply(options, source)
       stream.owner = owner
@@ -101,7 +86,9 @@ extension TCPStream {
       if source.port == 0 { try set(Int32(IPPROTO_IP), IP_BIND_ADDRESS_NO_PORT, 1, "bind") }
     #endif
     let status = unsafe source.withSystemAddress { unsafe uv_tcp_bind(tcp, $0, 0) }
-    if status != 0 { throw LoopError(status, "bind to \(source)") }
+    if status == 0 { return }
+    let isForeign = status == UV_EADDRNOTAVAIL.rawValue
+    throw LoopError(status, "bind to \(source)", isForeign ? "this machine has no address \(source.host)" : "")
   }
 
   /// What the socket has; -1 where it does not say.
@@ -119,20 +106,5 @@ extension TCPStream {
     var value = value
     let status = unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
     if status != 0 { throw LoopError(uv_translate_sys_error(errno), operation.description) }
-  }
-}
-
-/// A connection that counts for its server's address.
-private final class SpreadTCPStream: TCPStream {
-  private let target: SocketAddress
-
-  init(loop: EventLoop, family: Int32, to target: SocketAddress) throws(LoopError) {
-    self.target = target
-    try super.init(loop: loop, family: family)
-  }
-
-  override func handleClosed() {
-    loop.spread.close(target)
-    super.handleClosed()
   }
 }

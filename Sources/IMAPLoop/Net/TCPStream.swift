@@ -3,7 +3,7 @@ import IMAPStateMachine
 
 /// One TCP connection.
 @safe
-class TCPStream: UVStream {
+final class TCPStream: UVStream {
   /// With a `family`, as `AF_INET`, the socket exists at once, and can be given options.
   init(loop: EventLoop, family: Int32? = nil) throws(LoopError) {
     try unsafe super.init(loop: loop, size: MemoryLayout<uv_tcp_t>.size) { loop, memory in
@@ -15,29 +15,46 @@ class TCPStream: UVStream {
   }
 
   /// Starts to connect; ``StreamOwner/streamConnected(_:error:)`` follows unless this throws.
-  final func connect(to address: SocketAddress) throws(LoopError) {
+  func connect(to address: SocketAddress) throws(LoopError) {
     let tcp = unsafe self.tcp
-    try unsafe connect(to: address.description) { request, callback in
-      unsafe address.withSystemAddress { unsafe uv_tcp_connect(request, tcp, $0, callback) }
+    do throws(LoopError) {
+      try unsafe connect(to: address.description) { request, callback in
+        unsafe address.withSystemAddress { unsafe uv_tcp_connect(request, tcp, $0, callback) }
+      }
+    } catch {
+      if error.code != UV_EADDRNOTAVAIL.rawValue { throw error }
+      throw LoopError(error.code, error.operation, Self.adviceForPorts)
     }
   }
 
+  /// What connect(2) means by EADDRNOTAVAIL.
+  static var adviceForPorts: String {
+    "all ports of the source address are in use to that server, or this machine has no address of its family; give more "
+      + "source addresses"
+  }
+
   /// Takes over a connected socket.
-  final func open(_ descriptor: Int32) throws(LoopError) {
+  func open(_ descriptor: Int32) throws(LoopError) {
     try unsafe check(uv_tcp_open(tcp, descriptor), "open")
     setUp()
   }
 
-  override final func setUp() {
+  override func setUp() {
     // Small commands must not wait for the acknowledgement of the one before. Failing to set it harms nobody.
     unsafe _ = uv_tcp_nodelay(tcp, 1)
   }
 
-  override final var remoteAddress: SocketAddress? { unsafe address { unsafe uv_tcp_getpeername($0, $1, $2) } }
+  override var remoteAddress: SocketAddress? { unsafe address { unsafe uv_tcp_getpeername($0, $1, $2) } }
 
-  override final var localAddress: SocketAddress? { unsafe address { unsafe uv_tcp_getsockname($0, $1, $2) } }
+  override var localAddress: SocketAddress? { unsafe address { unsafe uv_tcp_getsockname($0, $1, $2) } }
 
-  final var tcp: UnsafeMutablePointer<uv_tcp_t> {
+  override func handleClosed() {
+    if place != 0 { loop.spread.close(place) }
+    place = 0
+    super.handleClosed()
+  }
+
+  var tcp: UnsafeMutablePointer<uv_tcp_t> {
     unsafe UnsafeMutableRawPointer(stream).assumingMemoryBound(to: uv_tcp_t.self)
   }
 

@@ -139,6 +139,12 @@ final class TLSEngine {
   /// Whether the session of an earlier connection was resumed.
   var isResumed: Bool { unsafe isEstablished && SSL_session_reused(ssl) == 1 }
 
+  /// The name that the client has asked for (RFC 6066); nil for none.
+  var serverName: String? {
+    // Safe: the text is the session's, which lives on.
+    unsafe SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { unsafe String(cString: $0) }
+  }
+
   /// The application protocol that was agreed upon (RFC 7301).
   var applicationProtocol: String? {
     var name: UnsafePointer<UInt8>?

@@ -8,6 +8,8 @@ struct Account {
   var host: String
   var place: Place
   var proxy: Proxy?
+  /// Where connections come from; empty for wherever the system likes.
+  var localAddresses: [SocketAddress]
   var port: UInt16?
   var user: String
   var security: IMAPClient.Configuration.Security
@@ -97,6 +99,9 @@ struct Account {
     self.user = user
     port = value(.port).flatMap { UInt16($0) }
     proxy = place.isHost ? value(.proxy).flatMap { Proxy(url: $0) } : nil
+    localAddresses =
+      place.isHost
+      ? AccountKey.words(value(.localAddress) ?? "").compactMap { SocketAddress(numeric: $0, port: 0) } : []
     security = layers.lazy.compactMap(\.security).first ?? (place.isHost ? .implicitTLS : .plain)
     compresses = value(.compress).flatMap { AccountKey.boolean($0) } ?? false
     timeout = value(.timeout).flatMap { AccountKey.seconds($0) } ?? 30

@@ -4,6 +4,7 @@ import IMAPLoop
 /// few more.
 enum AccountKey: String, CaseIterable {
   case host, port, username, password, ssl, starttls, compress, timeout, oauth2, stream, socket, proxy, mailbox
+  case localAddress = "local_address"
   case proxyCAFile = "proxy_ca_file"
   case passwordCommand = "password_command"
   case sslCheckHostname = "ssl_check_hostname"
@@ -64,6 +65,11 @@ enum AccountKey: String, CaseIterable {
       return UInt16(value).map { $0 > 0 } == true ? nil : "port = \(value): write a number from 1 to 65535"
     case .timeout:
       return Self.seconds(value) == nil ? "timeout = \(value): write seconds, a number above 0 and below 1000000" : nil
+    case .localAddress:
+      let words = Self.words(value)
+      if words.isEmpty { return "\(rawValue) = \(value): write addresses of this machine, with commas between them" }
+      guard let wrong = words.first(where: { SocketAddress(numeric: $0, port: 0) == nil }) else { return nil }
+      return "\(rawValue) = \(wrong): write addresses of this machine in numbers, as 192.0.2.1 or 2001:db8::1"
     case .oauth2TokenURL:
       return value.hasPrefix("https://") || value.hasPrefix("http://127.0.0.1:")
         ? nil : "\(rawValue) = \(value): write a URL that starts with https://"

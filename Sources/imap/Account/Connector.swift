@@ -66,6 +66,7 @@ struct Connector {
     configuration.tls = tls
     configuration.transport = account.place.transport
     configuration.proxy = account.proxy
+    configuration.socket.localAddresses = account.localAddresses
     // Whoever asks for no TLS has said that nothing shall protect the password.
     configuration.signIn.allowsPlaintext = account.security == .plain
     configuration.compresses = account.compresses

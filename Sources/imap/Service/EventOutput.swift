@@ -6,7 +6,7 @@ import Foundation
 /// loop, until there is room. A loop that is held reads from no socket, so what happens next waits at the servers.
 final class EventOutput: @unchecked Sendable {
   // Guards what follows.
-  private let condition = NSCondition()
+  private let condition = MonotonicCondition()
   private var waiting: [UInt8] = []
   private var lineCount = 0
   private var isWriting = false
@@ -71,10 +71,8 @@ final class EventOutput: @unchecked Sendable {
   }
 
   /// Returns when everything is written, or at `deadline`: how many lines were not.
-  func finish(by deadline: Date) async -> Int {
-    // Foundation traps on dates that a timespec cannot hold.
-    let deadline = min(deadline, Date(timeIntervalSinceNow: 86_400))
-    return await withCheckedContinuation { continuation in
+  func finish(by deadline: ContinuousClock.Instant) async -> Int {
+    await withCheckedContinuation { continuation in
       Thread.detachNewThread { [self] in
         let left = condition.withLock {
           while failed == nil, !waiting.isEmpty || isWriting {

@@ -36,7 +36,7 @@ final class MetricsListener: Sendable {
 
   private func answer(_ client: Int32) {
     _ = fcntl(client, F_SETFL, fcntl(client, F_GETFL) | O_NONBLOCK)
-    let deadline = Date(timeIntervalSinceNow: Self.patience)
+    let deadline = ContinuousClock.now + Self.patience
     guard let request = receive(client, deadline) else { return }
     var response = Array(Self.response(to: request, text).utf8)[...]
     while !response.isEmpty {
@@ -52,7 +52,7 @@ final class MetricsListener: Sendable {
   }
 
   /// The head of a request; what has come where it is too long; nil where the client is too slow, or has gone.
-  private func receive(_ client: Int32, _ deadline: Date) -> [UInt8]? {
+  private func receive(_ client: Int32, _ deadline: ContinuousClock.Instant) -> [UInt8]? {
     var request: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1024)
     while request.count <= Self.mostBytes, !Self.isComplete(request) {
@@ -68,11 +68,11 @@ final class MetricsListener: Sendable {
     return request
   }
 
-  private func isReady(_ client: Int32, _ events: Int32, _ deadline: Date) -> Bool {
-    let left = deadline.timeIntervalSinceNow
-    if left <= 0 { return false }
+  private func isReady(_ client: Int32, _ events: Int32, _ deadline: ContinuousClock.Instant) -> Bool {
+    let left = deadline - .now
+    if left <= .zero { return false }
     var waiting = pollfd(fd: client, events: Int16(events), revents: 0)
-    let count = unsafe poll(&waiting, 1, Int32(min(left, Self.patience) * 1000) + 1)
+    let count = unsafe poll(&waiting, 1, Int32(clamping: Int64(left / .milliseconds(1)) + 1))
     return count > 0 || (count < 0 && errno == EINTR)
   }
 
@@ -153,8 +153,8 @@ final class MetricsListener: Sendable {
   }
 
   private static let mostBytes = 8192
-  /// Seconds for a request and its answer.
-  private static let patience: TimeInterval = 5
+  /// For a request and its answer.
+  private static let patience = Duration.seconds(5)
   #if canImport(Glibc)
     private static let sendFlags = Int32(MSG_NOSIGNAL)
   #else

@@ -68,6 +68,7 @@ final class ServiceMetrics: Sendable {
       State.allCases.map { (MetricsRegistry.labels([("state", $0.rawValue)]), String(states[$0] ?? 0)) })
     add("imap_watch_output_bytes_total", "counter", [("", String(output.writtenCount))])
     add("imap_watch_threads_held", "gauge", [("", String(output.held))])
+    add("imap_watch_crowded_connections_total", "counter", [("", String(SocketOptions.crowdedConnections))])
     if let bytes = ResidentMemory.bytes { add("process_resident_memory_bytes", "gauge", [("", String(bytes))]) }
     add("process_start_time_seconds", "gauge", [("", String(start.timeIntervalSince1970))])
     return text
@@ -86,7 +87,7 @@ final class ServiceMetrics: Sendable {
         tally.add(states)
       }
     }
-    if let states = tally.wait(for: 1) { census.withLock { $0 = states } }
+    if let states = tally.wait(until: .now + .seconds(1)) { census.withLock { $0 = states } }
     return census.withLock { $0 }
   }
 }
@@ -94,7 +95,7 @@ final class ServiceMetrics: Sendable {
 /// The sum of what several loops say.
 private final class Tally: @unchecked Sendable {
   // Guards what follows.
-  private let condition = NSCondition()
+  private let condition = MonotonicCondition()
   private var missing: Int
   private var states: [ServiceMetrics.State: Int] = [:]
 
@@ -108,10 +109,9 @@ private final class Tally: @unchecked Sendable {
     }
   }
 
-  /// Nil where not all have said it in so many seconds.
-  func wait(for seconds: TimeInterval) -> [ServiceMetrics.State: Int]? {
-    let deadline = Date(timeIntervalSinceNow: seconds)
-    return condition.withLock {
+  /// Nil where not all have said it at `deadline`.
+  func wait(until deadline: ContinuousClock.Instant) -> [ServiceMetrics.State: Int]? {
+    condition.withLock {
       while missing > 0 {
         if !condition.wait(until: deadline) { return missing > 0 ? nil : states }
       }

@@ -18,6 +18,13 @@ actor WatchService {
     var running: Task<Void, Never>
   }
 
+  /// An account that logs out.
+  private struct Leaving {
+    /// Those that it has until then. None where another account waits to take its place.
+    var descriptors: Int
+    var ending: Task<Void, Never>
+  }
+
   private let path: String
   private let mailbox: String
   private let group: LoopGroup
@@ -25,7 +32,7 @@ actor WatchService {
   private let descriptors: Int?
   private var watched: [String: Watched] = [:]
   /// Those that are logging out.
-  private var leaving: [ObjectIdentifier: Task<Void, Never>] = [:]
+  private var leaving: [ObjectIdentifier: Leaving] = [:]
 
   private init(
     _ path: String, mailbox: String, _ group: LoopGroup, _ surroundings: WatchedAccount.Surroundings, descriptors: Int?
@@ -43,7 +50,10 @@ actor WatchService {
     let hangUps = HangUps()
     let file = try AccountsFile.read(path, mailbox: mailbox)
     let descriptors = FileLimit.raise()
-    try check(file, descriptors)
+    try check(file, descriptors, threads: options.threads ?? 1)
+    for crowd in file.crowds { Console.error("imap: \(crowd)") }
+    // Look-ups that hang hold up others: libuv lets half of its threads, four by default, wait for name servers.
+    unsafe setenv("UV_THREADPOOL_SIZE", "16", 0)
     let group = try LoopGroup(threads: options.threads ?? 1)
     let output = EventOutput { interruption.come() }
     let rate = options.startRate ?? 100
@@ -67,7 +77,7 @@ actor WatchService {
     reloading.cancel()
     let left = await service.drain(until: end)
     if left > 0 { Console.error("imap: \(Human.count(left, "account")) did not log out in time") }
-    let unwritten = await output.finish(by: Date(timeIntervalSinceNow: (end - .now).inSeconds))
+    let unwritten = await output.finish(by: end)
     if let failure = output.failure { throw failure }
     // Threads that still wait for a server, a name or a reader end with the process.
     var isClosed = false
@@ -80,19 +90,32 @@ actor WatchService {
     if !isClosed { _exit(0) }
   }
 
-  /// What is open besides the connections to accounts: standard streams, loops, metrics, files and commands for passwords, and
-  /// second sockets to hosts that have two addresses.
+  /// What is open besides the connections to accounts and the loops: standard streams, metrics, files and commands for passwords,
+  /// and second sockets to hosts that have two addresses.
   static let reservedDescriptors = 100
+  /// What a loop has for itself: one to wait with, one to be woken by, and two for signals.
+  static let loopDescriptors = 4
 
-  /// Throws where not all accounts of `file` can be connected at once.
-  private static func check(_ file: AccountsFile, _ limit: Int?) throws(Failure) {
-    let needed = file.descriptors + reservedDescriptors
+  /// Throws where not all accounts of `file` can be connected at once, on so many loops, beside those that are `leaving`.
+  static func check(
+    _ file: AccountsFile, _ limit: Int?, threads: Int, leaving: Int = 0
+  ) throws(Failure) {
+    let loops = threads * loopDescriptors
+    let needed = file.descriptors + leaving + loops + reservedDescriptors
     guard let limit, needed > limit else { return }
+    let others = leaving > 0 ? ", \(leaving) for accounts that are logging out" : ""
     throw Failure(
       .system,
       "\(Human.count(file.entries.count, "account")) \(file.entries.count == 1 ? "needs" : "need") \(needed) file descriptors, "
-        + "\(reservedDescriptors) of them in reserve, and the "
-        + "limit is \(limit): \(needed - limit) are missing; raise it by ulimit -n, or LimitNOFILE of systemd")
+        + "\(loops) of them for threads\(others) and \(reservedDescriptors) in reserve, and the limit is \(limit): "
+        + "\(needed - limit) are missing; raise it by ulimit -n, or LimitNOFILE of systemd")
+  }
+
+  /// How many descriptors accounts have, until they have logged out, for which there is no place in `file`.
+  private func leavingDescriptors(_ file: AccountsFile) -> Int {
+    let names = Set(file.entries.map(\.name))
+    let removed = watched.values.filter { !names.contains($0.entry.name) }
+    return leaving.values.reduce(0) { $0 + $1.descriptors } + removed.reduce(0) { $0 + $1.entry.descriptors }
   }
 
   // MARK: The file
@@ -101,7 +124,8 @@ actor WatchService {
   private func reload() {
     do throws(Failure) {
       let file = try AccountsFile.read(path, mailbox: mailbox)
-      try Self.check(file, descriptors)
+      try Self.check(file, descriptors, threads: group.loops.count, leaving: leavingDescriptors(file))
+      for crowd in file.crowds { Console.error("imap: \(crowd)") }
       let (added, removed, changed) = apply(file)
       let kept = watched.count - added - changed
       Console.error("imap: \(path): \(added) added, \(removed) removed, \(changed) changed, \(kept) kept")
@@ -120,14 +144,15 @@ actor WatchService {
     var counts = (added: 0, removed: 0, changed: 0)
     let names = Set(file.entries.map(\.name))
     for (name, old) in watched where !names.contains(name) {
-      end(old, .removed)
+      end(old, .removed, old.entry.descriptors)
       watched[name] = nil
       counts.removed += 1
     }
     for entry in file.entries {
       let old = watched[entry.name]
       if let old, old.entry.values == entry.values { continue }
-      if let old { end(old, .changed) }
+      // The new one begins when the old one is gone.
+      if let old { end(old, .changed, max(0, old.entry.descriptors - entry.descriptors)) }
       if old == nil { counts.added += 1 } else { counts.changed += 1 }
       let account = WatchedAccount(entry, on: group.next(), surroundings)
       watched[entry.name] = Watched(
@@ -137,13 +162,15 @@ actor WatchService {
     return counts
   }
 
-  private func end(_ old: Watched, _ cause: WatchedAccount.Cause) {
+  /// Logs an account out, which has `descriptors` until then that nobody else is to have.
+  private func end(_ old: Watched, _ cause: WatchedAccount.Cause, _ descriptors: Int) {
     let id = ObjectIdentifier(old.account)
-    leaving[id] = Task {
+    let ending = Task {
       await old.account.stop(cause)
       await old.running.value
       leaving[id] = nil
     }
+    leaving[id] = Leaving(descriptors: descriptors, ending: ending)
   }
 
   // MARK: The end
@@ -159,7 +186,7 @@ actor WatchService {
         done.add(1)
       }
     }
-    let leaving = leaving.values.map { $0 }
+    let leaving = leaving.values.map(\.ending)
     _ = await Self.bounded(by: end) {
       for task in ending + leaving { await task.value }
     }
@@ -192,10 +219,4 @@ private final class FirstToResume: Sendable {
   init(_ continuation: CheckedContinuation<Bool, Never>) { self.continuation = Mutex(continuation) }
 
   func resume(_ value: Bool) { continuation.withLock { $0.take() }?.resume(returning: value) }
-}
-
-extension Duration {
-  fileprivate var inSeconds: Double {
-    Double(components.seconds) + Double(components.attoseconds) / 1e18
-  }
 }
