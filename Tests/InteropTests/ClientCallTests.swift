@@ -268,7 +268,7 @@ import Testing
       // What does not fit is not begun.
       for text in ["onetw", "onetwos"] {
         await #expect { try await client.append(request, Array(text.utf8)) } throws: {
-          ($0 as? IMAPError)?.reason == .invalidArgument
+          ($0 as? IMAPError)?.reason == .sourceFailed
         }
       }
     }

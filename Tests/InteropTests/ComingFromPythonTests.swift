@@ -41,7 +41,22 @@ import Testing
     configuration.connection.commandTimeout = .seconds(60)
     let client = try await IMAPClient.connect(configuration, on: loop)
     #expect(await client.greeting?.text == "Test server ready")
+    guard case .capability(let announced)? = await client.greeting?.code else {
+      Issue.record("the greeting has no code")
+      return
+    }
+    #expect(announced.contains(.imap4rev1))
     #expect(await client.phase == .notAuthenticated)
+    if security == .plain {
+      // No password goes over it unless one says so, or gives the command itself, as below.
+      await #expect(throws: IMAPError.authentication(.plaintextRefused, nil)) {
+        try await client.signIn(user: "user", password: Secret("password"))
+      }
+      configuration.signIn.allowsPlaintext = true
+      let careless = try await IMAPClient.connect(configuration, on: loop)
+      try await careless.signIn(user: "user", password: Secret("password"))
+      await careless.logout()
+    }
     await client.close()
     let other = try await IMAPClient.connect(configuration, on: loop)
     try await other.authenticatePlain(user: "user", password: Secret("password"))
@@ -51,8 +66,22 @@ import Testing
     await server.shutdown()
   }
 
+  @Test func closing() async throws {
+    try await withScript("", [("UID SEARCH", ["HOLD"])]) { client, server in
+      try await client.select(.inbox)
+      let search = Task { try await client.search(.all) }
+      await server.received("UID SEARCH")
+      await client.close()
+      #expect(await client.phase == .closed)
+      await #expect { try await search.value } throws: {
+        if case .connectionLost? = ($0 as? IMAPError)?.reason { true } else { false }
+      }
+    }
+  }
+
   @Test func theSession() async throws {
     try await withServer { server, client in
+      #expect(try await client.supports(.imap4rev1))
       #expect(try await client.supports(.idle))
       #expect(try await client.capability().contains(.uidPlus))
       #expect(await client.knownCapabilities?.contains(.move) == true)
@@ -243,6 +272,19 @@ import Testing
       #expect(appended?.destination == [4])
       let stored = try await server.messages(user: "user", mailbox: "Archive")
       #expect(stored.last?.date.description == "31-Jan-2024 12:20:00 +0100")
+      // From a source that gives it in pieces; and what is above a limit is not sent.
+      let source = AsyncStream { continuation in
+        for piece in [text.prefix(3), text.dropFirst(3)] { continuation.yield(Array(piece)) }
+        continuation.finish()
+      }
+      let streamed = try await client.append(source, byteCount: UInt64(text.count), to: "Archive")
+      #expect(streamed?.destination == [5])
+      #expect(try await server.messages(user: "user", mailbox: "Archive").last?.bytes == text)
+      let sent = await client.traffic.sent
+      await #expect { try await client.append(text, to: "Archive", limit: .bytes(10)) } throws: {
+        ($0 as? IMAPError)?.reason == .limit
+      }
+      #expect(await client.traffic.sent == sent)
     }
   }
 

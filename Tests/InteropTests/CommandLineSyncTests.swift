@@ -115,6 +115,34 @@ import Testing
     #expect(asked.withLock { $0.last }?.contains("UID FETCH 2 ") == true)
   }
 
+  /// A disk that takes no more: what was complete stays, nothing else is left, and the next run goes on.
+  @Test func fullDisk() async throws {
+    let server = try await IMAPTestServer.start()
+    let imap = try ToolAccount(server)
+    let folder = try TemporaryFolder()
+    let long = Self.text(2) + String(repeating: "0123456789abcd\r\n", count: 10_000)
+    for text in [Self.text(1), long] { _ = try await server.append(user: "user", message: .init(Array(text.utf8))) }
+    // Nobody may write files above 4 KiB.
+    let shell = [
+      "-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" sync \"$1\" INBOX", Tool.executable.path, folder.path,
+    ]
+    let running = try Tool.Running(shell, program: URL(fileURLWithPath: "/bin/sh"), environment: imap.environment)
+    running.closeInput()
+    let result = await running.result()
+    #expect(result.status == 74, "\(result.error)")
+    #expect(result.error.contains("cannot write in \(folder.path)"), "\(result.error)")
+    #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+    let files = { (name: String) in try FileManager.default.contentsOfDirectory(atPath: folder.path + name).sorted() }
+    let first = try files("/cur")
+    #expect(first.count == 1 && first.allSatisfy { $0.hasSuffix(".1.imap:2,") }, "\(first)")
+    #expect(folder.bytes("cur/" + (first.first ?? "")) == Array(Self.text(1).utf8))
+    #expect(try files("/tmp").isEmpty && files("/new").isEmpty)
+    #expect(try await Self.counts(imap.json("sync", folder.path, "INBOX").first) == [1, 0, 0, 2])
+    let second = try files("/cur").first { $0.hasSuffix(".2.imap:2,") }
+    #expect(folder.bytes("cur/" + (second ?? "")) == Array(long.utf8))
+    await server.shutdown()
+  }
+
   @Test func noNameLeavesTheFolder() {
     let names: [(String, String)] = [
       ("a/b", ".a.b"), ("../../etc", ".&x2e-&x2e-.&x2e-&x2e-.etc"), ("/", ".&x2f-"), ("", ".&-"), ("//", ".&x2f-."),

@@ -13,7 +13,8 @@ import Testing
     let probed: [Capability] = [
       .idle, .namespace, .uidPlus, .id, .enable, .unselect, .move, .condStore, .qResync, .specialUse,
       .literalPlus, "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "METADATA", "MULTIAPPEND", "COMPRESS=DEFLATE", "QUOTA",
-      "ACL", "SORT", "THREAD=REFERENCES",
+      "ACL", "SORT", "THREAD=REFERENCES", "XLIST", "CREATE-SPECIAL-USE", "ANNOTATEMORE", "ANNOTATE-EXPERIMENT-1",
+      "XAPPLEPUSHSERVICE", "NOTIFY", "CONTEXT=SEARCH", "URLAUTH", "URLAUTH=BINARY", "PREVIEW",
     ]
     try await withServer(kind) { _, client, _ in
       let announced = try await client.capability()

@@ -46,7 +46,7 @@ final class CyrusServer: RealServer {
       }
 
       """, to: "cyrus.conf")
-    let users = ["joe", "ann"].map { user in
+    let users = ["joe", "ann", "admin"].map { user in
       "printf \(password) | \(root)/usr/sbin/saslpasswd2 -p -c -f \(folder)/sasldb2 -u localhost \(user)\n"
     }
     let owner = getuid() == 0 ? "chown -R \(Self.mailUser) conf mail sasldb2 key.pem" : ""
@@ -72,6 +72,12 @@ final class CyrusServer: RealServer {
     xlist-sent: Sent
     specialusealways: yes
     annotation_allow_undefined: yes
+    annotation_enable_legacy_commands: yes
+    admins: admin
+    # Who registers for push notifications is told this; nobody is told of any mail.
+    aps_topic: com.apple.mail.XServer.test
+    event_notifier: log
+    event_groups: applepushservice
     allowplaintext: yes
     # Tests give wrong passwords on purpose, and need not wait for it.
     failedloginpause: 0

@@ -156,6 +156,9 @@ final class DovecotServer: RealServer {
       }
       mail_plugins = acl quota zlib
       mail_attribute_dict = file:%h/attributes
+      # What URLs of messages begin with.
+      imap_urlauth_host = localhost
+      imap_urlauth_port = 143
       protocol imap {
         mail_plugins = acl quota zlib imap_acl imap_quota imap_zlib
         imap_metadata = yes

@@ -135,12 +135,14 @@ enum ServerKind: String, Sendable, CustomTestStringConvertible {
   /// What tests ask for and the server does not announce. `ServerTests.announcesWhatIsExpected` proves it.
   var lacks: Set<Capability> {
     switch self {
-    case .dovecot: []
-    case .cyrus: []
+    case .dovecot: ["XLIST", "CREATE-SPECIAL-USE", "ANNOTATEMORE", "ANNOTATE-EXPERIMENT-1", "XAPPLEPUSHSERVICE"]
+    case .cyrus: ["NOTIFY", "CONTEXT=SEARCH"]
     case .courier:
       [
         .id, .unselect, .move, .condStore, .qResync, .specialUse, .literalPlus, "ESEARCH", "LIST-EXTENDED",
-        "LIST-STATUS", "METADATA", "MULTIAPPEND", "COMPRESS=DEFLATE",
+        "LIST-STATUS", "METADATA", "MULTIAPPEND", "COMPRESS=DEFLATE", "XLIST", "CREATE-SPECIAL-USE", "ANNOTATEMORE",
+        "ANNOTATE-EXPERIMENT-1", "XAPPLEPUSHSERVICE", "NOTIFY", "CONTEXT=SEARCH", "URLAUTH", "URLAUTH=BINARY",
+        "PREVIEW",
       ]
     }
   }
