@@ -1,3 +1,4 @@
+import IMAPLoop
 import IMAPStateMachine
 
 /// The accounts that a service watches, as its file has them.
