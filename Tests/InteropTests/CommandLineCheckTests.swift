@@ -15,6 +15,7 @@ import Testing
     #expect(try await Self.mailboxes(imap) == before)
     for object in objects where object["result"] as? String != "pass" {
       #expect(object["reason"] as? String != nil, "\(object)")
+      if object["result"] as? String == "fail" { Issue.record("\(object)") }
     }
     return Dictionary(grouping: objects) { $0["result"] as? String ?? "" }
       .mapValues { $0.compactMap { $0["operation"] as? String } }

@@ -170,6 +170,8 @@ extension ServerFunctionTests {
     try await withServer(kind) { _, client, _ in
       try await client.append(Self.message, to: .inbox)
       try await client.select(.inbox)
+      // Asked for once, where the server has not said what it can when it let the user in.
+      _ = try await client.supports(.idle)
       let before = await client.traffic.sent
       typealias Missing = (capability: Capability, command: String, call: @Sendable () async throws -> Void)
       let calls: [Missing] = [

@@ -15,18 +15,27 @@ import Testing
     }
   }
 
+  /// The address of a block, all of which was written to.
+  private static func taken(_ size: Int) -> UInt? {
+    let block = unsafe TLSMemory.allocate(size)
+    unsafe block?.initializeMemory(as: UInt8.self, repeating: 1, count: size)
+    return unsafe block.map { UInt(bitPattern: $0) }
+  }
+
+  private static func release(_ address: UInt?) {
+    unsafe TLSMemory.release(address.flatMap { unsafe UnsafeMutableRawPointer(bitPattern: $0) })
+  }
+
   @Test(arguments: [(16_384, 16_716), (17_408, 16_385), (40, 33)])
   func aBlockIsLentAgain(_ first: Int, _ second: Int) async {
     await onThread {
-      let blocks = unsafe (0..<3).map { _ in unsafe TLSMemory.allocate(first) }
-      #expect(unsafe Set(blocks).count == 3 && !blocks.contains(nil))
-      for unsafe block in unsafe blocks { unsafe block?.initializeMemory(as: UInt8.self, repeating: 1, count: first) }
+      let blocks = (0..<3).map { _ in Self.taken(first) }
+      #expect(Set(blocks).count == 3 && !blocks.contains(nil))
       // The third goes back to where it came from.
-      for unsafe block in unsafe blocks { unsafe TLSMemory.release(block) }
-      let again = unsafe (0..<2).map { _ in unsafe TLSMemory.allocate(second) }
-      #expect(unsafe Set(again) == Set(blocks.prefix(2)))
-      for unsafe block in unsafe again { unsafe block?.initializeMemory(as: UInt8.self, repeating: 2, count: second) }
-      for unsafe block in unsafe again { unsafe TLSMemory.release(block) }
+      blocks.forEach(Self.release)
+      let again = (0..<2).map { _ in Self.taken(second) }
+      #expect(Set(again) == Set(blocks.prefix(2)))
+      again.forEach(Self.release)
     }
   }
 

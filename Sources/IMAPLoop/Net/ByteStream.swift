@@ -23,10 +23,10 @@ protocol StreamOwner: AnyObject {
 class ByteStream: Handle {
   /// Whether somebody wants to be told of what comes.
   final var wantsRead = false
-  /// What ``unsent`` was when ``takeProgress()`` looked last, and what was queued since. It fits where there was a gap.
-  private final var unsentBefore: UInt32 = 0
   /// Where it counts for its source address. It fits between its neighbours: every connection pays for what is stored here.
   final var place: SourceSpread.Place = 0
+  /// What ``unsent`` was when ``takeProgress()`` looked last, and what was queued since. It fits there, too.
+  private final var unsentBefore: UInt32 = 0
   /// Who is called. Set it before the first event can come: in the same callback that made the stream.
   final var owner: (any StreamOwner)?
   /// Bytes that were not passed on yet.

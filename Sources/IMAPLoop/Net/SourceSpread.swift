@@ -6,8 +6,9 @@ final class SourceSpread: Sendable {
   /// The one that loops use.
   static let shared = SourceSpread()
 
-  /// What holds a connection's place in the count; a connection stores nothing else. 0 is none.
-  typealias Place = UInt32
+  /// What holds a connection's place in the count; a connection stores nothing else. 0 is none: behind 65,535 pairs of addresses
+  /// that are in use at once connections are not counted, as none of so many can have very many.
+  typealias Place = UInt16
 
   fileprivate struct Route: Hashable {
     /// Nil where the system chooses.
@@ -73,9 +74,9 @@ extension SourceSpread.State {
       place = used
       counts[Int(place) - 1] = (route, 1)
     } else {
+      guard let next = SourceSpread.Place(exactly: counts.count + 1) else { return 0 }
       counts.append((route, 1))
-      // There are fewer routes than descriptors.
-      place = SourceSpread.Place(clamping: counts.count)
+      place = next
     }
     places[route] = place
     return place

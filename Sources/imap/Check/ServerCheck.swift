@@ -122,7 +122,12 @@ final class ServerCheck {
 
   /// The only message whose subject holds `subject`.
   func uid(_ subject: String) async throws -> UID {
-    let found = try await client.search(.subject(subject))
+    var found = try await client.search(.subject(subject))
+    if found.isEmpty {
+      // Some servers let what this connection has added be found only when it has asked for news.
+      try await client.noop()
+      found = try await client.search(.subject(subject))
+    }
     guard found.count == 1 else { throw Mismatch("\(found.count) messages have the subject \(subject)") }
     return found[0]
   }

@@ -149,13 +149,16 @@ final class ScriptedServer: Sendable {
           continue
         }
         state.withLock { $0.tags.append(parts[0]) }
-        // Before whoever waits for the line lets it go.
         let lines = script(connection, parts[1])
-        if lines?.last == "HOLD" {
+        let answer = answer(lines, tag: parts[0])
+        // Whoever waits for the line lets it go: what comes before its completion has to be sent by then.
+        let isHeld = lines?.last == "HOLD"
+        if isHeld {
+          for line in answer where !send(client, line) { return }
           state.withLock { $0.held.append((parts[0], client)) }
         }
         note(parts[1])
-        for answer in answer(lines, tag: parts[0]) where !send(client, answer) { return }
+        if !isHeld { for line in answer where !send(client, line) { return } }
         if parts[1] == "LOGOUT" || lines?.last == "DROP" { return }
       }
       let count = unsafe recv(client, &buffer, buffer.count, 0)
