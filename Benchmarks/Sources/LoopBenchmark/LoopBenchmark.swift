@@ -17,6 +17,7 @@ import IMAPStateMachine
 enum LoopBenchmark {
   /// Not async: valgrind does not survive how the runtime parks the first thread of an async program.
   static func main() {
+    TLSMemory.keepBlocks()
     Task.detached { await run() }
     while true { sleep(1000) }
   }

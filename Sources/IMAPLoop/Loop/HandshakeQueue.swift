@@ -25,14 +25,14 @@ struct HandshakeQueue {
   private(set) var peak = 0
   /// Connections that wait.
   private(set) var waiting = 0
-  /// Handshakes that began since the last storm.
+  /// Handshakes that began since none ran.
   private var begun = 0
 
-  /// Whether the last of very many handshakes is over. Asked for again it is not.
+  /// Whether the last of very many handshakes in a row is over. Asked for again it is not.
   mutating func takeEndOfStorm() -> Bool {
-    if running > 0 || waiting > 0 || begun < Self.storm { return false }
-    begun = 0
-    return true
+    if running > 0 || waiting > 0 { return false }
+    defer { begun = 0 }
+    return begun >= Self.storm
   }
 
   /// So many leave enough behind in the allocator to be worth a look at all of its pages.
