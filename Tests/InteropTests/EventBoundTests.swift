@@ -44,11 +44,16 @@ import Testing
   @Test func aSessionConnectsAnewWhereTooMuchWaits() async throws {
     let line = "* OK [ALERT] " + String(repeating: "x", count: 1_000_000)
     let messages = (1...3).map { "* \($0) FETCH (UID \($0) FLAGS ())" }
-    let server = try ScriptedServer(
-      capabilities: "IDLE",
-      [
-        ("IDLE", ["+ idling"] + Array(repeating: line, count: 40) + ["HOLD"]), ("FETCH", messages),
-      ])
+    let server = try ScriptedServer(capabilities: "IDLE") { connection, command in
+      switch command.prefix(while: { $0 != " " }) {
+      case "IDLE": ["+ idling"] + (connection == 1 ? Array(repeating: line, count: 40) : []) + ["HOLD"]
+      case "FETCH": messages
+      case "SELECT": ["* 3 EXISTS"]
+      case "LOGOUT": ["* BYE"]
+      case "DONE": ["OK done"]
+      default: []
+      }
+    }
     defer { server.stop() }
     let loop = try EventLoop.start()
     var options = IMAPSession.Configuration(

@@ -69,8 +69,12 @@ extension IMAPClient {
   }
 
   /// The first words of a message: what the server has (RFC 8970), else made of the first kilobyte of its text, or of its HTML.
-  /// Nil where there is neither, or no such message.
+  /// Nil where there is neither, or no such message. Throws where another mailbox is opened meanwhile.
   public func preview(of uid: UID, length: Int = 200) async throws(IMAPError) -> String? {
+    try await tied(to: expectedSelection) { () async throws(IMAPError) -> String? in try await words(of: uid, length) }
+  }
+
+  private func words(of uid: UID, _ length: Int) async throws(IMAPError) -> String? {
     if try await supports(Capability("PREVIEW")), let text = try await fetchOne(uid, [.preview()])?.preview {
       return PreviewText.make(String(decoding: text, as: UTF8.self), isHTML: false, length: length)
     }

@@ -35,7 +35,9 @@ extension IMAPClient {
         waiter.dataHandler = takeData
         waiter.fetchHandler = takeFetch
       }
-    case .select, .examine, .close, .unselect, .unauthenticate:
+    case .close, .unselect, .unauthenticate:
+      status = try await runLeaving(command.name, command) { $0.dataHandler = takeData }
+    case .select, .examine:
       // With QRESYNC they are answered by FETCH responses, too.
       status = try await runLeaving(command.name, command) { waiter in
         waiter.dataHandler = takeData
