@@ -1,3 +1,5 @@
+import Dispatch
+
 #if canImport(Glibc)
   import Glibc
 #else
@@ -55,10 +57,14 @@ struct ServerProcess {
   var isRunning: Bool { waitpid(identifier, nil, WNOHANG) == 0 }
 
   /// Sends `signal`, which must be one that ends them, to the process and to all that it has started, and waits until the
-  /// process has ended.
+  /// process has ended. One that does not hear it is killed: Cyrus's master hears no signal while a connection waits for a worker
+  /// that the same signal has ended.
   func end(_ signal: Int32 = SIGTERM) {
     kill(-identifier, signal)
+    let last = DispatchWorkItem { [identifier] in _ = kill(-identifier, SIGKILL) }
+    DispatchQueue.global().asyncAfter(deadline: .now() + 5, execute: last)
     waitpid(identifier, nil, 0)
+    last.cancel()
   }
 
   /// Waits until the process has ended by itself; returns whether it says that it did well.
