@@ -174,7 +174,10 @@ import Testing
     running.interrupt()
     let result = await running.result()
     #expect(result.status == 130)
-    #expect(result.error == "imap: interrupted\n")
+    // Of a command that changes something that is said where it may have been done.
+    let mayBeDone = "imap: interrupted; whether the server has done \(command[0].uppercased()) is not known\n"
+    let expected = ["imap: interrupted\n"] + (command[0] == "append" ? [mayBeDone] : [])
+    #expect(expected.contains(result.error), "\(result.error)")
   }
 
   /// What an answer may take is what --timeout says.
