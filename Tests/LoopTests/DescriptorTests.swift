@@ -119,15 +119,8 @@ import Testing
   }
 
   private static func lowerLimit(to count: UInt) throws {
-    var limit = rlimit()
-    #if canImport(Glibc)
-      let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
-    #else
-      let resource = RLIMIT_NOFILE
-    #endif
-    guard unsafe getrlimit(resource, &limit) == 0 else { throw SystemError() }
-    limit.rlim_cur = rlim_t(count)
-    guard unsafe setrlimit(resource, &limit) == 0 else { throw SystemError() }
+    DescriptorLimit.set(count)
+    if DescriptorLimit.soft != Int(count) { throw SystemError() }
   }
 
   private static func takeAll() -> [Int32] {

@@ -215,20 +215,8 @@ final class ScriptListener: @unchecked Sendable {
   /// How many of `wanted` connections this process may have, both ends of each; the rest of its files is for other tests.
   private static func allowed(_ wanted: Int) throws -> Int {
     let reserve = 500
-    var limit = rlimit()
-    #if canImport(Glibc)
-      let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
-    #else
-      let resource = RLIMIT_NOFILE
-    #endif
-    try #require(unsafe getrlimit(resource, &limit) == 0)
-    let needed = rlim_t(2 * wanted + reserve)
-    if limit.rlim_cur < needed {
-      limit.rlim_cur = min(needed, limit.rlim_max)
-      _ = unsafe setrlimit(resource, &limit)
-      try #require(unsafe getrlimit(resource, &limit) == 0)
-    }
-    return min(wanted, max(100, (Int(clamping: limit.rlim_cur) - reserve) / 2))
+    let limit = try #require(DescriptorLimit.raise(to: 2 * wanted + reserve))
+    return min(wanted, max(100, (limit - reserve) / 2))
   }
 
   /// Ten thousand connections, both ends of five thousand, each with two commands in flight; fewer where the system does not let

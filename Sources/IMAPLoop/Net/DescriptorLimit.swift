@@ -46,17 +46,36 @@ public struct DescriptorLimit: Sendable, Hashable {
     return DescriptorLimit(limit: soft, inUse: listed ?? counted(below: soft))
   }
 
-  /// The soft limit; nil where the system does not say.
-  static var soft: Int? {
-    var limit = rlimit()
-    #if canImport(Glibc)
-      let resource = __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue))
-    #else
-      let resource = RLIMIT_NOFILE
-    #endif
-    guard unsafe getrlimit(resource, &limit) == 0 else { return nil }
-    return Int(clamping: limit.rlim_cur)
+  /// Raises the limit of this process to `count`, or as far as the system lets it, which without a `count` is what is tried. It is
+  /// never lowered. Returns the limit that holds then; nil where the system does not say.
+  @discardableResult
+  public static func raise(to count: Int = .max) -> Int? {
+    guard let limit = system else { return nil }
+    let wanted = min(rlim_t(clamping: max(0, count)), limit.rlim_max)
+    if wanted > limit.rlim_cur { set(UInt(wanted)) }
+    return soft
   }
+
+  /// The soft limit; nil where the system does not say.
+  static var soft: Int? { system.map { Int(clamping: $0.rlim_cur) } }
+
+  /// Sets the soft limit, where it may be that.
+  static func set(_ count: UInt) {
+    guard var limit = system else { return }
+    limit.rlim_cur = rlim_t(count)
+    _ = unsafe setrlimit(resource, &limit)
+  }
+
+  private static var system: rlimit? {
+    var limit = rlimit()
+    return unsafe getrlimit(resource, &limit) == 0 ? limit : nil
+  }
+
+  #if canImport(Glibc)
+    private static var resource: __rlimit_resource_t { __rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)) }
+  #else
+    private static var resource: Int32 { RLIMIT_NOFILE }
+  #endif
 
   /// As the system lists them; nil where it cannot, for want of a descriptor for example.
   private static var listed: Int? {

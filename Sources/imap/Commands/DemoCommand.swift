@@ -33,7 +33,7 @@ struct DemoCommand: AsyncParsableCommand {
     if connections < 1 || connections > 100_000 { throw ValidationError("--connections must be from 1 to 100000.") }
     if watchersPerMailbox < 1 { throw ValidationError("--watchers-per-mailbox must be at least 1.") }
     if let messages, messages < 0 { throw ValidationError("--messages must not be negative.") }
-    if let limit = FileLimit.raise(), limit < connections + 64 {
+    if let limit = DescriptorLimit.raise(), limit < connections + 64 {
       throw ValidationError(
         "\(connections) connections need \(connections + 64) open files, and the limit is \(limit): raise it with "
           + "`ulimit -n`, or ask for fewer connections.")

@@ -65,7 +65,7 @@ struct ServeCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    _ = FileLimit.raise()
+    DescriptorLimit.raise()
     let interrupted = Interruption()
     if endWithInput {
       Thread.detachNewThread {

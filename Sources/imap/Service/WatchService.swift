@@ -49,7 +49,7 @@ actor WatchService {
     let interruption = Interruption()
     let hangUps = HangUps()
     let file = try AccountsFile.read(path, mailbox: mailbox)
-    let descriptors = FileLimit.raise()
+    let descriptors = DescriptorLimit.raise()
     try check(file, descriptors, threads: options.threads ?? 1)
     for crowd in file.crowds { Console.error("imap: \(crowd)") }
     // Look-ups that hang hold up others: libuv lets half of its threads, four by default, wait for name servers.
