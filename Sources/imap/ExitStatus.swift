@@ -90,7 +90,12 @@ struct Failure: Error {
       self.init(.refused, "\(host) cannot do \(command): it has no \(capability); `imap capability` shows what it has")
     case .cancelled: self.init(.failure, "\(host): \(error)")
     case .invalidArgument: self.init(.usage, error.description)
-    case .source(let command, let reason, _): self.init(.file, "\(command) is not done: \(reason)")
+    case .source(let command, let reason, outcomeUnknown: false): self.init(.file, "\(command) is not done: \(reason)")
+    case .source(let command, let reason, outcomeUnknown: true):
+      self.init(.file, "\(reason); whether the server has done \(command) is not known")
+    case .copiedOnly(_, let error):
+      self = Failure(error, host: host, byToken: byToken)
+      message += "; the copies are made, and the messages still where they were"
     case .refused(let command, let status), .rejected(let command, let status),
       .noSuchMailbox(_, let command, let status):
       self = Failure(error.reason, command, status, host: host, byToken: byToken)

@@ -202,6 +202,7 @@ extension Failure {
     switch error as? IMAPError {
     case .outcomeUnknown(let command, _)?, .cancelled(let command, outcomeUnknown: true)?:
       if !Self.isReading(command) { message += "; whether the server has done \(command) is not known" }
+    case .copiedOnly?: message += "; the copies are made, and the messages still where they were"
     default: break
     }
   }

@@ -84,9 +84,42 @@ import Testing
     Call("OBJECTID", "FETCH") { _ = try await $0.fetch(.uids([1]), [.emailID]) },
   ]
 
+  private static func search(_ capability: Capability, _ key: SearchKey) -> Call {
+    Call(capability, "SEARCH") { _ = try await $0.search(key) }
+  }
+
+  private static func searches() throws -> [Call] {
+    let day = try #require(SearchDate(year: 2026, month: 11, day: 22))
+    return [
+      search(.condStore, .modSeq(1)),
+      search("WITHIN", .and([.all, .older(60)])),
+      search("WITHIN", .not(.younger(60))),
+      search("SAVEDATE", .or(.savedBefore(day), .savedOn(day))),
+      search("SAVEDATE", .or(.flag(.seen), .savedSince(day))),
+      search("SAVEDATE", .saveDateSupported),
+      search("OBJECTID", .emailID("M1")),
+      search("OBJECTID", .threadID("T1")),
+      search("SEARCH=FUZZY", .fuzzy(.subject("a"))),
+      search("FILTERS", .filter("on-the-road")),
+      search("ANNOTATE-EXPERIMENT-1", .annotation(entry: [0x2f, 0x61], attribute: Array("value".utf8), value: nil)),
+      search("MESSAGELIMIT", .uidAfter(1)),
+      search("MESSAGELIMIT", .uidBefore(9)),
+      search("X-GM-EXT-1", .gmailRaw("has:attachment")),
+      search("X-GM-EXT-1", .gmailMessageID(1)),
+      search("X-GM-EXT-1", .gmailThreadID(1)),
+      search("X-GM-EXT-1", .gmailLabel("Work")),
+      search("SEARCHRES", .uid(.savedResult)),
+      Call("SEARCHRES", "SEARCH") { _ = try await $0.searchSequence(.sequence(.savedResult)) },
+      Call("ESEARCH", "SEARCH") { _ = try await $0.search(.all, returning: [.save]) },
+      Call("ESEARCH", "UID SEARCH") { _ = try await $0.run(.search(.all, returning: [.count])) },
+      Call("WITHIN", "SEARCH") { _ = try await $0.search(.younger(60), returning: [.count]) },
+      Call("THREAD=REFERENCES", "THREAD") { _ = try await $0.thread() },
+    ]
+  }
+
   @Test func whatIsMissingIsNamedAndNothingIsSent() async throws {
     try await withScript("X-NOTHING", []) { client, server in
-      for call in Self.session + Self.revision2 + Self.access + Self.messages {
+      for call in try Self.session + Self.revision2 + Self.access + Self.messages + Self.searches() {
         let missing = IMAPError.capabilityMissing(call.capability, command: call.command)
         await #expect(throws: missing) { try await call.run(client) }
         #expect(missing.reason == .capabilityMissing(call.capability))
@@ -121,6 +154,33 @@ import Testing
         }
       }
       #expect(server.commands.count == sent.count)
+    }
+  }
+
+  /// ESEARCH and SORT alone do not have every option, order and key.
+  @Test func optionsOfSearchesAreExtensionsOfTheirOwn() async throws {
+    let window = SearchWindow(1, 10)
+    let missing = [
+      Call("SEARCHRES", "SEARCH") { _ = try await $0.search(.all, returning: [.save]) },
+      Call("PARTIAL", "SEARCH") { _ = try await $0.search(.all, returning: [.partial(window)]) },
+      Call("CONTEXT=SEARCH", "SEARCH") { _ = try await $0.search(.all, returning: [.update()]) },
+      Call("CONTEXT=SEARCH", "SEARCH") { _ = try await $0.search(.all, returning: [.context]) },
+      Call("SEARCH=FUZZY", "SEARCH") { _ = try await $0.search(.all, returning: [.relevancy]) },
+      Call("SORT=DISPLAY", "SORT") { _ = try await $0.sort([SortCriterion(.date), SortCriterion(.displayFrom)]) },
+      Call("SORT=DISPLAY", "SORT") { _ = try await $0.sort([SortCriterion(.displayTo)]) },
+      Call("SEARCH=FUZZY", "SORT") { _ = try await $0.sort([SortCriterion(.relevancy)]) },
+      Call("WITHIN", "SORT") { _ = try await $0.sort([SortCriterion(.date)], .older(1)) },
+      Call("ESORT", "UID SORT") { _ = try await $0.run(.sort([SortCriterion(.date)], .all, returning: [.count])) },
+      Call("WITHIN", "THREAD") { _ = try await $0.thread(.references, .older(1)) },
+      Call("WITHIN", "ESEARCH") { _ = try await $0.search(MultiSearch(in: [.personal], .older(1))) },
+    ]
+    try await withScript("ESEARCH SORT THREAD=REFERENCES MULTISEARCH", []) { client, server in
+      for call in missing {
+        await #expect(throws: IMAPError.capabilityMissing(call.capability, command: call.command)) {
+          try await call.run(client)
+        }
+      }
+      #expect(server.commands.isEmpty)
     }
   }
 

@@ -120,6 +120,16 @@ extension QuirkTests {
       log: """
         urlfetch "a"=[invalid("BODY" "" unexpected end of line at byte 0); invalid("BINARY" "x" unexpected byte 0x78 at byte 0); invalid("BODYPARTSTRUCTURE" "NIL" unexpected byte 0x4e at byte 0); invalid("" "((x) 1)" unexpected byte 0x28 at byte 1); X?"5"]
         """),
+    // Dovecot.
+    Fixture(
+      name: "parts of URLFETCH in one pair of parentheses",
+      input:
+        "* URLFETCH \"a\" (BODYPARTSTRUCTURE (\"A\" \"B\" NIL NIL NIL \"7BIT\" 1) BODY {3}\na)b BINARY NIL)\n* URLFETCH \"b\" (BODY \"x\" X 5)"
+        + " \"c\" (BINARY NIL  body x) (X 5 BODY NIL) () (BODY \"BODY\")\n",
+      log: """
+        urlfetch "a"=[structure {"A"/"B" () NIL NIL "7BIT" 1 NIL -}; body "a)b"; binary NIL]
+        urlfetch "b"=[invalid("BODY" "'x' X 5" unexpected byte 0x58 at byte 4)] "c"=[binary NIL; invalid("body" "x" unexpected byte 0x78 at byte 0); X?"5 BODY NIL"; invalid("" "()" unexpected end of line at byte 1); body "BODY"]
+        """),
     Fixture(
       name: "dates that end with their line, and before they should",
       input:

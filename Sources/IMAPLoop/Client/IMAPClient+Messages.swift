@@ -91,8 +91,8 @@ extension IMAPClient {
 
   /// MOVE (RFC 6851). Returns where the messages went, where the server has UIDPLUS.
   ///
-  /// A server without MOVE is asked to copy the messages, and then these and no others are expunged, as by ``expunge(_:)``, whose
-  /// errors may come when the copies are made. Sequence numbers and the saved result can't be moved in this way:
+  /// A server without MOVE is asked to copy the messages, and then these and no others are expunged, as by ``expunge(_:)``; where
+  /// that fails the error is `.copiedOnly`. Sequence numbers and the saved result can't be moved in this way:
   /// `.capabilityMissing`.
   ///
   /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
@@ -116,7 +116,7 @@ extension IMAPClient {
       let present = UIDSet(try await search(.uid(uids)))
       if present.isEmpty { return nil }
       let result = try await copy("COPY", .copy(.uids(present), mailbox))
-      try await delete(present)
+      do throws(IMAPError) { try await delete(present) } catch { throw .copiedOnly(result, error) }
       return result
     }
   }

@@ -22,7 +22,7 @@ extension IMAPClient {
 }
 
 /// One thing that a server must have.
-struct CommandNeed {
+struct CommandNeed: Equatable {
   /// What it is called where it is missing.
   let capability: Capability
   /// Others that include it.
@@ -74,8 +74,8 @@ struct CommandNeed {
 
 extension Command {
   /// What the server must have announced for the command. Nothing for commands of IMAP4rev1, for those that tell what is missing
-  /// otherwise (COMPRESS), or that are done in another way then (UNSELECT, UID EXPUNGE), for search keys, and for commands
-  /// without a case of their own. Complexity: O(items of FETCH, LIST and STATUS).
+  /// otherwise (COMPRESS), or that are done in another way then (UNSELECT, UID EXPUNGE), and for commands without a case of their
+  /// own. Complexity: O(items of FETCH, LIST and STATUS, search keys).
   var needs: [CommandNeed] {
     switch self {
     case .id: [.only(.id)]
@@ -106,7 +106,14 @@ extension Command {
     case .generateURLAuth, .resetKey: [.urlAuth]
     case .fetchURLs(let requests):
       requests.contains { $0.items != nil } ? [.urlAuth, .only("URLAUTH=BINARY")] : [.urlAuth]
-    case .multiSearch: [.only("MULTISEARCH")]
+    case .search(let key, _, _, let returning):
+      returning.needs(.extendedSearch, context: "CONTEXT=SEARCH") + key.needs
+    case .sort(let order, let key, _, _, let returning):
+      [.only("SORT")] + returning.needs(.only("ESORT"), context: "CONTEXT=SORT") + order.compactMap(\.need) + key.needs
+    case .thread(let algorithm, let key, _, _): [.only(Capability("THREAD=\(algorithm)"))] + key.needs
+    case .multiSearch(let search):
+      [.only("MULTISEARCH")] + search.key.needs
+        + search.returning.needs(.only("MULTISEARCH"), context: "CONTEXT=SEARCH")
     case .cancelUpdate: [.any("CONTEXT=SEARCH", "CONTEXT=SORT")]
     case .uidBatches: [.only("UIDBATCHES")]
     case .fetch(_, let items, let modifiers): items.compactMap(\.need) + modifiers.needs

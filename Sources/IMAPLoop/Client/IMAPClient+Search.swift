@@ -1,6 +1,7 @@
 import IMAPStateMachine
 
-/// SEARCH, SORT and THREAD. Numbers are UIDs; of sequence numbers the functions are named.
+/// SEARCH, SORT and THREAD. Numbers are UIDs; of sequence numbers the functions are named. A key of an extension that the server has
+/// not announced throws `.capabilityMissing`.
 extension IMAPClient {
   /// SEARCH (RFC 9051, section 6.4.4): the UIDs of the messages that match. `charset` is that of the texts in `key`; nil leaves
   /// it to the connection.
@@ -48,7 +49,6 @@ extension IMAPClient {
   /// A search through several mailboxes (RFC 7377): a result for each in which something was found. Throws `.capabilityMissing`
   /// without MULTISEARCH.
   public func search(_ search: MultiSearch) async throws(IMAPError) -> [ExtendedSearchResult] {
-    try await require(Capability("MULTISEARCH"), for: "ESEARCH")
     return try await gather("ESEARCH", .multiSearch(search), into: []) { view, results in
       guard case .extendedSearch(let result) = copy view else { return false }
       results.append(result.copy())
@@ -61,7 +61,6 @@ extension IMAPClient {
   public func sort(
     _ order: [SortCriterion], _ key: SearchKey = .all, charset: String = "UTF-8"
   ) async throws(IMAPError) -> [UID] {
-    try await require(Capability("SORT"), for: "SORT")
     return try await numbers("SORT", .sort(order, key, uid: true, charset: charset)).map { UID(rawValue: $0) }
   }
 
@@ -70,7 +69,6 @@ extension IMAPClient {
   public func thread(
     _ algorithm: ThreadAlgorithm = .references, _ key: SearchKey = .all, charset: String = "UTF-8"
   ) async throws(IMAPError) -> [MessageThread] {
-    try await require(Capability("THREAD=\(algorithm)"), for: "THREAD")
     return try await gather("THREAD", .thread(algorithm, key, uid: true, charset: charset), into: []) { view, threads in
       guard case .thread(let answer) = copy view else { return false }
       threads += answer.copy()
@@ -82,7 +80,6 @@ extension IMAPClient {
   public func uidBatches(
     size: UInt32, batches: ClosedRange<UInt32>? = nil
   ) async throws(IMAPError) -> UIDBatches? {
-    try await require(Capability("UIDBATCHES"), for: "UIDBATCHES")
     return try await gather("UIDBATCHES", .uidBatches(size: size, batches: batches), into: nil) { view, answer in
       guard case .uidBatches(let batches) = copy view else { return false }
       answer = batches.copy()

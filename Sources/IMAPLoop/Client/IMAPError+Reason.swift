@@ -80,6 +80,7 @@ extension IMAPError {
     case .outcomeUnknown(_, let error): Self.reason(error, outcomeUnknown: true)
     case .capabilityMissing(let capability, _): .capabilityMissing(capability)
     case .invalidArgument: .invalidArgument
+    case .copiedOnly(_, let error): error.reason
     case .source: .sourceFailed
     case .cancelled: .cancelled
     case .noSuchMailbox: .noSuchMailbox

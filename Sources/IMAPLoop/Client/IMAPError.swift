@@ -25,6 +25,9 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   case invalidArgument(InvalidArgument, command: String)
   /// The server has not announced what the call needs, and it can't be done in another way. Nothing was sent.
   case capabilityMissing(Capability, command: String)
+  /// A move on a server that has no MOVE stopped halfway, for this reason: the copies are made, where the server tells it there, and
+  /// the messages are still, or some of them, where they were.
+  indirect case copiedOnly(CopyResult?, IMAPError)
 
   /// The status that the server answered with.
   public var status: Status? {
@@ -32,16 +35,18 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .connection, .outcomeUnknown, .capabilityMissing, .source, .cancelled, .invalidArgument: nil
     case .refused(_, let status), .rejected(_, let status), .noSuchMailbox(_, _, let status): status
     case .authentication(_, let status): status
+    case .copiedOnly(_, let error): error.status
     }
   }
 
   /// The response code of ``status``.
   public var code: ResponseCode? { status?.code }
 
-  /// Whether the server had the command and did not say how it went: only the caller knows whether it may be done again.
+  /// Whether the server had the command and did not say how it went, or a move was done in part: only the caller knows whether it
+  /// may be done again.
   public var isOutcomeUnknown: Bool {
     switch self {
-    case .outcomeUnknown: true
+    case .outcomeUnknown, .copiedOnly: true
     case .cancelled(_, let isUnknown), .source(_, _, let isUnknown): isUnknown
     default: false
     }
@@ -65,6 +70,7 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .source(let command, let reason, outcomeUnknown: true):
       "nothing to go on with for \(command), which may or may not have been done: \(reason)"
     case .capabilityMissing(let capability, let command): "\(command) needs \(capability), which the server lacks"
+    case .copiedOnly(_, let error): "MOVE has copied the messages, and not removed them: \(error)"
     }
   }
 

@@ -56,6 +56,8 @@ public struct FetchedURLView: ElementView, ~Escapable {
   /// Whether the parts are what counts, not ``data``.
   public let isExtended: Bool
   private var parts: Cursor
+  /// What is left of the parentheses that ``next()`` is in.
+  private var group = 0..<0
   private let nesting: Int
 
   @_lifetime(copy bytes)
@@ -70,20 +72,26 @@ public struct FetchedURLView: ElementView, ~Escapable {
   /// The next part of the extended form, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> FetchedURLPartView? {
-    parts.skipSpaces()
-    guard let range = try? parts.value() else { return nil }
-    let part = parts.bytes.extracting(range)
-    var inner = Cursor(part)
-    // Each part was seen to be in parentheses.
-    _ = inner.eat(UInt8(ascii: "("))
+    if group.isEmpty {
+      parts.skipSpaces()
+      guard let range = try? parts.value() else { return nil }
+      // Each was seen to be in parentheses.
+      group = range.lowerBound + 1..<max(range.lowerBound + 1, range.upperBound - 1)
+    }
+    let items = group
+    group = items.upperBound..<items.upperBound
+    var inner = Cursor(parts.bytes.extracting(items))
     inner.skipSpaces()
     guard let name = try? inner.run(of: .token) else {
-      return .invalid(name: ByteView(part.extracting(0..<0)), value: ByteView(part), inner.unexpected)
+      let part = parts.bytes.extracting(items.lowerBound - 1..<items.upperBound + 1)
+      return .invalid(name: ByteView(part.extracting(0..<0)), value: ByteView(part), inner.unexpected.shifted(by: 1))
     }
     inner.skipSpaces()
-    let word = ByteView(inner.bytes.extracting(name))
-    let value = inner.bytes.extracting(inner.index..<max(inner.index, inner.bytes.count - 1))
-    return FetchedURLPartView.typed(word, value, nesting: nesting)
+    let start = inner.index
+    let end = FetchedURLPartView.end(of: name, in: &inner)
+    if end < items.count { group = items.lowerBound + end..<items.upperBound }
+    return FetchedURLPartView.typed(
+      ByteView(inner.bytes.extracting(name)), inner.bytes.extracting(start..<end), nesting: nesting)
   }
 
   mutating func skip() -> Bool { next() != nil }
@@ -150,6 +158,21 @@ public enum FetchedURLPartView: ~Escapable {
     } catch {
       return .invalid(name: name, value: ByteView(value), error)
     }
+  }
+
+  /// Where the item `name` ends, whose value `cursor` is at. RFC 5524, section 3, has a pair of parentheses for each item; Dovecot
+  /// has one for all, so that behind the value of a known one another known one may begin.
+  static func end(of name: Range<Int>, in cursor: inout Cursor) -> Int {
+    let all = cursor.bytes.count
+    guard isKnown(ByteView(cursor.bytes.extracting(name))), (try? cursor.value()) != nil else { return all }
+    let end = cursor.index
+    cursor.skipSpaces()
+    guard cursor.index > end, let next = try? cursor.run(of: .token) else { return all }
+    return isKnown(ByteView(cursor.bytes.extracting(next))) ? end : all
+  }
+
+  private static func isKnown(_ name: ByteView) -> Bool {
+    name.equalsIgnoringCase("BODYPARTSTRUCTURE") || name.equalsIgnoringCase("BODY") || name.equalsIgnoringCase("BINARY")
   }
 
   func copy() -> FetchedURL.Part {
