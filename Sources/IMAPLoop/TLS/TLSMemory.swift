@@ -102,7 +102,7 @@ private struct KeptBlocks {
     if let known = unsafe pthread_getspecific(key) {
       return unsafe known.assumingMemoryBound(to: KeptBlocks.self)
     }
-    guard let memory = unsafe calloc(1, MemoryLayout<KeptBlocks>.size) else { return nil }
+    guard let memory = unsafe calloc(1, MemoryLayout<KeptBlocks>.stride) else { return nil }
     let made = unsafe memory.bindMemory(to: KeptBlocks.self, capacity: 1)
     if unsafe pthread_setspecific(key, made) == 0 { return unsafe made }
     unsafe free(made)

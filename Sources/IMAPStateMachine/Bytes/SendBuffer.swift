@@ -149,11 +149,11 @@ struct SendBuffer: ~Copyable, @unchecked Sendable {
   @inline(never)
   private mutating func grow(by count: Int) -> UnsafeMutableRawPointer {
     let used = self.count
-    let needed = MemoryLayout<Header>.size + used + count
+    let needed = Self.headerSize + used + count
     let size = Self.powerOfTwo(Swift.max(needed + needed / 2, Self.smallestSize))
     let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: MemoryLayout<Header>.alignment)
     let grown = unsafe memory.initializeMemory(
-      as: Header.self, to: Header(capacity: size - MemoryLayout<Header>.size))
+      as: Header.self, to: Header(capacity: size - Self.headerSize))
     if let header = unsafe header {
       // Safe: `grown` is fresh and has room for `used` bytes, which were written.
       unsafe Self.start(grown).copyMemory(from: Self.start(header) + head, byteCount: used)
@@ -170,8 +170,11 @@ struct SendBuffer: ~Copyable, @unchecked Sendable {
   }
 
   private static func start(_ header: UnsafeMutablePointer<Header>) -> UnsafeMutableRawPointer {
-    unsafe UnsafeMutableRawPointer(header + 1)
+    unsafe UnsafeMutableRawPointer(header) + headerSize
   }
+
+  /// What the allocation has in front of the bytes.
+  private static var headerSize: Int { MemoryLayout<Header>.stride }
 
   /// The smallest one that is not below `count`, which is above 1.
   private static func powerOfTwo(_ count: Int) -> Int { 1 << (Int.bitWidth - (count - 1).leadingZeroBitCount) }
