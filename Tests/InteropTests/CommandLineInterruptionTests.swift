@@ -101,6 +101,21 @@ import Testing
     #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
   }
 
+  @Test(arguments: [SIGTERM, SIGINT]) func oneSignalEndsAShellThatWaitsForAPipe(_ signal: Int32) async throws {
+    let server = try Talkative.get.server()
+    defer { server.end() }
+    let running = try Tool.Running(
+      ["shell"] + Self.account.dropLast() + ["--port", "\(server.port)"], environment: ["IMAP_PASSWORD": "secret"])
+    running.narrowOutput()
+    running.write("select INBOX\nget 1\n")
+    await running.outputIsFull(Talkative.get.length)
+    running.send(signal)
+    let result = await running.resultUnread()
+    running.closeInput()
+    #expect(result.status == 130, "\(result.error)")
+    #expect(result.error.hasPrefix("imap: interrupted"), "\(result.error)")
+  }
+
   /// A command that the server has, and whose answer does not come: doing it again may do it twice.
   @Test(arguments: [["append"], ["copy", "1", "Other"], ["store", "1", "--add", "seen"]])
   func whatMayHaveBeenDoneIsSaid(_ command: [String]) async throws {

@@ -29,6 +29,7 @@ final class Shell: Sendable {
     /// Whether the server still answers behind a command that was interrupted is being found out.
     var probe: Task<Void, Never>?
     var mustEnd = false
+    var isOver = false
   }
 
   /// `account` is the name of the account in the configuration file.
@@ -53,7 +54,10 @@ final class Shell: Sendable {
   /// Runs commands until the end of the input. Returns the status of the first that failed; nil where that is nobody's concern.
   func run(_ mailbox: String?) async -> ExitStatus? {
     let signals = ShellSignals(interrupt: { self.interrupt() }, end: { self.end() }, editor: input.editor)
-    defer { signals.end() }
+    defer {
+      state.withLock { $0.isOver = true }
+      signals.end()
+    }
     var first: ExitStatus?
     if let mailbox { first = await execute(["select", mailbox]) }
     while first == nil || keepGoing || input.isInteractive {
@@ -254,6 +258,7 @@ final class Shell: Sendable {
   /// Ctrl-C: throws the line away, or stops the command: at first gently, so that the connection stays.
   private func interrupt() {
     if input.interrupt() { return }
+    if !input.isInteractive { endInTime() }
     let (task, count) = state.withLock { state in
       state.interruptions += 1
       return (state.running, state.interruptions)
@@ -275,6 +280,18 @@ final class Shell: Sendable {
       state.running?.cancel()
     }
     input.end()
+    endInTime()
+  }
+
+  /// Ends the program where something else than the server holds it: a full pipe, for example.
+  private func endInTime() {
+    // A thread of its own: those that tasks run on may be what is held.
+    Thread.detachNewThread {
+      Thread.sleep(forTimeInterval: Self.patience / .seconds(1) + 1)
+      if self.state.withLock(\.isOver) { return }
+      Console.lastWords("imap: interrupted")
+      _exit(ExitStatus.interrupted.rawValue)
+    }
   }
 
   private static let patience = Duration.seconds(2)
