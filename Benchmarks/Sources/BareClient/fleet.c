@@ -266,7 +266,9 @@ static void open_one(struct fleet *fleet) {
   // By edges: nothing is ever changed, and the kernel does not look again at a socket that was read until it was empty.
   uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET | (fleet->is_tls ? EPOLLOUT : 0u);
   struct epoll_event event = {.events = events, .data.u64 = index};
-  if (epoll_ctl(fleet->poll, EPOLL_CTL_ADD, connection->descriptor, &event) != 0) fail(fleet, connection, strerrordesc_np(errno));
+  if (epoll_ctl(fleet->poll, EPOLL_CTL_ADD, connection->descriptor, &event) != 0) {
+    fail(fleet, connection, strerrordesc_np(errno));
+  }
 }
 
 static void open_more(struct fleet *fleet) {

@@ -1,5 +1,5 @@
-// What the kernel and OpenSSL take: a client of the benchmark's far end, on epoll, that does the least that a C program can. It is
-// the yardstick for `loop-benchmark client`, whose commands on standard input it understands as far as they are needed.
+// What the kernel and OpenSSL take: a client of the benchmark's far end, on epoll, that does the least that a C program can.
+// It is the yardstick for `loop-benchmark client`, whose commands on standard input it understands as far as they are needed.
 //
 //     bare-client client KIND BASE CERTIFICATE PORT HOST,...
 //
@@ -126,7 +126,8 @@ static void open_connections(char **words) {
 
 static void expect(char **words) {
   if (strcmp(words[1], "fleet") != 0) stop("no such clients: ", words[1]);
-  if (!tally_expect(&program.fleet.tally, number(words[3], UINT32_MAX), strcmp(words[2], "each") == 0)) stop("no memory", "");
+  bool is_for_each = strcmp(words[2], "each") == 0;
+  if (!tally_expect(&program.fleet.tally, number(words[3], UINT32_MAX), is_for_each)) stop("no memory", "");
   say("expecting");
 }
 
@@ -147,7 +148,9 @@ static void say_cpu(void) {
 static void obey(char *line) {
   char *words[WORDS] = {0}, *state = NULL;
   size_t count = 0;
-  for (char *word = strtok_r(line, " ", &state); word && count < WORDS; word = strtok_r(NULL, " ", &state)) words[count++] = word;
+  for (char *word = strtok_r(line, " ", &state); word && count < WORDS; word = strtok_r(NULL, " ", &state)) {
+    words[count++] = word;
+  }
   const char *name = count > 0 ? words[0] : "";
   if (strcmp(name, "fleet") == 0 && count == 5) return set_fleet(words);
   if (strcmp(name, "open") == 0 && count == 2) return open_connections(words);
@@ -232,7 +235,8 @@ int main(int count, char **arguments) {
   fleet->tally.base = number(arguments[3], UINT64_MAX);
   fleet->port = (uint16_t)number(arguments[5], UINT16_MAX);
   if (!addresses_parse(&fleet->hosts, arguments[6])) stop("no addresses: ", arguments[6]);
-  if (fleet->is_tls && !tls_set_up(&fleet->tls, arguments[4], strcmp(arguments[2], "tls") == 0)) stop("cannot trust ", arguments[4]);
+  bool resumes = strcmp(arguments[2], "tls") == 0;
+  if (fleet->is_tls && !tls_set_up(&fleet->tls, arguments[4], resumes)) stop("cannot trust ", arguments[4]);
   raise_file_limit();
   fleet->poll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN, .data.u64 = COMMANDS};

@@ -17,7 +17,9 @@ uint64_t clock_now(void) { return clock_of(CLOCK_MONOTONIC); }
 
 uint64_t clock_process_cpu(void) { return clock_of(CLOCK_PROCESS_CPUTIME_ID); }
 
-static uint64_t nanoseconds(struct timeval time) { return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_usec * 1000u; }
+static uint64_t nanoseconds(struct timeval time) {
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_usec * 1000u;
+}
 
 static struct moment moment_now(void) {
   struct rusage usage = {0};

@@ -39,8 +39,8 @@ struct tally {
   struct moment taken;
 };
 
-/// Counts from zero, up to so many events; where they are `is_for_each`, each must be for somebody else. Returns whether there is
-/// memory for them.
+/// Counts from zero, up to so many events; where they are `is_for_each`, each must be for somebody else. Returns whether there
+/// is memory for them.
 bool tally_expect(struct tally *tally, size_t count, bool is_for_each);
 
 /// One event came, for somebody who was `told` in that generation before.

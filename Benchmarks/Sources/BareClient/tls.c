@@ -72,11 +72,14 @@ bool tls_set_up(struct tls *tls, const char *certificate, bool resumes) {
   SSL_CTX_set_app_data(tls->context, tls);
   SSL_CTX_set_options(tls->context, SSL_OP_NO_RENEGOTIATION);
   // Without the first an idle connection keeps 33 KiB.
-  SSL_CTX_set_mode(tls->context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
+  SSL_CTX_set_mode(
+      tls->context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_ENABLE_PARTIAL_WRITE);
   SSL_CTX_set_verify(tls->context, SSL_VERIFY_PEER, NULL);
-  SSL_CTX_set_session_cache_mode(tls->context, resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_session_cache_mode(
+      tls->context, resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL : SSL_SESS_CACHE_OFF);
   if (resumes) SSL_CTX_sess_set_new_cb(tls->context, keep);
-  return SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION) == 1 && SSL_CTX_load_verify_file(tls->context, certificate) == 1;
+  return SSL_CTX_set_min_proto_version(tls->context, TLS1_2_VERSION) == 1
+         && SSL_CTX_load_verify_file(tls->context, certificate) == 1;
 }
 
 SSL *tls_session(struct tls *tls, const char *address) {

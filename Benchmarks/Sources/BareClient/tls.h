@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 enum {
-  /// Sessions that wait to be resumed. Each that is used brings two new ones, and where all of those that are being opened keep in
-  /// step, so many as they are used before the first new ones come.
+  /// Sessions that wait to be resumed. Each that is used brings two new ones, and where all of those that are being opened
+  /// keep in step, so many as they are used before the first new ones come.
   TLS_SESSIONS = 128,
   /// What one operation may leave for the peer: no flight of a client is as large.
   TLS_OUTPUT_SIZE = 32 * 1024,
