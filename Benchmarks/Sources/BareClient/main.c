@@ -240,7 +240,9 @@ int main(int count, char **arguments) {
   raise_file_limit();
   fleet->poll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN, .data.u64 = COMMANDS};
-  if (fleet->poll < 0 || epoll_ctl(fleet->poll, EPOLL_CTL_ADD, STDIN_FILENO, &event) != 0) stop("cannot poll: ", strerror(errno));
+  if (fleet->poll < 0 || epoll_ctl(fleet->poll, EPOLL_CTL_ADD, STDIN_FILENO, &event) != 0) {
+    stop("cannot poll: ", strerror(errno));
+  }
   say("ready");
   run();
 }
