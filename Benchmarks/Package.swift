@@ -44,5 +44,13 @@ let package = Package(
         .product(name: "IMAPStateMachine", package: "swift-imap-engine"),
       ],
       path: "Sources/LoopBenchmark", swiftSettings: settings),
+    // The same client in C, on epoll and OpenSSL alone: what the kernel and OpenSSL take.
+    .executableTarget(
+      name: "bare-client",
+      path: "Sources/BareClient",
+      cSettings: [
+        .define("_GNU_SOURCE"), .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
+      ],
+      linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
   ]
 )

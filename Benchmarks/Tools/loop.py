@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from loop_pair import PROGRAM, PROGRESS_SECONDS, ROOT, Failure, Pair, Peer
+from loop_pair import BARE, PROGRAM, PROGRESS_SECONDS, ROOT, Failure, Pair, Peer
 
 PYTHON = os.path.join(ROOT, ".build", "venv-loop", "bin", "python")
 CONNECTIONS = 19_000
@@ -19,6 +19,8 @@ CLIENTS = 2_000
 BYTES_OF_PAIR = 13_000
 # A flood that is slower than this does not try what it is meant to try.
 LEAST_FLOOD_MB_PER_S = 10
+# In so many parts both clients open their connections, one after the other.
+TURNS = 4
 BYTES_OF_FLOOD_LINE = len("* 1 RECENT\r\n")
 
 # What must hold. Memory is not a matter of how busy the machine is: those bounds fail every run, the others only with --check.
@@ -58,9 +60,14 @@ BOUNDS = [
 ]
 
 
-def idle(kind, count):
-    """Memory, wake-ups and bursts of so many idle connections."""
-    pair = Pair(kind)
+def both(kind, **options):
+    """The loop's client and the one in C, each with a far end of its own. What follows is measured by turns: noise is the same for
+    both then."""
+    return [Pair(kind, program=program, **options) for program in (PROGRAM, BARE)]
+
+
+def filled(pair, count):
+    """Memory and speed of opening so many connections. Returns what there was before as well."""
     # What the first connection brings into being for all is not theirs, and resumed ones need something to resume.
     pair.open(1)
     resident, heap = pair.memory()
@@ -71,24 +78,49 @@ def idle(kind, count):
         "bytes": (after - resident) / count, "heap": (heap_after - heap) / count,
         "opened_per_s": count / wall, "opened_per_cpu_s": count / cpu,
     }  # fmt: skip
-    bursts = [pair.burst() for _ in range(4)][1:]
-    report["burst_cpu_us"] = statistics.median(burst["cpu"] / burst["events"] / 1000 for burst in bursts)
-    report["burst_allocations"] = statistics.median(burst["allocations"] / burst["events"] for burst in bursts)
-    paced = [pair.paced(2000) for _ in range(3)]
-    report["wake_p50_us"] = statistics.median(run["p50"] / 1000 for run in paced)
-    report["wake_p99_us"] = statistics.median(run["p99"] / 1000 for run in paced)
-    report["bytes_at_end"] = (pair.memory()[0] - resident) / count
-    pair.end()
-    return report
+    return report, resident
+
+
+def of_bursts(bursts):
+    """Medians for an event, in microseconds. The kernel only counts ticks in the program and in itself: their sums divide the time."""
+    cpu = statistics.median(burst["cpu"] / burst["events"] / 1000 for burst in bursts)
+    user, system = sum(burst["user"] for burst in bursts), sum(burst["system"] for burst in bursts)
+    return {
+        "burst_cpu_us": cpu,
+        "burst_user_us": cpu * user / max(1, user + system),
+        "burst_system_us": cpu * system / max(1, user + system),
+        "burst_allocations": statistics.median(burst["allocations"] / burst["events"] for burst in bursts),
+    }
+
+
+def idle(kind, count):
+    """Memory, wake-ups and bursts of so many idle connections of both clients."""
+    pairs = both(kind)
+    reports, residents = zip(*(filled(pair, count) for pair in pairs))
+    # Whatever else runs takes the caches away now and then, which one client feels and the other does not.
+    bursts = [[pair.burst() for pair in pairs] for _ in range(10)][1:]
+    paced = [[pair.paced(2000) for pair in pairs] for _ in range(3)]
+    for index, (pair, report, resident) in enumerate(zip(pairs, reports, residents)):
+        report.update(of_bursts([burst[index] for burst in bursts]))
+        for name in ("p50", "p99"):
+            report[f"wake_{name}_us"] = statistics.median(run[index][name] / 1000 for run in paced)
+        report["bytes_at_end"] = (pair.memory()[0] - resident) / count
+        pair.end()
+    return reports
 
 
 def connects(kind, count):
-    """Connections up to the login, per second of the client's processor."""
-    pair = Pair(kind, goal="login")
-    pair.open(10)
-    _, cpu = pair.open(count)
-    pair.end()
-    return count / cpu
+    """Connections up to the login, per second of the processor of each client."""
+    pairs = both(kind, goal="login")
+    seconds = [0, 0]
+    for pair in pairs:
+        pair.open(10)
+    for _ in range(TURNS):
+        for index, pair in enumerate(pairs):
+            seconds[index] += pair.open(max(1, count // TURNS))[1]
+    for pair in pairs:
+        pair.end()
+    return [max(1, count // TURNS) * TURNS / cpu for cpu in seconds]
 
 
 def storm(count):
@@ -414,11 +446,36 @@ def measure_pressure(count):
     return report
 
 
+def measure_pace(count):
+    """Opening, wake-ups and bursts beside a client in C that does the least it can: its figures say what the machine takes."""
+    report = {}
+    for name, kind in (("plain", "plain"), ("tls", "tls-full")):
+        ours, bare = step(f"idle, {'plain' if kind == 'plain' else 'TLS'}", idle, kind, count)
+        for prefix, run in (("", ours), ("bare_", bare)):
+            report[f"{prefix}wake_p50_us_{name}"] = round(run["wake_p50_us"], 1)
+            report[f"{prefix}wake_p99_us_{name}"] = round(run["wake_p99_us"], 1)
+            for key in ("burst_cpu_us", "burst_user_us", "burst_system_us"):
+                report[f"{prefix}{key}_{name}"] = round(run[key], 2)
+        report[f"{name}_bytes_per_connection"] = round(ours["bytes"])
+        report[f"{name}_heap_per_connection"] = round(ours["heap"])
+        report[f"bare_bytes_per_connection_{name}"] = round(bare["bytes"])
+        report[f"burst_allocations_{name}"] = round(ours["burst_allocations"], 4)
+        report[f"ratio_bare_wake_{name}"] = round(ours["wake_p50_us"] / bare["wake_p50_us"], 2)
+        report[f"ratio_bare_burst_{name}"] = round(ours["burst_cpu_us"] / bare["burst_cpu_us"], 2)
+    for key, ratio, kind, what in (
+        ("connects_per_s", "connects", "plain", "plain"),
+        ("handshakes_full_per_s", "handshakes_full", "tls-full", "TLS"),
+        ("handshakes_resumed_per_s", "handshakes_resumed", "tls", "TLS resumed"),
+    ):  # fmt: skip
+        ours, bare = step(f"connects, {what}", connects, kind, count)
+        report |= {key: round(ours), f"bare_{key}": round(bare), f"ratio_bare_{ratio}": round(ours / bare, 2)}
+    return report
+
+
 def measure_all(count, seconds):
     step("lost events are found", check_counting)
-    plain = step("idle, plain", idle, "plain", count)
-    full = step("idle, TLS", idle, "tls-full", count)
-    resumed = step("idle, TLS resumed", idle, "tls", count)
+    pace = step("both clients", measure_pace, count)
+    resumed, bare_resumed = step("idle, TLS resumed", idle, "tls", count)
     all_at_once = step("storm", storm, count)
     plain_clients = step("clients, plain", clients, "plain", min(CLIENTS, count))
     tls_clients = step("clients, TLS", clients, "tls-full", min(CLIENTS, count))
@@ -427,29 +484,15 @@ def measure_all(count, seconds):
     aioimaplib, imaplib = throughput["aioimaplib"]["per_cpu_s"], throughput["imaplib"]["per_cpu_s"]
     report = {
         "connections": count,
-        "plain_bytes_per_connection": round(plain["bytes"]),
-        "tls_bytes_per_connection": round(full["bytes"]),
         "tls_resumed_bytes_per_connection": round(resumed["bytes"]),
-        "plain_heap_per_connection": round(plain["heap"]),
-        "tls_heap_per_connection": round(full["heap"]),
         "tls_resumed_heap_per_connection": round(resumed["heap"]),
+        "bare_bytes_per_connection_tls_resumed": round(bare_resumed["bytes"]),
         "tls_storm_bytes_per_connection": round(all_at_once),
-        "tls_storm_ratio": round(all_at_once / full["bytes"], 3),
+        "tls_storm_ratio": round(all_at_once / pace["tls_bytes_per_connection"], 3),
         "client_bytes_per_connection": round(plain_clients["bytes"]),
         "client_tls_bytes_per_connection": round(tls_clients["bytes"]),
-        "wake_p50_us_plain": round(plain["wake_p50_us"], 1),
-        "wake_p99_us_plain": round(plain["wake_p99_us"], 1),
-        "wake_p50_us_tls": round(full["wake_p50_us"], 1),
-        "wake_p99_us_tls": round(full["wake_p99_us"], 1),
-        "burst_cpu_us_plain": round(plain["burst_cpu_us"], 2),
-        "burst_cpu_us_tls": round(full["burst_cpu_us"], 2),
         "client_burst_cpu_us": round(plain_clients["burst_cpu_us"], 2),
         "client_burst_cpu_us_tls": round(tls_clients["burst_cpu_us"], 2),
-        "burst_allocations_plain": round(plain["burst_allocations"], 4),
-        "burst_allocations_tls": round(full["burst_allocations"], 4),
-        "connects_per_s": round(step("connects, plain", connects, "plain", count)),
-        "handshakes_full_per_s": round(step("connects, TLS", connects, "tls-full", count)),
-        "handshakes_resumed_per_s": round(step("connects, TLS resumed", connects, "tls", count)),
         "requests_per_s_1_thread": round(throughput["threads_1"]["per_s"]),
         "requests_per_s_2_threads": round(throughput["threads_2"]["per_s"]),
         "client_requests_per_s": round(throughput["client"]["per_s"]),
@@ -461,7 +504,7 @@ def measure_all(count, seconds):
         "ratio_imaplib_client": round(client / imaplib, 1),
         "requests": throughput,
     }
-    return report | measure_cliff(count) | measure_pressure(count)
+    return report | pace | measure_cliff(count) | measure_pressure(count)
 
 
 def missed(report, checks):
@@ -488,6 +531,8 @@ def run(options):
     if options.allocations:
         check_counting()
         report = measure_allocations()
+    elif options.bare:
+        report = measure_pace(options.connections)
     elif options.cliff:
         report = measure_cliff(options.connections)
     elif options.pressure:
@@ -511,6 +556,7 @@ def main():
     parser.add_argument("--connections", type=int, default=CONNECTIONS, help="connections in one process")
     parser.add_argument("--seconds", type=int, default=5, help="how long each client makes requests")
     parser.add_argument("--allocations", action="store_true", help="only allocations, which take seconds and are exact")
+    parser.add_argument("--bare", action="store_true", help="only opening, wake-ups and bursts, beside a client in C: two minutes")
     parser.add_argument("--cliff", action="store_true", help="only connections to one address of a server")
     parser.add_argument("--pressure", action="store_true", help="only connections that are not read from, and floods")
     parser.add_argument("--fleet", action="store_true", help="100,000 plain pairs and 20,000 TLS pairs over several processes")

@@ -8,6 +8,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.path.join(ROOT, ".build", "release", "loop-benchmark")
+# The client in C.
+BARE = os.path.join(ROOT, ".build", "release", "bare-client")
 # The ports of one source address for one address of the server run out at 28,000, and become slow to find at half of that.
 HOSTS = "127.0.0.1,127.0.0.2,127.0.0.3,127.0.0.4"
 # How long an answer may take. Nothing that is asked for takes a quarter of it, on a machine that others keep busy.
@@ -88,7 +90,7 @@ class Peer:
 class Pair:
     """A far end and a client. `kind` is plain, tls, or tls-full, which never resumes a session."""
 
-    def __init__(self, kind, goal="idle", in_flight=64, setup_seconds=60, hosts=HOSTS, sources="-", buffer=None):
+    def __init__(self, kind, goal="idle", in_flight=64, setup_seconds=60, hosts=HOSTS, sources="-", buffer=None, program=PROGRAM):
         self.folder = tempfile.TemporaryDirectory()
         self.certificate = os.path.join(self.folder.name, "certificate.pem")
         base = time.monotonic_ns()
@@ -96,7 +98,7 @@ class Pair:
         self.port = int(self.far.read("listening")[0])
         if buffer and self.far.ask("buffer", "buffer", buffer) != ["1"]:
             raise Failure("the far end's socket was not found")
-        self.client = Peer(PROGRAM, "client", kind, base, self.certificate, self.port, hosts)
+        self.client = Peer(program, "client", kind, base, self.certificate, self.port, hosts)
         self.client.read("ready")
         self.client.ask("fleet", "fleet", goal, in_flight, setup_seconds, sources)
         # Those of IMAPClient, or those of channels and borrowed events.
@@ -149,7 +151,7 @@ class Pair:
         if self.waits is None:
             self.wait(seconds)
         seconds, self.waits = self.waits, None
-        names = ("events", "p50", "p99", "cpu", "wall", "allocations", "doubled", "missing")
+        names = ("events", "p50", "p99", "cpu", "wall", "allocations", "doubled", "missing", "user", "system")
         *fields, numbers = self.client.read("events", ANSWER_SECONDS + 2 * seconds)
         events = dict(zip(names, map(int, fields)))
         if events["events"] != self.expected or events["doubled"]:

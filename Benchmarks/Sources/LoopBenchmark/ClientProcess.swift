@@ -88,6 +88,6 @@ struct ClientProcess {
     let names = missing.prefix(10).map(String.init).joined(separator: " ")
     report(
       "events", result.events, p50, p99, result.cpu, result.wall, result.allocations, result.doubled, missing.count,
-      names)
+      result.times.user, result.times.system, names)
   }
 }

@@ -14,7 +14,16 @@ final class EventTally {
     var cpu: UInt64 = 0
     var wall: UInt64 = 0
     var allocations: UInt64 = 0
-    fileprivate var start: (cpu: UInt64, wall: UInt64, allocations: UInt64)?
+    /// Of `cpu`, about.
+    var times: (user: UInt64, system: UInt64) = (0, 0)
+    fileprivate var start: Start?
+  }
+
+  fileprivate struct Start {
+    var times = Clock.threadTimes
+    var cpu = Clock.threadCPU
+    var wall = Clock.now
+    var allocations = allocation_counter_begin()
   }
 
   private(set) var result = Result()
@@ -35,7 +44,7 @@ final class EventTally {
     // The room stays.
     result.latencies.removeAll(keepingCapacity: true)
     result.latencies.reserveCapacity(count)
-    (result.cpu, result.wall, result.allocations, result.start) = (0, 0, 0, nil)
+    (result.cpu, result.wall, result.allocations, result.times, result.start) = (0, 0, 0, (0, 0), nil)
     isForEach = forEach
     if forEach { generation &+= 1 }
     awaited = count
@@ -49,7 +58,7 @@ final class EventTally {
 
   /// One event came, for somebody who was `told` in that generation before.
   func received(_ count: UInt32, told: inout UInt8) {
-    if result.start == nil { result.start = (Clock.threadCPU, Clock.now, allocation_counter_begin()) }
+    if result.start == nil { result.start = Start() }
     if isForEach {
       if told == generation {
         result.doubled += 1
@@ -63,6 +72,8 @@ final class EventTally {
       result.allocations = allocation_counter_end() - start.allocations
       result.cpu = Clock.threadCPU - start.cpu
       result.wall = Clock.now - start.wall
+      let times = Clock.threadTimes
+      result.times = (times.user - start.times.user, times.system - start.times.system)
       finish()
     }
   }
