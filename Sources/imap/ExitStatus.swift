@@ -93,6 +93,7 @@ struct Failure: Error {
     case .source(let command, let reason, outcomeUnknown: false): self.init(.file, "\(command) is not done: \(reason)")
     case .source(let command, let reason, outcomeUnknown: true):
       self.init(.file, "\(reason); whether the server has done \(command) is not known")
+    case .readOnly: self.init(.refused, "\(host): \(error)")
     case .copiedOnly(_, let error):
       self = Failure(error, host: host, byToken: byToken)
       message += "; the copies are made, and the messages still where they were"

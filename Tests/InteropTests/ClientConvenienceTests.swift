@@ -78,6 +78,25 @@ import Testing
     await server.shutdown()
   }
 
+  // MARK: Names
+
+  /// As text for people, and as they are on the wire for the server.
+  @Test func namesBothWays() async throws {
+    let lines = [
+      #"* LIST () "/" "Entw&APw-rfe""#, #"* LIST () "/" "&Jjo-!""#, #"* LIST () "/" "a&-b""#, #"* LIST () "/" "x&bad""#,
+    ]
+    let selected = [#"SELECT "Entw&APw-rfe""#, #"SELECT "&Jjo-!""#, #"SELECT "a&-b""#, #"SELECT "x&bad""#]
+    try await withScript("", [("LIST", lines), ("SELECT", ["* 0 EXISTS"])]) { client, server in
+      let names = try await client.list(pattern: "*").map(\.name)
+      #expect(names.map(\.description) == ["Entwürfe", "☺!", "a&b", "x&bad"])
+      #expect(names.prefix(3) == [MailboxName("Entwürfe"), "☺!", "a&b"])
+      // The last one does not decode, and is sent back as it came.
+      #expect(names.last == MailboxName(wire: Array("x&bad".utf8)))
+      for name in names { try await client.select(name) }
+      #expect(server.commands.suffix(4) == selected[...])
+    }
+  }
+
   // MARK: Special folders
 
   @Test func specialFoldersThatTheServerNames() async throws {

@@ -55,6 +55,40 @@ import Testing
 
   private static let throttled = "NO Request is throttled. Suggested Backoff Time: 20 milliseconds"
 
+  // MARK: Logging in
+
+  private static let refusals: [(String, IMAPError.Reason)] = [
+    ("NO [AUTHENTICATIONFAILED] no", .notAuthenticated), ("NO no", .notAuthenticated), ("NO [EXPIRED] no", .expired),
+    ("NO [PRIVACYREQUIRED] no", .privacyRequired), ("NO [UNAVAILABLE] no", .unavailable),
+    ("NO Your account is not enabled for IMAP use", .accessDisabled),
+    ("NO Application-specific password required", .applicationPasswordRequired),
+    ("NO [WEBALERT https://example.com/] Web login required", .webLoginRequired), ("NO [INUSE] no", .inUse),
+    ("NO [CONTACTADMIN] no", .contactAdministrator),
+  ]
+
+  @Test func whyASignInFailed() async throws {
+    for (answer, reason) in Self.refusals {
+      try await Self.with("AUTH=PLAIN SASL-IR", isLoggedIn: false) { command, _ in
+        command.hasPrefix("AUTHENTICATE") ? [answer] : []
+      } _: { client, _ in
+        await #expect { try await client.signIn(user: "joe", password: Secret("secret")) } throws: {
+          ($0 as? IMAPError)?.reason == reason
+        }
+      }
+    }
+  }
+
+  /// What this side does not send, or does not take, is no wrong password.
+  @Test func whyASignInWasGivenUp() {
+    let reasons: [(SASLError, IMAPError.Reason)] = [
+      (.plaintextRefused, .privacyRequired), (.noMechanism(loginDisabled: true), .privacyRequired),
+      (.noMechanism(loginDisabled: false), .notAuthenticated), (.malformedChallenge("x"), .protocolViolation),
+      (.unexpectedChallenge, .protocolViolation), (.completedEarly, .protocolViolation), (.cancelled, .cancelled),
+      (.server("other"), .notAuthenticated), (.credential(.password, .empty), .notAuthenticated),
+    ]
+    for (error, reason) in reasons { #expect(IMAPError.authentication(error, nil).reason == reason, "\(error)") }
+  }
+
   // MARK: Throttling
 
   @Test func whatIsThrottledIsDoneLater() async throws {

@@ -107,7 +107,7 @@ import Testing
     let running = try Tool.Running(
       ["shell"] + Self.account.dropLast() + ["--port", "\(server.port)"], environment: ["IMAP_PASSWORD": "secret"])
     running.narrowOutput()
-    running.write("select INBOX\nget 1\n")
+    running.write("get 1 --mailbox INBOX\n")
     await running.outputIsFull(Talkative.get.length)
     running.send(signal)
     let result = await running.resultUnread()

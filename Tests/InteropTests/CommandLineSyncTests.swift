@@ -115,6 +115,40 @@ import Testing
     #expect(asked.withLock { $0.last }?.contains("UID FETCH 2 ") == true)
   }
 
+  /// A server that makes several FETCH responses of one message.
+  @Test func whatIsSaidInPartsIsJoined() async throws {
+    let folder = try TemporaryFolder()
+    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      var lines: [String] = []
+      if line.contains("LIST") { lines = ["LIST () \"/\" INBOX"] }
+      if line.contains("EXAMINE") { lines = ["1 EXISTS", "OK [UIDVALIDITY 7]"] }
+      if line.contains("RFC822.SIZE") {
+        lines = ["1 FETCH (UID 1 RFC822.SIZE 9)", "1 FETCH (UID 1 FLAGS (\\Seen))", "1 FETCH (UID 1)"]
+      }
+      if line.contains("BODY") {
+        lines = [
+          "1 FETCH (UID 1 FLAGS (\\Seen))", "1 FETCH (UID 1 INTERNALDATE \"31-Jan-2026 12:00:00 +0000\")",
+          "1 FETCH (UID 1 BODY[] {9}\r\nSubject: )",
+        ]
+      }
+      return lines.map { "* \($0)\r\n" }.joined() + "\(tag) OK\r\n"
+    }
+    defer { server.end() }
+    let arguments = [
+      "sync", folder.path, "--json", "--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user",
+      "joe", "--password-stdin",
+    ]
+    for counts in [[1, 0, 0, 1], [0, 0, 0, 1]] {
+      let result = try await Tool.run(arguments, input: "secret\n")
+      #expect(result.status == 0, "\(result.error)")
+      #expect(Self.counts(result.objects.first) == counts)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/cur") == ["7.1.imap:2,S"])
+    }
+    let attributes = try FileManager.default.attributesOfItem(atPath: folder.path + "/cur/7.1.imap:2,S")
+    #expect((attributes[.modificationDate] as? Date)?.timeIntervalSince1970 == 1_769_860_800)
+  }
+
   /// A disk that takes no more: what was complete stays, nothing else is left, and the next run goes on.
   @Test func fullDisk() async throws {
     let server = try await IMAPTestServer.start()

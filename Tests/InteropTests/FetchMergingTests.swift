@@ -30,6 +30,24 @@ import Testing
     #expect(responses.map(\.flags) == [[.seen], []])
   }
 
+  @Test func oneByOneTheyAreJoinedWhereTheyFollowEachOther() async throws {
+    let lines = [
+      #"* 1 FETCH (UID 5 FLAGS (\Seen))"#, "* 1 FETCH (UID 5 RFC822.SIZE 10)", #"* 1 FETCH (BODY[TEXT] "a")"#,
+      "* 2 FETCH (UID 6 RFC822.SIZE 20)", #"* 3 FETCH (UID 7 RFC822.SIZE 30 BODY[TEXT] "c")"#, "* 3 FETCH (FLAGS ())",
+    ]
+    try await withScript("", [("UID FETCH", lines)]) { client, _ in
+      try await client.select(.inbox)
+      var responses: [FetchResponse] = []
+      for try await message in client.messages(.uids(.all), [.uid, .flags, .rfc822Size, .section(.text)]) {
+        responses.append(message)
+      }
+      #expect(responses.map(\.uid) == [5, 6, 7])
+      #expect(responses.map(\.size) == [10, 20, 30])
+      #expect(responses.map(\.flags) == [[.seen], nil, []])
+      #expect(responses.map { $0.bytes(of: .text) } == [Array("a".utf8), nil, Array("c".utf8)])
+    }
+  }
+
   @Test func flagsThatChangeMeanwhile() async throws {
     let responses = try await fetch(
       [.uid, .flags], ["* 1 FETCH (UID 5 FLAGS ())", "* 2 FETCH (UID 6 FLAGS ())", #"* 1 FETCH (UID 5 FLAGS (\Seen))"#])

@@ -118,10 +118,10 @@ import Testing
   /// C functions are allowed by name; of Swift's own, those are not that tell the time, draw lots, print or make tasks.
   private static func isPure(_ symbol: String) -> Bool {
     // Instrumentation of coverage and of sanitizers.
-    for prefix in ["__llvm_", "__asan_", "__tsan_", "__ubsan_", "__sanitizer_", "__sancov_"]
-    where symbol.hasPrefix(prefix) {
-      return true
-    }
+    let instruments = [
+      "__llvm_", "__asan_", "__start_asan_", "__stop_asan_", "__tsan_", "__ubsan_", "__sanitizer_", "__sancov_",
+    ]
+    if instruments.contains(where: { symbol.hasPrefix($0) }) { return true }
     if symbol.hasPrefix("$s") || symbol.hasPrefix("_$s") {
       let impure = [
         "10Foundation", "20FoundationEssentials", "5Glibc", "6Darwin", "4Musl", "8Dispatch", "15Synchronization",

@@ -63,8 +63,15 @@ struct FetchMerger {
 }
 
 extension FetchResponse {
+  /// Whether `other`, which came right behind it, is about the same message.
+  func isContinued(by other: FetchResponse) -> Bool {
+    if let uid, let otherUID = other.uid { return uid == otherUID }
+    // 0 where the server does not know.
+    return sequence != 0 && sequence == other.sequence
+  }
+
   /// Takes over what another response says of the message. Of what changes the later word counts.
-  fileprivate mutating func add(_ others: [FetchAttribute]) {
+  mutating func add(_ others: [FetchAttribute]) {
     for attribute in others {
       if let index = attributes.firstIndex(where: { $0.isReplaced(by: attribute) }) {
         attributes[index] = attribute

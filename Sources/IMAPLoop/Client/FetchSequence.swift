@@ -1,7 +1,8 @@
 internal import DequeModule
 import IMAPStateMachine
 
-/// The messages of a FETCH, one after the other, as they come, those included that the server tells of unasked meanwhile. What
+/// The messages of a FETCH, one after the other, as they come, those included that the server tells of unasked meanwhile. Several
+/// responses in a row about one message come as one, so that each message is there when the next begins. What
 /// nobody has taken yet holds the server up once it is more than 1 MiB or 256 messages, so that a consumer that is slow costs
 /// little memory.
 ///
@@ -37,7 +38,10 @@ public struct FetchSequence: AsyncSequence, Sendable {
     public mutating func next(
       isolation actor: isolated (any Actor)? = #isolation
     ) async throws(IMAPError) -> FetchResponse? {
-      if let command = command.take() { lease = FetchLease(try await client.startFetch(command), client) }
+      if let command = command.take() {
+        if case .fetch(let messages, _, _) = command, messages.isEmpty { return nil }
+        lease = FetchLease(try await client.startFetch(command), client)
+      }
       guard let lease else { return nil }
       do throws(IMAPError) {
         if let response = try await client.nextFetched(lease.id) { return response }
@@ -75,6 +79,8 @@ final class FetchQueue {
   private var size = 0
   private var sizes = Deque<Int>()
   private var current = 0
+  /// The last response, and its size: another one may continue it.
+  private var held: (response: FetchResponse, size: Int)?
   private(set) var outcome: Result<Void, IMAPError>?
   private var consumer: CheckedContinuation<Void, Never>?
   /// Whether nobody will take the rest.
@@ -100,10 +106,22 @@ final class FetchQueue {
     default: break
     }
     guard let response = collector.add(event) else { return }
-    responses.append(response)
-    sizes.append(current)
-    size += current
-    current = 0
+    defer { current = 0 }
+    if let last = held, last.response.isContinued(by: response) {
+      held?.response.add(response.attributes)
+      held?.size += current
+      return
+    }
+    release()
+    held = (response, current)
+  }
+
+  /// Nothing continues the last response any more.
+  func release() {
+    guard let last = held.take() else { return }
+    responses.append(last.response)
+    sizes.append(last.size)
+    size += last.size
     wake()
   }
 
@@ -114,12 +132,14 @@ final class FetchQueue {
   }
 
   func finish(_ outcome: Result<Void, IMAPError>) {
+    release()
     self.outcome = outcome
     wake()
   }
 
   func abandon() {
     isAbandoned = true
+    held = nil
     responses = []
     sizes = []
     size = 0

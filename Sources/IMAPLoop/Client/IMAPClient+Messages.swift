@@ -1,6 +1,7 @@
 import IMAPStateMachine
 
-/// Messages of the selected mailbox.
+/// Messages of the selected mailbox. Where a function is given an empty set, as of a search that found nothing, it does nothing: the
+/// wire has no way to name no message.
 extension IMAPClient {
   /// FETCH (RFC 9051, section 6.4.5), all of it in memory, one response for each message, however many the server makes of it. For
   /// large bodies use ``fetch(_:_:changedSince:events:)``. Where the server refuses it because some of the messages are gone, and has
@@ -8,6 +9,7 @@ extension IMAPClient {
   public func fetch(
     _ messages: MessageReference, _ items: [FetchItem], changedSince: ModSeq? = nil
   ) async throws(IMAPError) -> [FetchResponse] {
+    if messages.isEmpty { return [] }
     // A change of flags that came in between is news. It is not the answer, but may be a part of it.
     let asksForMore = items.contains { !Self.isNews($0) }
     let isNews = { (response: FetchResponse) in asksForMore && !response.attributes.isEmpty && response.isNews }
@@ -25,6 +27,7 @@ extension IMAPClient {
     _ messages: MessageReference, _ items: [FetchItem], changedSince: ModSeq? = nil,
     events: @escaping @Sendable (borrowing ResponseEvent) -> Void
   ) async throws(IMAPError) {
+    if messages.isEmpty { return }
     _ = try await runFetch("FETCH", .fetch(messages, items, changedSince: changedSince)) { waiter in
       waiter.fetchHandler = events
     }
@@ -86,7 +89,7 @@ extension IMAPClient {
   /// COPY (RFC 9051, section 6.4.7). Returns where the messages went, where the server has UIDPLUS.
   @discardableResult
   public func copy(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
-    try await copy("COPY", .copy(messages, mailbox))
+    messages.isEmpty ? nil : try await copy("COPY", .copy(messages, mailbox))
   }
 
   /// MOVE (RFC 6851). Returns where the messages went, where the server has UIDPLUS.
@@ -98,6 +101,7 @@ extension IMAPClient {
   /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
   @discardableResult
   public func move(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
+    if messages.isEmpty { return nil }
     let selection = expectedSelection
     let hasMove = try await has(.move)
     return try await tied(to: selection) { () async throws(IMAPError) -> CopyResult? in
@@ -112,6 +116,8 @@ extension IMAPClient {
       throw .capabilityMissing(.move, command: "MOVE")
     }
     return try await staying { () async throws(IMAPError) -> CopyResult? in
+      // Before there are copies.
+      if let mailbox = settledMailbox, mailbox.isReadOnly { throw .readOnly(mailbox.name, command: "MOVE") }
       // A set may reach beyond the last message: what comes in between must not be expunged without having been copied.
       let present = UIDSet(try await search(.uid(uids)))
       if present.isEmpty { return nil }
@@ -131,6 +137,7 @@ extension IMAPClient {
   ///
   /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
   public func expunge(_ uids: UIDSet) async throws(IMAPError) {
+    if uids.isEmpty { return }
     try await staying { () async throws(IMAPError) in
       if try await has(.uidPlus) {
         try await run("UID EXPUNGE", .uidExpunge(uids))
@@ -170,6 +177,7 @@ extension IMAPClient {
   /// Beware of sets that end in `*`: `UIDSet(50...)` holds the last message of the mailbox even where its UID is below 50
   /// (RFC 9051, section 9: seq-range), and it is deleted then. Search first, and give what of that is not below 50.
   public func delete(_ uids: UIDSet) async throws(IMAPError) {
+    if uids.isEmpty { return }
     try await staying { () async throws(IMAPError) in
       try await store(.uids(uids), StoreOperation(.add, [.deleted], silent: true))
       try await expunge(uids)
@@ -212,6 +220,11 @@ extension IMAPClient {
   private func store(
     _ command: Command
   ) async throws(IMAPError) -> (responses: [FetchResponse], modified: MessageSet<MessageID>?) {
+    switch command {
+    case .store(let messages, _, _), .storeLabels(let messages, _, _), .storeAnnotations(let messages, _, _):
+      if messages.isEmpty { return ([], nil) }
+    default: break
+    }
     let (responses, status) = try await gatherFetch("STORE", command)
     guard case .modified(let set) = status.code else { return (responses, nil) }
     return (responses, set)

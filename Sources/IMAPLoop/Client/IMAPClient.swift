@@ -404,6 +404,10 @@ public actor IMAPClient {
     _ name: String, _ command: Command, in selection: UInt64, prepare: (CommandWaiter) -> Void = { _ in }
   ) throws(IMAPError) -> CommandWaiter {
     if selection != session.selection, command.concernsSelected { throw .mailboxWasLeft }
+    // Some servers say OK then, and do nothing.
+    if command.changesSelected, let mailbox = settledMailbox, mailbox.isReadOnly {
+      throw .readOnly(mailbox.name, command: name)
+    }
     // One that waits to be sent gives way like one that was.
     session.idlePace?.endWaiting(session)
     let id: CommandID

@@ -81,11 +81,12 @@ extension IMAPError {
     case .capabilityMissing(let capability, _): .capabilityMissing(capability)
     case .invalidArgument: .invalidArgument
     case .copiedOnly(_, let error): error.reason
+    case .readOnly: .readOnly
     case .source: .sourceFailed
     case .cancelled: .cancelled
     case .noSuchMailbox: .noSuchMailbox
     case .authentication(_, let status?): Self.loginReason(status)
-    case .authentication(_, nil): .notAuthenticated
+    case .authentication(let error, nil): Self.reason(error)
     case .refused("LOGIN", let status), .refused("AUTHENTICATE", let status): Self.loginReason(status)
     case .rejected("LOGIN", let status), .rejected("AUTHENTICATE", let status):
       Self.reason(status) ?? Self.loginReason(in: status.text) ?? .unspecified
@@ -115,6 +116,17 @@ extension IMAPError {
         if case .certificate(let refusal)? = failure.tls { .certificate(refusal) } else { .tls(failure.tls ?? .other) }
       }
     case .closedByPeer, .closedLocally: .connectionLost(outcomeUnknown: outcomeUnknown)
+    }
+  }
+
+  private static func reason(_ error: SASLError) -> Reason {
+    switch error {
+    case .plaintextRefused, .noMechanism(loginDisabled: true): .privacyRequired
+    case .malformedChallenge, .unexpectedChallenge, .nonceNotExtended, .completedEarly: .protocolViolation
+    case .cancelled: .cancelled
+    case .credential, .noMechanism(loginDisabled: false), .mandatoryExtension, .iterationCount, .serverSignature,
+      .serverNotVerified, .server, .tokenRefused, .hashUnavailable, .channelBindingUnavailable:
+      .notAuthenticated
     }
   }
 

@@ -25,6 +25,8 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   case invalidArgument(InvalidArgument, command: String)
   /// The server has not announced what the call needs, and it can't be done in another way. Nothing was sent.
   case capabilityMissing(Capability, command: String)
+  /// The mailbox is open for reading only, and the command would change it. Nothing was sent.
+  case readOnly(MailboxName, command: String)
   /// A move on a server that has no MOVE stopped halfway, for this reason: the copies are made, where the server tells it there, and
   /// the messages are still, or some of them, where they were.
   indirect case copiedOnly(CopyResult?, IMAPError)
@@ -32,7 +34,7 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The status that the server answered with.
   public var status: Status? {
     switch self {
-    case .connection, .outcomeUnknown, .capabilityMissing, .source, .cancelled, .invalidArgument: nil
+    case .connection, .outcomeUnknown, .capabilityMissing, .readOnly, .source, .cancelled, .invalidArgument: nil
     case .refused(_, let status), .rejected(_, let status), .noSuchMailbox(_, _, let status): status
     case .authentication(_, let status): status
     case .copiedOnly(_, let error): error.status
@@ -70,6 +72,8 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .source(let command, let reason, outcomeUnknown: true):
       "nothing to go on with for \(command), which may or may not have been done: \(reason)"
     case .capabilityMissing(let capability, let command): "\(command) needs \(capability), which the server lacks"
+    case .readOnly(let name, let command):
+      "\(command) would change \(name), which is open for reading only: select it for writing"
     case .copiedOnly(_, let error): "MOVE has copied the messages, and not removed them: \(error)"
     }
   }

@@ -80,6 +80,15 @@ extension Command {
     }
   }
 
+  /// Whether it changes flags of the selected mailbox, or which messages are in it, and does nothing else. A command that nobody knows
+  /// is not taken to.
+  var changesSelected: Bool {
+    switch self {
+    case .store, .storeLabels, .expunge, .uidExpunge, .move: true
+    default: false
+    }
+  }
+
   /// Whether it is about messages of the selected mailbox. Of a command that nobody knows it is taken to be.
   var concernsSelected: Bool {
     switch self {

@@ -3,7 +3,7 @@ import IMAPStateMachine
 /// How long to wait before the next attempt to connect: twice as long each time, with chance in it so that clients which lost
 /// their server together do not come back together. Time and chance are arguments.
 public struct Backoff: Hashable, Sendable {
-  /// The wait after the first failure, at most.
+  /// The wait after the first failure, at least; with chance it is up to twice as long.
   public var initial: Duration
   /// The longest wait, unless the server names a longer one.
   public var maximum: Duration
@@ -31,15 +31,15 @@ public struct Backoff: Hashable, Sendable {
 
   /// The wait after a failure at `now`: at least what the server asked for, `retryAfter`, but for what is above ``longestAsked``: a
   /// number in a line must not keep a client away for ever. `chance` is any number: the wait is between half and all of what
-  /// the number of failures gives.
+  /// the number of failures gives, which is twice ``initial`` behind the first.
   public mutating func failed(at now: MonotonicInstant, retryAfter: Duration? = nil, chance: UInt64) -> Duration {
     if let connected, connected.duration(to: now) >= stability { failures = 0 }
     connected = nil
     // Behind so many doublings every wait is the longest.
-    let doublings = min(failures, 30)
+    let doublings = min(failures + 1, 30)
     failures = min(failures + 1, 1000)
     let longest = min(initial * (1 << doublings), max(initial, maximum))
     let wait = longest / 2 + longest / 2 * (Double(chance >> 11) / Double(1 << 53))
-    return max(wait, min(retryAfter ?? .zero, longestAsked))
+    return max(wait, initial, min(retryAfter ?? .zero, longestAsked))
   }
 }

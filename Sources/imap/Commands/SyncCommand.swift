@@ -64,16 +64,17 @@ struct SyncCommand: MailCommand {
     }
     var remote: [UInt32: (flags: String, size: UInt64)] = [:]
     for try await message in client.messages(.uids(.all), [.uid, .flags, .rfc822Size]) {
-      var (uid, flags, size) = (UInt32(0), "", UInt64(0))
+      guard let uid = message.uid?.rawValue, uid > 0 else { continue }
+      // News of flags may come behind what was asked for.
+      var (flags, size) = remote[uid] ?? ("", 0)
       for attribute in message.attributes {
         switch attribute {
-        case .uid(let value): uid = value.rawValue
         case .flags(let list): flags = Maildir.letters(list)
         case .rfc822Size(let value): size = value
         default: break
         }
       }
-      if uid > 0 { remote[uid] = (flags, size) }
+      remote[uid] = (flags, size)
     }
     var (changed, removed, there) = (0, 0, 0)
     for entry in try maildir.entries() {

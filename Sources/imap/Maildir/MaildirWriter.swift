@@ -15,7 +15,9 @@ final class MaildirWriter: Sendable {
     var descriptor: Int32 = -1
     var uid: UID?
     var date: InternalDate?
-    var flags: [MessageFlag] = []
+    var flags: [MessageFlag]?
+    /// What was said of messages without their bytes: some servers make several responses of one message.
+    var said: [UID: (date: InternalDate?, flags: [MessageFlag]?)] = [:]
     var hasBytes = false
     var failure: Failure?
     var messages = 0
@@ -43,6 +45,7 @@ final class MaildirWriter: Sendable {
 
   /// Fetches `messages`. Throws what failed first, on either side; what was complete by then stays.
   func fetch(_ messages: UIDSet, from client: IMAPClient) async throws {
+    state.withLock { $0.said = [:] }
     let items: [FetchItem] = [.uid, .flags, .internalDate, .section(.full)]
     do {
       try await client.fetch(.uids(messages), items) { [self] event in
@@ -84,7 +87,7 @@ final class MaildirWriter: Sendable {
   }
 
   private func start(_ state: inout State) {
-    (state.uid, state.date, state.flags, state.hasBytes) = (nil, nil, [], false)
+    (state.uid, state.date, state.flags, state.hasBytes) = (nil, nil, nil, false)
     if state.descriptor >= 0 { close(state.descriptor) }
     state.descriptor = unsafe open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     if state.descriptor < 0 { fail(&state) }
@@ -101,10 +104,16 @@ final class MaildirWriter: Sendable {
   }
 
   private func complete(_ state: inout State) {
+    guard let uid = state.uid else { return }
+    let date = state.date ?? state.said[uid]?.date
+    let flags = state.flags ?? state.said[uid]?.flags
     // News of flags has no bytes.
-    guard state.hasBytes, let uid = state.uid else { return }
-    let entry = Maildir.Entry(uidValidity: uidValidity, uid: uid.rawValue, flags: Maildir.letters(state.flags))
-    if let date = state.date {
+    if !state.hasBytes {
+      state.said[uid] = (date, flags)
+      return
+    }
+    let entry = Maildir.Entry(uidValidity: uidValidity, uid: uid.rawValue, flags: Maildir.letters(flags ?? []))
+    if let date {
       let time = timespec(tv_sec: Int(date.unixSeconds), tv_nsec: 0)
       unsafe futimens(state.descriptor, [time, time])
     }
