@@ -396,7 +396,10 @@ public actor IMAPClient {
     } onCancel: {
       Task { await cancel(id) }
     }
-    return try result(name, outcome, of: waiter).get()
+    do throws(IMAPError) { return try result(name, outcome, of: waiter).get() } catch {
+      guard case .connection(let error) = error else { throw error }
+      throw .connection(advised(error, name, command))
+    }
   }
 
   /// Sends `command`. `prepare` sees the waiter before any response can. `selection` is the mailbox that it is about.
@@ -411,7 +414,9 @@ public actor IMAPClient {
     // One that waits to be sent gives way like one that was.
     session.idlePace?.endWaiting(session)
     let id: CommandID
-    do throws(ConnectionError) { id = try channel.send(command) } catch { throw IMAPError(error, command: name) }
+    do throws(ConnectionError) { id = try channel.send(command) } catch {
+      throw IMAPError(advised(error, name, command), command: name)
+    }
     session.observer?.began(id, command, channel)
     ThrottledAttempt.current?.note(name, command)
     // Before anything suspends: an answer may come in any turn of the loop behind this one.
@@ -419,6 +424,18 @@ public actor IMAPClient {
     prepare(waiter)
     session.add(waiter, channel)
     return waiter
+  }
+
+  /// `error` with what is to be done before `command`.
+  private func advised(_ error: ConnectionError, _ name: String, _ command: Command) -> ConnectionError {
+    guard case .misuse(let misuse) = error, misuse.rule == .wrongState else { return error }
+    let advice =
+      switch channel.state {
+      case .notAuthenticated where !command.isSignIn: "log in before \(name)"
+      case .authenticated where command.concernsSelected: "select a mailbox before \(name)"
+      default: name
+      }
+    return .misuse(ConnectionError.Misuse(.wrongState, state: "\(misuse.state); \(advice)"))
   }
 
   /// The status of the command that `waiter` waited for, or why it failed.

@@ -80,6 +80,14 @@ extension Command {
     }
   }
 
+  /// Whether it belongs before the login.
+  var isSignIn: Bool {
+    switch self {
+    case .login, .authenticate, .startTLS: true
+    default: false
+    }
+  }
+
   /// Whether it changes flags of the selected mailbox, or which messages are in it, and does nothing else. A command that nobody knows
   /// is not taken to.
   var changesSelected: Bool {
