@@ -80,7 +80,7 @@ import Testing
       #expect(fetched.count == 2)
       let items = try #require(fetched.first?["items"] as? [String: any Sendable])
       #expect(items["UID"] as? Int == 1)
-      #expect(items["INTERNALDATE"] as? String == "2026-01-31T11:00:00+00:00")
+      #expect(items["INTERNALDATE"] as? String == date)
       #expect(items["RFC822.SIZE"] as? Int == Self.message.utf8.count)
       #expect(Set(items["FLAGS"] as? [String] ?? []).isSuperset(of: ["\\Seen", "todo"]))
       let sizes = try await imap.json("fetch", "1:2", "--item", "RFC822.SIZE")
