@@ -86,7 +86,7 @@ struct AppendCommand: MailCommand {
           ("uids", result.map { .string($0.destination.description) } ?? .null),
         ]))
     } else {
-      try Console.line(result.map { "\(file)\tUID \($0.destination)" } ?? file)
+      try Console.line([file] + (result.map { ["UID \($0.destination)"] } ?? []))
     }
   }
 }
