@@ -30,6 +30,7 @@ struct HeadersCommand: MailCommand {
   func work(_ server: any MailServer) async throws {
     let section = field.isEmpty ? Section.header : Section(.headerFields(field))
     try await server.withMessages(uids, of: mailbox) { client, selected, named in
+      if named.isEmpty { return }
       var found: [UID] = []
       var isFirst = true
       for try await message in client.messages(.uids(named.set), [.uid, .section(section)])

@@ -90,7 +90,6 @@ final class ShellServer: MailServer {
     guard let found = state.withLock(\.found) else {
       throw Failure(.usage, "- stands for what the last search has found, and there was none")
     }
-    if found.uids.isEmpty { throw Failure(.missing, "the last search has found nothing") }
     return NamedMessages(found.uids, of: found.mailbox, uidValidity: found.uidValidity)
   }
 
