@@ -52,7 +52,7 @@ struct FetchCommand: MailCommand {
           try Console.line(
             JSON.object([
               ("sequence", .unsigned(UInt64(message.sequence.rawValue))),
-              ("items", JSON.fetchItems(message.attributes)),
+              ("items", JSON.fetchItems(message.attributes, decoded: true)),
             ]))
         } else {
           try table.add(MessageLine.row(message))
