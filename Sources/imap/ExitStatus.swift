@@ -32,7 +32,7 @@ enum ExitStatus: Int32, CaseIterable {
   case timeout = 75
   /// TLS failed, or the certificate is not trusted.
   case tls = 76
-  /// User name or password are wrong.
+  /// User name or password are wrong, or the server wants more than these.
   case credentials = 77
   /// The configuration file or the environment is wrong.
   case configuration = 78
@@ -54,7 +54,7 @@ enum ExitStatus: Int32, CaseIterable {
       74  a file cannot be read or written
       75  timed out
       76  TLS failed or the certificate is not trusted
-      77  wrong user name or password
+      77  wrong user name or password, or the server wants more than these
       78  wrong configuration file or environment
       130 interrupted by Ctrl-C
     """
@@ -100,11 +100,15 @@ struct Failure: Error {
     case .refused(let command, let status), .rejected(let command, let status),
       .noSuchMailbox(_, let command, let status):
       self = Failure(error.reason, command, status, host: host, byToken: byToken)
-    case .authentication(let error, let status): self = Failure(error, status, host: host)
+    case .authentication(.server, let status?) where error.reason != .notAuthenticated,
+      .authentication(.tokenRefused, let status?) where error.reason != .notAuthenticated:
+      // What the status says is more than that the mechanism has failed.
+      self = Failure(error.reason, "AUTHENTICATE", status, host: host, byToken: byToken)
+    case .authentication(let error, _): self = Failure(error, host: host)
     }
   }
 
-  private init(_ error: SASLError, _ status: Status?, host: String) {
+  private init(_ error: SASLError, host: String) {
     switch error {
     case .noMechanism(loginDisabled: true), .plaintextRefused:
       self.init(.tls, "\(host) takes no password without TLS; use --tls implicit or --tls starttls")
@@ -198,9 +202,13 @@ struct Failure: Error {
     let mayHoldSecret = status.condition == .bad && ["LOGIN", "AUTHENTICATE"].contains(command)
     let said = mayHoldSecret ? "BAD" : status.text.isEmpty ? status.description : status.text
     let refusal = "\(host) refused \(command): \(said)"
+    if ["LOGIN", "AUTHENTICATE"].contains(command),
+      let failure = Self.login(reason, said, status.code, host: host, byToken: byToken)
+    {
+      self = failure
+      return
+    }
     switch (command, reason) {
-    case ("LOGIN", .unavailable), ("AUTHENTICATE", .unavailable), ("LOGIN", .limit), ("AUTHENTICATE", .limit):
-      self.init(.unavailable, "\(host) cannot log in anybody now: \(said); try again later")
     case (_, .expired):
       self.init(.credentials, "\(host) says that the password has expired: \(said); set a new one with your provider")
     case (_, .privacyRequired):
@@ -208,10 +216,6 @@ struct Failure: Error {
     case (_, .throttled(let delay)):
       let time = delay.map { "\(max(1, $0.components.seconds)) seconds" } ?? "a while"
       self.init(.unavailable, "\(refusal); it is asked too much: wait \(time) and try again")
-    case ("AUTHENTICATE", _) where byToken:
-      self.init(.credentials, "\(host) refused the access token: \(said); get a new one, and check --user")
-    case ("LOGIN", _), ("AUTHENTICATE", _):
-      self.init(.credentials, "\(host) refused user name or password: \(said); check --user and the password")
     case (_, .noSuchMailbox):
       self.init(.missing, "no such mailbox: \(said); `imap list` shows those there are")
     case ("SELECT", .unspecified), ("EXAMINE", .unspecified), ("STATUS", .unspecified):
@@ -219,6 +223,43 @@ struct Failure: Error {
       self.init(
         status.code == nil ? .missing : .refused, "no such mailbox: \(said); `imap list` shows those there are")
     default: self.init(Self.status(reason), refusal + (Self.advice(reason).map { "; \($0)" } ?? ""))
+    }
+  }
+
+  /// Why nobody is logged in, in the words that the server has `said`; nil where that is no other than with any command.
+  private static func login(
+    _ reason: IMAPError.Reason, _ said: String, _ code: ResponseCode?, host: String, byToken: Bool
+  ) -> Failure? {
+    switch reason {
+    case .notAuthenticated, .unspecified:
+      let what = byToken ? "the access token" : "user name or password"
+      let advice = byToken ? "get a new one, and check --user" : "check --user and the password"
+      return Failure(.credentials, "\(host) refused \(what): \(said); \(advice)")
+    case .accessDisabled:
+      return Failure(
+        .credentials,
+        "\(host) does not let this account use IMAP: \(said); switch IMAP on in its settings, or ask its administrator")
+    case .applicationPasswordRequired:
+      return Failure(
+        .credentials,
+        "\(host) wants a password for this program, not that of the account: \(said); make one in the settings of the "
+          + "account, or use oauth2")
+    case .webLoginRequired:
+      let place = if case .webAlert(let url)? = code { "open \(url)" } else { "log in at the provider's page" }
+      return Failure(
+        .credentials,
+        "\(host) wants you to log in on the web first: \(said); \(place) in a web browser, and try again")
+    case .noPermission:
+      return Failure(
+        .refused, "\(host) refused to log in: \(said); this user may not log in there: ask the administrator")
+    case .inUse:
+      return Failure(.unavailable, "\(host) cannot log in now: \(said); the account is in use: try again later")
+    case .unavailable:
+      return Failure(.unavailable, "\(host) cannot log in anybody now: \(said); try again later")
+    case .limit:
+      return Failure(
+        .unavailable, "\(host) takes no more logins now: \(said); close other connections, or try again later")
+    default: return nil
     }
   }
 

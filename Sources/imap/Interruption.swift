@@ -15,6 +15,8 @@ final class Interruption: Sendable {
   private let isOutermost: Bool
   /// How long what waits for it may take to end.
   private let patience: Duration
+  /// Called at once when a signal has come, on a thread of its own.
+  private let whenItComes: (@Sendable () -> Void)?
 
   private struct State {
     var hasCome = false
@@ -22,9 +24,12 @@ final class Interruption: Sendable {
     var waiting: [CheckedContinuation<Void, Never>] = []
   }
 
-  init(patience: Duration = .seconds(2), isOutermost: Bool = false) {
+  init(
+    patience: Duration = .seconds(2), isOutermost: Bool = false, whenItComes: (@Sendable () -> Void)? = nil
+  ) {
     self.patience = patience
     self.isOutermost = isOutermost
+    self.whenItComes = whenItComes
     Self.hub.add(self)
   }
 
@@ -61,12 +66,12 @@ final class Interruption: Sendable {
 
     private func heard(_ number: Int32) {
       let interruptions = interruptions
-      // Nothing is left to be ended in an orderly way, or it takes too long.
-      if interruptions.isEmpty { _exit(128 + number) }
-      for interruption in interruptions {
-        if interruption.hasCome { _exit(128 + number) }
-        interruption.come()
+      // Nothing is left to be ended in an orderly way, or it takes too long. A shell sees to that by itself.
+      if interruptions.isEmpty || interruptions.contains(where: \.hasCome) {
+        if SignalListener.count(number) == 1 { Interruption.endProgram() }
+        return
       }
+      for interruption in interruptions { interruption.come() }
     }
   }
 
@@ -84,6 +89,7 @@ final class Interruption: Sendable {
       defer { (state.hasCome, state.waiting) = (true, []) }
       return (!state.hasCome && !state.isOver, state.waiting)
     }
+    if isFirst { whenItComes?() }
     if isFirst, isOutermost { endInTime() }
     for continuation in waiting { continuation.resume() }
   }
@@ -123,9 +129,14 @@ final class Interruption: Sendable {
     Thread.detachNewThread {
       Thread.sleep(forTimeInterval: patience / .seconds(1))
       if self.state.withLock(\.isOver) { return }
-      Console.lastWords("imap: interrupted")
-      _exit(ExitStatus.interrupted.rawValue)
+      Self.endProgram()
     }
+  }
+
+  /// Ends the program as it is, with the same status whichever signal it was.
+  private static func endProgram() -> Never {
+    Console.lastWords("imap: interrupted")
+    _exit(ExitStatus.interrupted.rawValue)
   }
 }
 

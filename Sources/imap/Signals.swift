@@ -42,6 +42,9 @@ final class SignalListener: Sendable {
     }
   }
 
+  /// How many hear the signal.
+  static func count(_ number: Int32) -> Int { listeners.withLock { $0[number]?.count ?? 0 } }
+
   fileprivate static func heard(_ number: Int32) {
     for entry in listeners.withLock({ $0[number] ?? [] }) { entry.handler() }
   }

@@ -220,6 +220,69 @@ import Testing
     #expect(!folder.names.contains("m"))
   }
 
+  /// A command for the password goes with the tool, with all that it has started, also against its will.
+  @Test(arguments: ["cat FIFO & wait", "(trap '' TERM INT; cat FIFO) & wait"], [SIGTERM, SIGINT])
+  func aSignalEndsHelpers(_ command: String, _ signal: Int32) async throws {
+    let folder = try TemporaryFolder()
+    let fifo = folder.path + "/fifo"
+    #expect(unsafe mkfifo(fifo, 0o600) == 0)
+    let running = try Tool.Running(
+      ["list", "--host", "127.0.0.1", "--port", "1", "--tls", "none", "--user", "joe"],
+      environment: ["IMAP_PASSWORD_COMMAND": command.replacing("FIFO", with: "'\(fifo)'")])
+    running.closeInput()
+    // Returns once its reader is there.
+    let end = await blocking { unsafe open(fifo, O_WRONLY | O_CLOEXEC) }
+    defer { close(end) }
+    running.send(signal)
+    let result = await running.result()
+    #expect(result.status == 130, "\(result.error)")
+    #expect(result.error == "imap: interrupted\n")
+    // Returns once the reader has gone; what is longer than any test turns a hang into a failure.
+    let isAlone = await blocking {
+      var waiting = pollfd(fd: end, events: 0, revents: 0)
+      return unsafe poll(&waiting, 1, 30_000) == 1
+    }
+    #expect(isAlone)
+  }
+
+  /// On a terminal it may ask, and the key for the interruption is heard by both.
+  @Test func aKeyEndsHelpersThatMayAsk() async throws {
+    let folder = try TemporaryFolder()
+    let fifo = folder.path + "/fifo"
+    #expect(unsafe mkfifo(fifo, 0o600) == 0)
+    let terminal = try Terminal(
+      ["list", "--host", "127.0.0.1", "--port", "1", "--tls", "none", "--user", "joe"],
+      environment: ["IMAP_PASSWORD_COMMAND": "echo asking >&2; cat '\(fifo)'"])
+    try await terminal.wait(for: "asking")
+    terminal.send("\u{3}")
+    let end = await terminal.end()
+    #expect(end.status == 130, "\(end.output)")
+    #expect(end.output.contains("imap: interrupted"), "\(end.output)")
+    #expect(unsafe open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC) < 0 && errno == ENXIO)
+  }
+
+  /// The second signal ends all at once, with the same status whichever it is.
+  @Test(arguments: [SIGTERM, SIGINT]) func theSecondSignalHasTheSameStatus(_ signal: Int32) async throws {
+    let (ended, end) = AsyncStream.makeStream(of: Void.self)
+    let server = try Self.server("IDLE") { tag, line in
+      if line.contains("IDLE") { return "+ idling\r\n* 1 EXISTS\r\n" }
+      guard line == "DONE\r\n" else { return nil }
+      // The first has been heard. It waits for this one's answer.
+      end.yield()
+      return ""
+    }
+    defer { server.end() }
+    let running = try Tool.Running(["watch"] + Self.account + ["--port", "\(server.port)"])
+    running.write("secret\n")
+    running.closeInput()
+    #expect(await running.line() == "1 messages")
+    running.send(signal)
+    for await _ in ended { break }
+    running.send(signal)
+    let result = await running.result()
+    #expect(result.status == 130, "\(result.error)")
+  }
+
   /// Those that come and go while others do, as commands that end do.
   @Test func manyAtOnce() async {
     let all = Interruption()

@@ -116,6 +116,40 @@ import Testing
     }
   }
 
+  /// One field per tab, one line per mailbox, whatever these are called.
+  @Test(arguments: [["list"], ["list", "--status"], ["tree"], ["tree", "--status"], ["sync"]])
+  func tabsAndLineBreaksInNames(_ command: [String]) async throws {
+    let name = "a\tb\nc\rd\u{85}e"
+    let server = try FunctionServer(greeting: "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      let literal = "{\(name.utf8.count)}\r\n\(name)"
+      if line.contains(" LIST ") { return "* LIST () \"/\" plain\r\n* LIST () \"/\" \(literal)\r\n\(tag) OK\r\n" }
+      if line.contains(" STATUS ") {
+        let name = line.contains("plain") ? "plain" : literal
+        return "* STATUS \(name) (MESSAGES 1 UNSEEN 0 UIDNEXT 2 UIDVALIDITY 7)\r\n\(tag) OK\r\n"
+      }
+      if line.contains(" EXAMINE ") { return "* 0 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n\(tag) OK\r\n" }
+      if line.contains(" CAPABILITY") { return "* CAPABILITY IMAP4rev1\r\n\(tag) OK\r\n" }
+      // A name with a line break is sent as a literal.
+      if line.contains(" {") { return "+ go\r\n" }
+      if line.contains(" LOGOUT") { return "* BYE\r\n\(tag) OK\r\n" }
+      return "\(tag) OK\r\n"
+    }
+    defer { server.end() }
+    let folder = try TemporaryFolder()
+    let arguments = command + (command == ["sync"] ? [folder.path] : [])
+    let result = try await Tool.run(
+      arguments + ["--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe"],
+      environment: ["IMAP_PASSWORD": "secret"])
+    #expect(result.status == 0, "\(result.error)")
+    let lines = result.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    #expect(lines.count == 2, "\(result.output)")
+    let tabs = Set(lines.map { line in line.unicodeScalars.count { $0 == "\t" } })
+    #expect(tabs.count == 1, "\(result.output)")
+    #expect(!result.output.unicodeScalars.contains { $0 == "\r" || $0 == "\u{85}" }, "\(result.output)")
+    #expect(result.output.contains("a b?c?d?e"), "\(result.output)")
+  }
+
   @Test func missingMessagesAndFiles() async throws {
     try await withServer { _, account in
       for command in [["fetch", "999"], ["fetch", "--raw", "7:9"], ["fetch", "--json", "999"]] {

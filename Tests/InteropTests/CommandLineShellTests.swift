@@ -327,7 +327,7 @@ import Testing
   }
 
   /// A command that the server does not answer ends by Ctrl-C, and the shell goes on.
-  @Test func interruptStopsACommand() async throws {
+  @Test(arguments: [false, true]) func interruptStopsACommand(hasHelper: Bool) async throws {
     let (asked, ask) = AsyncStream.makeStream(of: Void.self)
     let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
       guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
@@ -344,9 +344,9 @@ import Testing
     let password = try state.write("password", "secret\n")
     let terminal = try Terminal(
       [
-        "shell", "--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe",
-        "--password-file", password, "--timeout", "60",
-      ], environment: ["XDG_STATE_HOME": state.path])
+        "shell", "--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe", "--timeout", "60",
+      ] + (hasHelper ? [] : ["--password-file", password]),
+      environment: ["XDG_STATE_HOME": state.path, "IMAP_PASSWORD_COMMAND": "cat '\(password)'"])
     try await terminal.wait(for: "> ")
     terminal.send("list --subscribed\r")
     for await _ in asked { break }

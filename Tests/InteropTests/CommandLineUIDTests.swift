@@ -105,6 +105,45 @@ import Testing
     #expect(result.output.contains(command[0] == "fetch" ? "hi" : "1\t\\Seen"), "\(result.output)")
   }
 
+  /// A search that finds nothing, and what takes what it finds: nothing is done, and nothing is wrong.
+  @Test(arguments: [
+    ["move", "-", "Other"], ["copy", "-", "Other"], ["copy", "-", "Nowhere", "--create"], ["delete", "-"],
+    ["expunge", "-"], ["store", "-", "--add", "seen"], ["fetch", "-"], ["fetch", "-", "--raw"], ["headers", "-"],
+    ["get", "-"],
+  ])
+  func nothingFoundIsNothingToDo(_ command: [String]) async throws {
+    try await withAccount { imap, server in
+      try await server.store(user: "user", uids: .all, .init(.add, [.deleted]))
+      func expectNothing(_ result: Tool.Result, _ output: String = "") {
+        #expect(result.status == 0 && result.error.isEmpty, "\(command): \(result.error)")
+        #expect(result.output == output, "\(command): \(result.output)")
+      }
+      for input in ["", "\n \n"] {
+        expectNothing(try await Tool.run(command, input: input, environment: imap.environment))
+      }
+      if !command.contains("--raw"), command[0] != "get" {
+        // As where nothing is there of what was named.
+        let named = command.map { $0 == "-" ? "50:*" : $0 }
+        let none = try await Tool.run(named + ["--json"], environment: imap.environment)
+        expectNothing(
+          try await Tool.run(command + ["--json"], environment: imap.environment), none.output)
+      }
+      let script = "search subject:none\n" + command.joined(separator: " ") + "\n"
+      expectNothing(try await imap("shell", "INBOX", input: script).withoutState)
+      #expect(try await Self.uids(server) == [1, 2, 3])
+      #expect(try await Self.uids(server, "Other").isEmpty)
+      #expect(try await imap("list").output.split(separator: "\n").count == 2)
+    }
+  }
+
+  /// Whether the mailbox is there is looked at all the same.
+  @Test func nothingFoundInNoMailbox() async throws {
+    try await withAccount { imap, _ in
+      let result = try await imap("delete", "-m", "Nowhere", "-")
+      #expect(result.status == 66 && result.error.contains("no such mailbox"), "\(result.error)")
+    }
+  }
+
   /// However many are missing, no number is cut.
   @Test func manyMissingUIDsAreNotCut() async throws {
     try await withAccount { imap, _ in
@@ -142,5 +181,18 @@ import Testing
       let shell = try await imap("shell", "Other", input: "search\ndelete 1,7\n")
       #expect(shell.status == 66 && shell.error.contains("UID 7;"), "\(shell.error)")
     }
+  }
+}
+
+extension Tool.Result {
+  /// Without what `select` prints.
+  fileprivate var withoutState: Tool.Result {
+    var result = self
+    let names = ["mailbox", "readOnly", "exists", "recent", "uidValidity", "uidNext", "flags", "permanentFlags"]
+    let others = ["highestModSeq", "mailboxID"]
+    result.output = output.split(separator: "\n").filter { line in
+      !(names + others).contains { line.hasPrefix($0 + "\t") }
+    }.map { $0 + "\n" }.joined()
+    return result
   }
 }

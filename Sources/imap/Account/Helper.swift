@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
@@ -9,16 +11,27 @@ private let systemRead: @Sendable (Int32, UnsafeMutableRawPointer?, Int) -> Int 
 /// A command of the user's that prints a secret.
 enum Helper {
   /// The first line that `command`, which `key` names, prints within `timeout` seconds. Where it may ask on the terminal it may
-  /// take longer: a person types, who also has Ctrl-C.
+  /// take longer: a person types. Ctrl-C and SIGTERM end it with all that it has started.
   static func secret(_ command: String, _ key: AccountKey, timeout: Double) throws(Failure) -> [UInt8] {
     let mayAsk = isatty(STDIN_FILENO) == 1
     let ownsGroup = !mayAsk && !isInForeground
+    // From before it starts, so that no signal comes in between.
+    let target = Target()
+    let interruption = Interruption(whenItComes: { target.terminate() })
+    defer { interruption.finish() }
     let (process, output) = try start(command, key, mayAsk: mayAsk, ownsGroup: ownsGroup)
-    let bytes = read(output, until: mayAsk ? nil : ContinuousClock.now + .seconds(timeout))
-    if bytes == nil { end(ownsGroup ? -process : process, output) }
+    target.set(ownsGroup ? -process : process)
+    if interruption.hasCome { target.terminate() }
+    let bytes = read(output, until: mayAsk ? nil : ContinuousClock.now + .seconds(timeout), interruption)
+    if bytes == nil { end(target, output) }
     close(output)
+    // Its end is waited for before its number is given back.
+    var information = unsafe siginfo_t()
+    while unsafe waitid(P_PID, id_t(process), &information, WEXITED | WNOWAIT) < 0, errno == EINTR {}
+    target.set(nil)
     var status: Int32 = 0
     while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+    if interruption.hasCome { throw Failure(.interrupted, "interrupted") }
     guard let bytes else {
       throw Failure(
         .timeout, "the \(key.rawValue) took too long; run it in a shell to see why, or raise --timeout")
@@ -49,13 +62,23 @@ enum Helper {
     return tcgetpgrp(terminal) == getpgrp()
   }
 
-  /// Ends `target`, a process, or a process group where it is negative. Whoever holds the other end of `output` has a second to
-  /// put away what he has in hand.
-  private static func end(_ target: pid_t, _ output: Int32) {
-    kill(target, SIGTERM)
+  /// Whom to end: a process, or a process group where the number is negative. Nil once the number may be that of another one:
+  /// it is its own until it has been waited for.
+  private final class Target: Sendable {
+    private let number = Mutex<pid_t?>(nil)
+
+    func set(_ number: pid_t?) { self.number.withLock { $0 = number } }
+
+    func terminate() { send(SIGTERM) }
+
+    func send(_ signal: Int32) { number.withLock { number in if let number { kill(number, signal) } } }
+  }
+
+  /// Ends `target`. Whoever holds the other end of `output` has a second to put away what he has in hand.
+  private static func end(_ target: Target, _ output: Int32) {
+    target.terminate()
     _ = read(output, until: .now + .seconds(1))
-    // The leader of the group has not been waited for, so that the number is still its own.
-    kill(target, SIGKILL)
+    target.send(SIGKILL)
   }
 
   /// Starts a shell with `command`. A terminal's foreground is this program's process group: there it stays in it, so that it may
@@ -104,15 +127,19 @@ enum Helper {
     return (process, ends.read)
   }
 
-  /// What comes until the end, as far as it may be a secret; nil where it does not end in time.
-  private static func read(_ descriptor: Int32, until end: ContinuousClock.Instant?) -> [UInt8]? {
+  /// What comes until the end, as far as it may be a secret; nil where it does not end in time, or before a signal has come.
+  private static func read(
+    _ descriptor: Int32, until end: ContinuousClock.Instant?, _ interruption: Interruption? = nil
+  ) -> [UInt8]? {
     var output: [UInt8] = []
     while true {
-      var patience: Int32 = -1
+      // In steps: poll does not wake by a signal that another thread has taken.
+      var patience: Int32 = 100
+      if interruption?.hasCome == true { return nil }
       if let end {
         let left = (end - .now).components
-        // In steps, as a timeout may be longer than poll can wait.
-        patience = Int32(clamping: min(60_000, max(0, left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000)))
+        patience = Int32(
+          clamping: min(Int64(patience), max(0, left.seconds * 1000 + left.attoseconds / 1_000_000_000_000_000)))
         // Also where it never stops to print.
         if end <= .now { return nil }
       }

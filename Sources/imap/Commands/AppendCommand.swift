@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 import IMAPLoop
 import IMAPStateMachine
 
@@ -23,7 +22,9 @@ struct AppendCommand: MailCommand {
     name: .customLong("flag"), help: "Flag that the messages get, as seen, flagged or a keyword; may be repeated.")
   var flags: [String] = []
 
-  @Option(help: ArgumentHelp("When they came, as 2026-01-31T12:00:00Z. (default: now)", valueName: "time"))
+  @Option(
+    help: ArgumentHelp(
+      "When they came, as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00. (default: now)", valueName: "time"))
   var date: String?
 
   @Flag(help: "Send the files' bytes unchanged.")
@@ -44,7 +45,15 @@ struct AppendCommand: MailCommand {
 
   func work(_ server: any MailServer) async throws {
     let flags = try FlagNames.flags(self.flags)
-    let date = try self.date.map { try Self.parse($0) }
+    let date = try self.date.map { text throws(Failure) in
+      guard let date = InternalDate(rfc3339: text) else {
+        throw Failure(
+          .usage,
+          "--date: \(text) is no time; write a day that there is, the time and the zone, as 2026-01-31T12:00:00Z or "
+            + "2026-01-31T12:00:00+01:00")
+      }
+      return date
+    }
     if files.contains("-"), server.ownsInput {
       throw Failure(.usage, "standard input is where commands come from; name a file")
     }
@@ -77,15 +86,40 @@ struct AppendCommand: MailCommand {
           ("uids", result.map { .string($0.destination.description) } ?? .null),
         ]))
     } else {
-      try Console.line(result.map { "\(file)\tUID \($0.destination)" } ?? file)
+      try Console.line([file] + (result.map { ["UID \($0.destination)"] } ?? []))
     }
   }
+}
 
-  private static func parse(_ text: String) throws(Failure) -> InternalDate {
-    guard let date = ISO8601DateFormatter().date(from: text) else {
-      throw Failure(.usage, "\(text) is no time; write it as 2026-01-31T12:00:00Z or 2026-01-31T12:00:00+01:00")
+extension InternalDate {
+  /// The time of `text`, in the zone that is written there: a date-time of RFC 3339, section 5.6, without fractions of a second,
+  /// which IMAP has not. The zone may lack its colon, as `date +%z` writes it. Nil where it is anything else, or no such time.
+  fileprivate init?(rfc3339 text: String) {
+    var rest = Array(text.utf8)[...]
+    func number(_ digits: Int) -> Int? {
+      let field = rest.prefix(digits)
+      rest = rest.dropFirst(digits)
+      guard field.count == digits, field.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+      return field.reduce(0) { $0 * 10 + Int($1 - 0x30) }
     }
-    return InternalDate(unixSeconds: Int64(date.timeIntervalSince1970))
+    func take(_ mark: Character) -> Bool {
+      guard let byte = rest.first, byte == mark.asciiValue else { return false }
+      rest = rest.dropFirst()
+      return true
+    }
+    guard let year = number(4), take("-"), let month = number(2), take("-"), let day = number(2), take("T"),
+      let hour = number(2), take(":"), let minute = number(2), take(":"), let second = number(2)
+    else { return nil }
+    var zone = 0
+    if !take("Z") {
+      let isWest = take("-")
+      guard isWest || take("+"), let hours = number(2), hours < 24 else { return nil }
+      _ = take(":")
+      guard let minutes = number(2), minutes < 60 else { return nil }
+      zone = (isWest ? -1 : 1) * (hours * 60 + minutes)
+    }
+    if !rest.isEmpty { return nil }
+    self.init(year: year, month: month, day: day, hour: hour, minute: minute, second: second, zone: zone)
   }
 }
 

@@ -79,7 +79,7 @@ struct CheckCommand: MailCommand {
       let padding = String(repeating: " ", count: max(1, 40 - name.count))
       try Console.line("\(result)  \(name)" + (reason.map { padding + $0 } ?? ""))
     } else {
-      try Console.line([result, name, reason ?? ""].joined(separator: "\t"))
+      try Console.line([result, name, reason ?? ""])
     }
   }
 }

@@ -88,6 +88,6 @@ struct TransferOptions: ParsableArguments {
         ]))
     }
     let place = result.map { "\(target) UID \($0.destination)" } ?? target
-    try Console.line("\(mailbox) UID \((result?.source ?? found).description)\t\(place)")
+    try Console.line(["\(mailbox) UID \((result?.source ?? found).description)", place])
   }
 }

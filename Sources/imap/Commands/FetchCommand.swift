@@ -42,6 +42,7 @@ struct FetchCommand: MailCommand {
 
   func work(_ server: any MailServer) async throws {
     try await server.withMessages(uids, of: mailbox) { client, selected, named in
+      if named.isEmpty { return }
       if raw { return try await fetchRaw(named, client, selected) }
       var found: [UID] = []
       var table = Table(MessageLine.columns)
@@ -51,7 +52,7 @@ struct FetchCommand: MailCommand {
           try Console.line(
             JSON.object([
               ("sequence", .unsigned(UInt64(message.sequence.rawValue))),
-              ("items", JSON.fetchItems(message.attributes)),
+              ("items", JSON.fetchItems(message.attributes, decoded: true)),
             ]))
         } else {
           try table.add(MessageLine.row(message))

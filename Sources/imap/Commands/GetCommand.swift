@@ -62,6 +62,7 @@ struct GetCommand: MailCommand {
     let part = try self.part.map { try Self.numbers($0) }
     if let directory { try Self.check(directory) }
     try await server.withMessages(uids, of: mailbox) { client, selected, named in
+      if named.isEmpty { return }
       try await server.ending(client, "what was not complete is not there") {
         let items: [FetchItem] = [.uid, .rfc822Size] + (part == nil ? [] : [.bodyStructure])
         let found = try await client.fetch(.uids(named.set), items).compactMap { Found($0) }.filter {

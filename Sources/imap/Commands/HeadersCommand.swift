@@ -6,7 +6,7 @@ struct HeadersCommand: MailCommand {
   static let configuration = CommandConfiguration(
     commandName: "headers", abstract: "Show the headers of messages.",
     discussion: """
-      Folded lines are put together. Between two messages is an empty line.
+      Folded lines are put together, and encoded words (RFC 2047) are decoded. Between two messages is an empty line.
 
       EXAMPLES
         imap headers -a work 42
@@ -24,12 +24,13 @@ struct HeadersCommand: MailCommand {
   @Option(help: "Only this field; may be repeated.")
   var field: [String] = []
 
-  @Flag(help: "One JSON object a line: uid, headers, an array of name and value.")
+  @Flag(help: "One JSON object a line: uid, headers, an array of name, value and decodedValue.")
   var json = false
 
   func work(_ server: any MailServer) async throws {
     let section = field.isEmpty ? Section.header : Section(.headerFields(field))
     try await server.withMessages(uids, of: mailbox) { client, selected, named in
+      if named.isEmpty { return }
       var found: [UID] = []
       var isFirst = true
       for try await message in client.messages(.uids(named.set), [.uid, .section(section)])
@@ -51,12 +52,16 @@ struct HeadersCommand: MailCommand {
 
   private func show(_ uid: UID?, _ fields: [HeaderField], _ isFirst: Bool) throws {
     if json {
-      let list = fields.map { JSON.object([("name", .bytes($0.name)), ("value", .bytes($0.value))]) }
+      let list = fields.map { field in
+        JSON.object([
+          ("name", .bytes(field.name)), ("value", .bytes(field.value)), ("decodedValue", .string(field.decodedValue)),
+        ])
+      }
       return try Console.line(JSON.object([("uid", .optional(uid?.rawValue)), ("headers", .array(list))]))
     }
     if !isFirst { try Console.line("") }
     for field in fields {
-      try Console.line("\(MessageLine.printable(field.name)): \(MessageLine.printable(field.value))")
+      try Console.line("\(MessageLine.printable(field.name)): \(Console.printable(field.decodedValue))")
     }
   }
 }
@@ -65,6 +70,9 @@ struct HeadersCommand: MailCommand {
 struct HeaderField {
   var name: [UInt8]
   var value: [UInt8]
+
+  /// As people read it.
+  var decodedValue: String { EncodedWord.decode(value, charsets: .system) }
 
   /// The fields of a header, as far as they are some.
   static func fields(_ header: [UInt8]) -> [HeaderField] {

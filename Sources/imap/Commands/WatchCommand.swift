@@ -1,12 +1,13 @@
 import ArgumentParser
 import IMAPLoop
 import IMAPStateMachine
+import Synchronization
 
 struct WatchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "watch", abstract: "Print what happens to a mailbox as it happens; Ctrl-C ends it.",
     discussion: """
-      Uses IDLE, and asks every 30 seconds where a server has none. Ends by LOGOUT on Ctrl-C or SIGTERM.
+      Uses IDLE, and asks every 30 seconds where a server has none or refuses it. Ends by LOGOUT on Ctrl-C or SIGTERM.
 
       With --accounts it is a service: it watches all accounts of a file, each in its mailbox, comes back where a connection is
       lost, and prints one JSON object a line. SIGHUP reads the file again. docs/service.md has the formats.
@@ -38,6 +39,7 @@ struct WatchCommand: AsyncParsableCommand {
     }
     try await reporting {
       var printing: (task: Task<Void, any Error>, interrupted: Interruption)?
+      let leave = Leave()
       let result: Result<Void, any Error>
       do {
         try await connection.withClient { client in
@@ -45,8 +47,12 @@ struct WatchCommand: AsyncParsableCommand {
           let events = await client.events()
           _ = try await client.examine(MailboxName(mailbox))
           let interrupted = Interruption(patience: Self.patience)
-          printing = (Task { try await print(events, interrupted) }, interrupted)
-          try await watch(client, interrupted)
+          printing = (Task { try await print(events, interrupted, leave) }, interrupted)
+          do { try await watch(client, interrupted) } catch {
+            // LOGOUT follows where the server has not gone by itself.
+            if case .selected = await client.phase { leave.begin() }
+            throw error
+          }
         }
         result = .success(())
       } catch {
@@ -58,12 +64,21 @@ struct WatchCommand: AsyncParsableCommand {
     }
   }
 
+  /// Whether LOGOUT follows for another reason than a signal.
+  private final class Leave: Sendable {
+    private let state = Mutex(false)
+
+    var hasBegun: Bool { state.withLock(\.self) }
+
+    func begin() { state.withLock { $0 = true } }
+  }
+
   /// How long the end of IDLE and LOGOUT may take together.
   private static let patience = Duration.seconds(7)
 
   /// Idles until the interruption.
   private func watch(_ client: IMAPClient, _ interrupted: Interruption) async throws {
-    let usesIdle = try await client.supports(.idle)
+    var usesIdle = try await client.supports(.idle)
     let stop = Task {
       await interrupted.wait()
       // Again and again: an IDLE that is only starting, or being renewed, cannot be ended yet.
@@ -75,7 +90,12 @@ struct WatchCommand: AsyncParsableCommand {
     defer { stop.cancel() }
     while !interrupted.hasCome {
       if usesIdle {
-        try await client.idle()
+        do throws(IMAPError) { try await client.idle() } catch {
+          // Some servers announce IDLE and refuse it.
+          guard let status = error.refusal else { throw error }
+          usesIdle = false
+          Console.error("imap: \(Self.idleRefusal(status)); it is asked every 30 seconds")
+        }
       } else {
         try await client.noop()
         await interrupted.wait(upTo: .seconds(30))
@@ -83,11 +103,18 @@ struct WatchCommand: AsyncParsableCommand {
     }
   }
 
-  private func print(_ events: AsyncStream<MailboxEvent>, _ interrupted: Interruption) async throws {
+  /// What is said of a server that has refused IDLE with `status`.
+  static func idleRefusal(_ status: Status) -> String {
+    "the server refuses IDLE: \(status.text.isEmpty ? status.description : status.text)"
+  }
+
+  private func print(
+    _ events: AsyncStream<MailboxEvent>, _ interrupted: Interruption, _ leave: Leave
+  ) async throws {
     var filter = WatchFilter()
     for await event in events {
       // The answer to our own LOGOUT is no news.
-      if case .notice(let status) = event, status.condition == .bye, interrupted.hasCome { continue }
+      if case .notice(let status) = event, status.condition == .bye, interrupted.hasCome || leave.hasBegun { continue }
       do throws(OutputError) {
         for event in filter.take(event) { try report(event) }
       } catch {
@@ -197,6 +224,16 @@ struct WatchFilter {
     switch code {
     case .permanentFlags, .uidValidity, .uidNext, .unseen, .highestModSeq, .noModSeq: true
     default: false
+    }
+  }
+}
+
+extension IMAPError {
+  /// What the server has answered with, where it understood the command, or not, and does not do it.
+  var refusal: Status? {
+    switch self {
+    case .refused(_, let status), .rejected(_, let status): status
+    default: nil
     }
   }
 }

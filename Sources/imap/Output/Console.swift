@@ -30,9 +30,14 @@ enum Console {
     return isKnown ? Int(size.ws_col) : 80
   }
 
-  /// One line for people on standard output, at once: what reads it may be waiting. No control character gets through but
-  /// the tabs between columns: servers and senders choose what is printed, and a terminal obeys escape sequences.
+  /// One line for people on standard output, at once: what reads it may be waiting. No control character gets through:
+  /// servers and senders choose what is printed, and a terminal obeys escape sequences.
   static func line(_ text: String) throws(OutputError) { try write(STDOUT_FILENO, printable(text) + "\n") }
+
+  /// One line of fields with tabs between them, and nowhere else.
+  static func line(_ fields: [String]) throws(OutputError) {
+    try write(STDOUT_FILENO, fields.map(printable).joined(separator: "\t") + "\n")
+  }
 
   /// One line for programs on standard output, at once.
   static func line(_ value: JSON) throws(OutputError) { try write(STDOUT_FILENO, value.text + "\n") }
@@ -58,16 +63,17 @@ enum Console {
   /// Ends a line that ``progress(_:)`` began.
   static func endLine() { try? write(STDERR_FILENO, "\n") }
 
-  /// `text` with a question mark for each control character (C0, DEL, C1) but the tab.
+  /// `text` with a space for each tab, which would part two columns, and a question mark for every other control character (C0,
+  /// DEL, C1).
   static func printable(_ text: String) -> String {
     if !text.unicodeScalars.contains(where: isControl) { return text }
     var output = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars { output.append(isControl(scalar) ? "?" : scalar) }
+    for scalar in text.unicodeScalars { output.append(scalar == "\t" ? " " : isControl(scalar) ? "?" : scalar) }
     return String(output)
   }
 
   private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-    (scalar.value < 0x20 && scalar != "\t") || (0x7f...0x9f).contains(scalar.value)
+    scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)
   }
 
   private static func write(_ descriptor: Int32, _ text: String) throws(OutputError) {

@@ -2,8 +2,8 @@ import IMAPStateMachine
 
 /// What `imap` prints of BODYSTRUCTURE and BODY: docs/decode.md.
 extension JSON {
-  /// All levels.
-  static func structure(_ body: BodyStructure) -> JSON {
+  /// All levels. With `decoded` each envelope also has its texts as people read them.
+  static func structure(_ body: BodyStructure, decoded: Bool = false) -> JSON {
     switch body {
     case .multipart(let multipart):
       let damage = BodyDamageMembers(multipart.invalid)
@@ -11,13 +11,13 @@ extension JSON {
         [
           ("type", .string("multipart")), ("subtype", damage[.subtype] ?? .bytes(multipart.subtype)),
           ("parameters", parameters(multipart.parameters, damage.members(.parameters))),
-          ("parts", .array(multipart.parts.map { structure($0) } + damage.elements(.parts))),
+          ("parts", .array(multipart.parts.map { structure($0, decoded: decoded) } + damage.elements(.parts))),
         ] + extensionMembers(multipart.ext, damage))
-    case .single(let part): return single(part)
+    case .single(let part): return single(part, decoded: decoded)
     }
   }
 
-  private static func single(_ part: BodyStructure.Part) -> JSON {
+  private static func single(_ part: BodyStructure.Part, decoded: Bool) -> JSON {
     let damage = BodyDamageMembers(part.invalid)
     var members: [Member] = [
       ("type", .bytes(part.type)), ("subtype", damage[.subtype] ?? .bytes(part.subtype)),
@@ -31,8 +31,9 @@ extension JSON {
     case .text(let lines): members.append(("lines", damage[.lines] ?? .unsigned(lines)))
     case .message(let envelope, let inner, let lines):
       members += [
-        ("lines", damage[.lines] ?? .unsigned(lines)), ("envelope", damage[.envelope] ?? self.envelope(envelope)),
-        ("body", damage[.body] ?? structure(inner)),
+        ("lines", damage[.lines] ?? .unsigned(lines)),
+        ("envelope", damage[.envelope] ?? self.envelope(envelope, decoded: decoded)),
+        ("body", damage[.body] ?? structure(inner, decoded: decoded)),
       ]
     }
     members.append(("md5", damage[.md5] ?? .optional(part.md5)))

@@ -143,20 +143,21 @@ extension JSON {
     ]
   }
 
-  /// The items of a FETCH response, by their canonical names in upper case.
-  static func fetchItems(_ attributes: [FetchAttribute]) -> JSON {
-    distinct(attributes.map { item($0) })
+  /// The items of a FETCH response, by their canonical names in upper case. With `decoded` an ENVELOPE also has its texts as
+  /// people read them.
+  static func fetchItems(_ attributes: [FetchAttribute], decoded: Bool = false) -> JSON {
+    distinct(attributes.map { item($0, decoded: decoded) })
   }
 
   /// One item of a FETCH response.
-  static func item(_ attribute: FetchAttribute) -> Member {
+  static func item(_ attribute: FetchAttribute, decoded: Bool = false) -> Member {
     switch attribute {
     case .uid(let uid): ("UID", .unsigned(UInt64(uid.rawValue)))
     case .flags(let list): ("FLAGS", flags(list))
     case .internalDate(let date): ("INTERNALDATE", .string(date.iso8601))
     case .rfc822Size(let size): ("RFC822.SIZE", .unsigned(size))
     case .modSeq(let value): ("MODSEQ", .unsigned(value.rawValue))
-    case .envelope(let envelope): ("ENVELOPE", self.envelope(envelope))
+    case .envelope(let envelope): ("ENVELOPE", self.envelope(envelope, decoded: decoded))
     case .binarySize(let part, let size):
       ("BINARY.SIZE[\(Section(part: part))]", .unsigned(size))
     case .preview(let text): ("PREVIEW", .optional(text))
@@ -167,8 +168,8 @@ extension JSON {
     case .gmailThreadID(let id): ("X-GM-THRID", .unsigned(id))
     case .gmailLabels(let labels): ("X-GM-LABELS", .array(labels.map { wireText($0.bytes, $0.description) }))
     case .annotations(let list): ("ANNOTATION", annotations(list))
-    case .bodyStructure(let body): ("BODYSTRUCTURE", structure(body))
-    case .body(let body): ("BODY", structure(body))
+    case .bodyStructure(let body): ("BODYSTRUCTURE", structure(body, decoded: decoded))
+    case .body(let body): ("BODY", structure(body, decoded: decoded))
     case .section(let name, let origin, let data): (sectionName(name, origin), .optional(data))
     case .unknown(let name, let value): (upper(name), .bytes(value))
     case .invalid(let name, let value, let reason):
@@ -203,7 +204,7 @@ extension JSON {
     }
   }
 
-  static func envelope(_ envelope: Envelope) -> JSON {
+  static func envelope(_ envelope: Envelope, decoded: Bool = false) -> JSON {
     func damage(_ field: Envelope.Field) -> [JSON] {
       let name = Array(field.description.utf8)
       return envelope.invalid.filter { $0.name == name }.map { .object(invalid($0.value, $0.reason)) }
@@ -214,19 +215,21 @@ extension JSON {
       if list.isEmpty, damage.isEmpty { return .null }
       return .array(
         list.map { address in
-          .object([
-            ("name", .optional(address.name)), ("route", .optional(address.route)),
-            ("mailbox", .optional(address.mailbox)), ("host", .optional(address.host)),
-          ])
+          .object(
+            [
+              ("name", .optional(address.name)), ("route", .optional(address.route)),
+              ("mailbox", .optional(address.mailbox)), ("host", .optional(address.host)),
+            ] + (decoded ? [("displayName", .optional(address.displayName))] : []))
         } + damage)
     }
-    return .object([
+    let members: [Member] = [
       ("date", text(envelope.date, .date)), ("subject", text(envelope.subject, .subject)),
       ("from", addresses(envelope.from, .from)), ("sender", addresses(envelope.sender, .sender)),
       ("replyTo", addresses(envelope.replyTo, .replyTo)), ("to", addresses(envelope.to, .to)),
       ("cc", addresses(envelope.cc, .cc)), ("bcc", addresses(envelope.bcc, .bcc)),
       ("inReplyTo", text(envelope.inReplyTo, .inReplyTo)), ("messageId", text(envelope.messageID, .messageID)),
-    ])
+    ]
+    return .object(members + (decoded ? [("decodedSubject", .optional(envelope.decodedSubject))] : []))
   }
 
 }

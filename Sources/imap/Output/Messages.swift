@@ -3,7 +3,7 @@ import IMAPStateMachine
 
 /// Message sets from the command line, and what is found for them to take.
 enum MessageArguments {
-  /// The UIDs that standard input lists, a number or set a line.
+  /// The UIDs that standard input lists, a number or set a line: none where it is empty, as behind a search that finds nothing.
   static func inputUIDs() throws(Failure) -> NamedMessages {
     var ranges: [UIDSet.Range] = []
     while let line = readLine() {
@@ -11,7 +11,6 @@ enum MessageArguments {
       guard let word = line.split(whereSeparator: \.isWhitespace).first else { continue }
       ranges += try set(String(word)).ranges
     }
-    if ranges.isEmpty { throw Failure(.missing, "standard input names no messages") }
     return NamedMessages(ranges)
   }
 

@@ -27,8 +27,8 @@ struct Table {
 
   /// Adds a line. Some are held back on a terminal until it is known how wide the columns are.
   mutating func add(_ row: [String]) throws(OutputError) {
-    if width == nil { return try Console.line(row.joined(separator: "\t")) }
-    rows.append(row.map(Self.clean))
+    if width == nil { return try Console.line(row) }
+    rows.append(row.map(Console.printable))
     if rows.count >= Self.mostHeld { try flush() }
   }
 
@@ -102,11 +102,6 @@ struct Table {
     0xfe30...0xfe6f, 0xff00...0xff60, 0xffe0...0xffe6, 0x1f300...0x1f64f, 0x1f680...0x1f6ff, 0x1f900...0x1f9ff,
     0x20000...0x3fffd,
   ]
-
-  /// A tab would break the columns.
-  private static func clean(_ text: String) -> String {
-    Console.printable(String(text.map { $0 == "\t" ? " " : $0 }))
-  }
 
   private static let mostHeld = 500
 }

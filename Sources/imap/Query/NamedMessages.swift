@@ -10,6 +10,8 @@ struct NamedMessages {
   let ranges: [UIDSet.Range]
   /// As a command takes it. With `90:*` in it the answer may hold a message that was not named.
   let set: UIDSet
+  /// Whether nothing was named, as by a search that finds nothing. A command cannot say that.
+  var isEmpty: Bool { ranges.isEmpty }
   /// The least number that a range up to `*` starts with.
   private let leastBeforeStar: UInt32?
   /// The mailbox that they were found in. Nil where nobody knows which they are of.
@@ -47,7 +49,8 @@ struct NamedMessages {
 
   /// Those of them that are there and that `key` matches, too.
   func find(_ client: IMAPClient, _ key: SearchKey? = nil) async throws -> [UID] {
-    try await client.search(key.map { .and([.uid(set), $0]) } ?? .uid(set)).filter { names($0) }
+    if isEmpty { return [] }
+    return try await client.search(key.map { .and([.uid(set), $0]) } ?? .uid(set)).filter { names($0) }
   }
 
   /// As ``set``, but it holds none that is not in `found`, what ``find(_:_:)`` has returned, and came before it.

@@ -20,6 +20,8 @@ final class ShellServer: MailServer {
     var found: (mailbox: MailboxName, uidValidity: UInt64?, uids: [UID])?
     /// How many messages the mailbox had when the last command began.
     var count: (mailbox: MailboxName, uidValidity: UInt64?, count: UInt32)?
+    /// Whether the server has refused IDLE, which was told.
+    var refusesIdle = false
     /// The names that Tab completes; nil until they are asked for.
     var names: [String]?
   }
@@ -90,7 +92,6 @@ final class ShellServer: MailServer {
     guard let found = state.withLock(\.found) else {
       throw Failure(.usage, "- stands for what the last search has found, and there was none")
     }
-    if found.uids.isEmpty { throw Failure(.missing, "the last search has found nothing") }
     return NamedMessages(found.uids, of: found.mailbox, uidValidity: found.uidValidity)
   }
 
@@ -215,10 +216,16 @@ final class ShellServer: MailServer {
       defer { state.withLock { $0.count = mailbox.map { ($0.name, $0.uidValidity, gatherer.count) } } }
       let telling = Task { await Self.tell(events, gatherer, announce) }
       defer { telling.cancel() }
-      let idles = try await client.supports(.idle)
+      var idles = try await client.supports(.idle) && !state.withLock(\.refusesIdle)
       while !Task.isCancelled {
         if idles {
-          try await client.idle()
+          do throws(IMAPError) { try await client.idle() } catch {
+            // Some servers announce IDLE and refuse it. That is told once, and not above each line.
+            guard let status = error.refusal else { throw error }
+            idles = false
+            state.withLock { $0.refusesIdle = true }
+            announce(["* \(WatchCommand.idleRefusal(status)); it is asked every 30 seconds"])
+          }
         } else {
           try await client.noop()
           try? await Task.sleep(for: Self.pollInterval)
