@@ -23,7 +23,7 @@ struct ConnectionOptions: ParsableArguments {
   @Option(help: "Host name or address of the server.")
   var host: String?
 
-  @Option(help: "Port of the server. (default: 993 with --tls implicit, else 143)")
+  @Option(help: "Port of the server, 1 to 65535. (default: 993 with --tls implicit, else 143)")
   var port: UInt16?
 
   @Option(
@@ -132,6 +132,7 @@ struct ConnectionOptions: ParsableArguments {
     for (option, value) in named where value?.isEmpty == true {
       throw ValidationError("\(option) has no value; give one, or leave the option out.")
     }
+    if port == 0 { throw ValidationError("--port must be from 1 to 65535.") }
     if passwordFile != nil, passwordStdin {
       throw ValidationError("Give the password by --password-file or by --password-stdin, not both.")
     }
@@ -282,4 +283,8 @@ extension ConnectionOptions: MailServer {
   }
 
   var ownsInput: Bool { passwordStdin }
+
+  var openMailbox: MailboxName? { nil }
+
+  var openingAdvice: String { "open one by --mailbox" }
 }

@@ -85,7 +85,7 @@ struct Failure: Error {
     case .connection(let error): self = Failure(error, host: host)
     case .outcomeUnknown(let command, let connection):
       self = Failure(connection, host: host)
-      message += "; whether the server has done \(command) is not known"
+      if !Self.isReading(command) { message += "; whether the server has done \(command) is not known" }
     case .capabilityMissing(let capability, let command):
       self.init(.refused, "\(host) cannot do \(command): it has no \(capability); `imap capability` shows what it has")
     case .cancelled: self.init(.failure, "\(host): \(error)")

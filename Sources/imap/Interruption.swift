@@ -219,7 +219,7 @@ extension Failure {
   }
 
   /// Whether doing `command` once more does no harm, so that nobody has to know whether it was done.
-  private static func isReading(_ command: String) -> Bool {
+  static func isReading(_ command: String) -> Bool {
     reading.contains(command.hasPrefix("UID ") ? String(command.dropFirst(4)) : command)
   }
 

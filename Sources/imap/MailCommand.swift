@@ -22,6 +22,12 @@ protocol MailServer: Sendable {
   /// Runs `work`. Where Ctrl-C ends it the failure says what became of it.
   func ending(_ client: IMAPClient, _ consequence: String, _ work: () async throws -> Void) async throws
 
+  /// The mailbox that is open before a command opens one.
+  var openMailbox: MailboxName? { get }
+
+  /// How a mailbox is opened for a command that needs one.
+  var openingAdvice: String { get }
+
   /// Whether standard input is read by somebody else, so that no command may.
   var ownsInput: Bool { get }
 }

@@ -80,13 +80,17 @@ import Testing
 
   /// What must come first is said.
   @Test func whatIsToBeDoneFirst() async throws {
-    try await Self.with("AUTH=PLAIN", isLoggedIn: false) { _, _ in [] } _: { client, _ in
+    try await Self.with("AUTH=PLAIN", isLoggedIn: false) { _, _ in
+      []
+    } _: { client, _ in
       await #expect { try await client.list(pattern: "*") } throws: {
         "\($0)" == "LIST: command not allowed in this state (not authenticated; log in before LIST)"
           && ($0 as? IMAPError)?.reason == .wrongState
       }
     }
-    try await Self.with("") { _, _ in [] } _: { client, _ in
+    try await Self.with("") { _, _ in
+      []
+    } _: { client, _ in
       await #expect { try await client.search(.all) } throws: {
         "\($0)" == "SEARCH: command not allowed in this state (authenticated; select a mailbox before SEARCH)"
           && ($0 as? IMAPError)?.reason == .wrongState

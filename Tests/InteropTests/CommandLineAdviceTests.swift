@@ -33,8 +33,16 @@ import Testing
         (["search", "--raw", "FROB"], 64, "go wrong at FROB;"),
         (["search", "--raw", "UNSEEN", "FROB"], 64, "at FROB;"),
         (["search", "--query", "UNSEEN FRO", "--raw"], 64, "at FRO;"), (["search", "--raw", "FROM"], 64, "is missing"),
-        (["raw", "--mailbox", "INBOX", "EXPUNGE"], 73, "--read-write"),
-        (["raw", "-m", "INBOX", "UID", "STORE", "1", "+FLAGS", "(\\Seen)"], 73, "--read-write"),
+        (["raw", "FETCH", "1", "FLAGS"], 64, "FETCH needs a mailbox; open one by --mailbox"),
+        (["raw", "uid search all"], 64, "UID SEARCH needs a mailbox; open one by --mailbox"),
+        (["raw", "UID", "STORE", "1", "+FLAGS", "(\\Seen)"], 64, "UID STORE needs a mailbox; open one by --mailbox"),
+        (["raw", "EXPUNGE"], 64, "EXPUNGE needs a mailbox; open one by --mailbox"),
+        (["raw", ""], 64, "name a command, as in `imap raw NOOP`"),
+        (["raw", "  "], 64, "name a command, as in `imap raw NOOP`"),
+        (["raw", "\"STATUS\"", "INBOX"], 64, "\"STATUS\" is no name of a command"),
+        (["raw", "(x)"], 64, "(x) is no name of a command"),
+        (["raw", "login a b"], 64, "LOGIN changes"),
+        (["list", "--port", "0"], 64, "--port must be from 1 to 65535"),
         (["list", "--config", "/no/such"], 74, "the configuration file /no/such: No such file or directory; check"),
         (["list", "--config", "/"], 74, "the configuration file /: Is a directory; check"),
         (["list", "--password-file", "/no/such"], 74, "the password file /no/such: No such file or directory; check"),
@@ -62,6 +70,83 @@ import Testing
       let help = try await imap("shell", input: "help store\nhelp fetch\n")
       #expect(help.status == 0 && !help.output.contains(" -a "), "\(help.output)")
     }
+  }
+
+  /// The command of `raw` may be one word, or many.
+  @Test func rawTakesACommandInOneWord() async throws {
+    try await withAccount { imap in
+      for command in [["STATUS INBOX (MESSAGES)"], ["status", "INBOX (MESSAGES)"], ["STATUS", "INBOX", "(MESSAGES)"]] {
+        let result = try await Tool.run(["raw"] + command, environment: imap.environment)
+        #expect(result.status == 0, "\(command): \(result.error)")
+        #expect(result.output.hasPrefix("* STATUS INBOX (MESSAGES 1)\nOK"), "\(result.output)")
+      }
+      let search = try await imap("raw", "-m", "INBOX", "uid search subject \"one  two\"")
+      #expect(search.status == 0 && search.output.hasPrefix("* SEARCH\n"), "\(search.output)\(search.error)")
+    }
+  }
+
+  /// A command that changes something opens the mailbox for that, as all others do.
+  @Test func rawChangesWhatItSays() async throws {
+    try await withAccount { imap in
+      let stored = try await imap("raw", "-m", "INBOX", "UID", "STORE", "1", "+FLAGS", "(\\Flagged)")
+      #expect(stored.status == 0 && stored.output.contains("\\Flagged"), "\(stored.output)\(stored.error)")
+      #expect(try await imap("search", "flagged").output == "1\n")
+      // What reads does not, and so marks nothing as seen; unless that is what is wanted.
+      #expect(try await imap("raw", "-m", "INBOX", "FETCH", "1", "BODY[]").status == 0)
+      #expect(try await imap("search", "seen").output.isEmpty)
+      #expect(try await imap("raw", "-m", "INBOX", "--read-write", "FETCH", "1", "BODY[]").status == 0)
+      #expect(try await imap("search", "seen").output == "1\n")
+      // In a shell it is the mailbox that is open.
+      let script =
+        "select INBOX\nraw UID STORE 1 +FLAGS.SILENT (\\Deleted)\nraw FETCH 1 FLAGS\nraw EXPUNGE\nsearch all\n"
+      let shell = try await imap("shell", input: script)
+      #expect(shell.status == 0, "\(shell.error)")
+      #expect(shell.output.contains("\\Deleted"), "\(shell.output)")
+      #expect(try await imap("search", "all").output.isEmpty)
+      let none = try await imap("shell", input: "raw EXPUNGE\n")
+      #expect(none.status == 64, "\(none.error)")
+      #expect(
+        none.error.contains("EXPUNGE needs a mailbox; open one by `select`, or name one by --mailbox"), "\(none.error)")
+    }
+  }
+
+  /// Servers that say OK to what they do not do: Dovecot to STORE in a mailbox that was opened by EXAMINE.
+  @Test(arguments: [["UID", "STORE", "1", "+FLAGS", "(\\Seen)"], ["uid expunge 1"], ["EXPUNGE"], ["MOVE", "1", "x"]])
+  func rawOpensForChanging(_ command: [String]) async throws {
+    let server = try ScriptedServer(
+      capabilities: "UIDPLUS MOVE",
+      [
+        ("EXAMINE", ["* 3 EXISTS", "OK [READ-ONLY] done"]), ("UID STORE", []), ("UID EXPUNGE", []), ("EXPUNGE", []),
+        ("MOVE", []),
+      ])
+    defer { server.stop() }
+    let result = try await Tool.run(
+      ["raw", "-m", "INBOX", "--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe"]
+        + command, environment: ["IMAP_PASSWORD": "secret"])
+    #expect(result.status == 0, "\(result.error)")
+    #expect(server.commands.contains("SELECT \"INBOX\""), "\(server.commands)")
+  }
+
+  /// Reading once more does no harm: nobody has to know whether it was done.
+  @Test(arguments: [["get", "1"], ["fetch"], ["search", "all"], ["headers", "1"]])
+  func whatWasReadIsNobodysConcern(_ command: [String]) async throws {
+    let server = try FunctionServer(greeting: "* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      if line.contains("EXAMINE") { return "* 1 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n\(tag) OK\r\n" }
+      if line.contains("CAPABILITY") { return "* CAPABILITY IMAP4rev1\r\n\(tag) OK\r\n" }
+      if line.contains("RFC822.SIZE"), command[0] == "get" {
+        return "* 1 FETCH (UID 1 RFC822.SIZE 9)\r\n\(tag) OK\r\n"
+      }
+      // It hangs up.
+      return "\0"
+    }
+    defer { server.end() }
+    let result = try await Tool.run(
+      command + ["--host", "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe"],
+      environment: ["IMAP_PASSWORD": "secret"])
+    #expect(result.status == 69, "\(result.error)")
+    #expect(result.error.contains("closed the connection") || result.error.contains("lost"), "\(result.error)")
+    #expect(!result.error.contains("is not known"), "\(result.error)")
   }
 
   /// A mailbox is never called what nobody has typed.

@@ -61,6 +61,10 @@ final class ShellServer: MailServer {
 
   let ownsInput = true
 
+  var openMailbox: MailboxName? { mailbox }
+
+  let openingAdvice = "open one by `select`, or name one by --mailbox"
+
   // MARK: Commands
 
   func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
@@ -74,7 +78,7 @@ final class ShellServer: MailServer {
     _ mailbox: String?, changing: Bool, _ body: (IMAPClient, SelectedMailbox) async throws -> Void
   ) async throws {
     guard let name = mailbox.map({ MailboxName($0) }) ?? self.mailbox else {
-      throw Failure(.usage, "no mailbox is open; open one by `select`, or name one by --mailbox")
+      throw Failure(.usage, "no mailbox is open; \(openingAdvice)")
     }
     try await talking { client in
       if let selected = await client.selected, selected.name == name, !changing || !selected.isReadOnly {
