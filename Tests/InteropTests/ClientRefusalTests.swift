@@ -84,7 +84,7 @@ import Testing
       []
     } _: { client, _ in
       await #expect { try await client.list(pattern: "*") } throws: {
-        "\($0)" == "LIST: command not allowed in this state (not authenticated; log in before LIST)"
+        "\($0)" == "command not allowed in this state (not authenticated; log in before LIST)"
           && ($0 as? IMAPError)?.reason == .wrongState
       }
     }
@@ -92,7 +92,7 @@ import Testing
       []
     } _: { client, _ in
       await #expect { try await client.search(.all) } throws: {
-        "\($0)" == "SEARCH: command not allowed in this state (authenticated; select a mailbox before SEARCH)"
+        "\($0)" == "command not allowed in this state (authenticated; select a mailbox before SEARCH)"
           && ($0 as? IMAPError)?.reason == .wrongState
       }
     }
