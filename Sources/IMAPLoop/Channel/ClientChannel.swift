@@ -47,10 +47,12 @@ extension ClientChannelDelegate {
 
 /// A client's connection: a `ClientConnection` with its transport.
 public final class ClientChannel: Channel {
+  // Unchecked for exclusive access, which they are asked for several times for each event: each access only reads or replaces the
+  // value, on the loop's thread. Exactly one of both is there, so that replacing one frees nothing, which could call others.
   /// The machine, while there is something for it to do; see ``awake``.
-  private var machine: AwakeConnection?
+  @safe @exclusivity(unchecked) private var machine: AwakeConnection?
   /// What is kept of it meanwhile.
-  private var resting: RestingConnection?
+  @safe @exclusivity(unchecked) private var resting: RestingConnection?
   private var delegate: (any ClientChannelDelegate)?
   private var isReady = false
 
