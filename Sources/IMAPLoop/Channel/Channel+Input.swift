@@ -29,7 +29,7 @@ extension Channel: StreamOwner {
       }
       if count > 0 { pump(isLoaded: true) }
     }
-    loop.markDirty(self)
+    if count == 0 || needsTick(stream) { loop.markDirty(self) } else { rearm() }
   }
 
   final func streamEnded(_ stream: ByteStream) {

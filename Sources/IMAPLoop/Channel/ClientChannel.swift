@@ -194,6 +194,7 @@ public final class ClientChannel: Channel {
 
   /// Whether the machine is packed; see ``rest()``.
   var isResting: Bool { machine == nil }
+  override var isMachineAtRest: Bool { machine == nil }
 
   override var isMachineRunning: Bool { isReady }
   override var queuesHandshakes: Bool { true }
@@ -221,7 +222,8 @@ public final class ClientChannel: Channel {
   }
 
   override func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult {
-    let machine = awake
+    // Whoever hands input over sees to the end of the tick where there is a need for it.
+    let machine = woken()
     // It stays until the socket is closed, which is never inside an event.
     let delegate = self.delegate
     let now = loop.now
@@ -252,12 +254,16 @@ public final class ClientChannel: Channel {
 
   /// The machine, woken if it rests.
   private var awake: AwakeConnection {
+    // Whoever woke it may do no more.
+    if machine == nil { loop.markDirty(self) }
+    return woken()
+  }
+
+  private func woken() -> AwakeConnection {
     if let machine { return machine }
     let machine = loop.spareConnections.popLast() ?? AwakeConnection(ClientConnection(now: loop.now))
     if let resting = resting.take() { machine.connection.wake(resting) }
     self.machine = machine
-    // Whoever woke it may do no more.
-    loop.markDirty(self)
     return machine
   }
 
