@@ -105,12 +105,11 @@ extension Channel {
 
   private func inflatePiece(_ engine: DeflateEngine) throws(ConnectionError) -> Int {
     let port = loop.deflatePort
-    switch tail {
-    case .large(let box):
+    if case .large(let box) = tail {
       return try port.inflateInput(engine, into: &box.buffer, atMost: DeflatePort.pieceSize)
-    case .small(let bytes): loop.scratch.append(bytes.span)
-    case .none: break
     }
+    loop.requireScratch()
+    if case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
     return try port.inflateInput(engine, into: &loop.scratch, atMost: DeflatePort.pieceSize)
   }
 

@@ -6,11 +6,9 @@ extension Channel: StreamOwner {
   @unsafe final func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer {
     if tls != nil || phase != .open { return unsafe loop.tlsPort.readBuffer }
     if let deflate { return unsafe compressedBuffer(deflate) }
-    switch tail {
-    case .large(let box): return unsafe box.buffer.prepareForRead(suggested: EventLoop.readSize)
-    case .small(let bytes): loop.scratch.append(bytes.span)
-    case .none: break
-    }
+    if case .large(let box) = tail { return unsafe box.buffer.prepareForRead(suggested: EventLoop.readSize) }
+    loop.requireScratch()
+    if case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
     return unsafe loop.scratch.prepareForRead(suggested: EventLoop.readSize)
   }
 
@@ -24,15 +22,14 @@ extension Channel: StreamOwner {
     } else if phase == .open {
       if case .large(let box) = tail {
         box.buffer.commitRead(count)
-      } else if count > 0 {
-        loop.scratch.commitRead(count)
       } else {
-        // The stashed bytes were only copied in front.
-        loop.scratch.reset()
+        loop.requireScratch()
+        // Without a read the stashed bytes were only copied in front.
+        if count > 0 { loop.scratch.commitRead(count) } else { loop.scratch.reset() }
       }
       if count > 0 { pump(isLoaded: true) }
     }
-    loop.markDirty(self)
+    if count == 0 || needsTick(stream) { loop.markDirty(self) } else { rearm() }
   }
 
   final func streamEnded(_ stream: ByteStream) {
@@ -138,7 +135,10 @@ extension Channel: StreamOwner {
     let wasEstablished = engine.isEstablished
     var isClosed = false
     var failure: ConnectionError?
-    if deflate == nil, !isLarge, case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
+    if deflate == nil, !isLarge {
+      loop.requireScratch()
+      if case .small(let bytes) = tail { loop.scratch.append(bytes.span) }
+    }
     let port = loop.tlsPort
     do throws(ConnectionError) {
       try port.withReadBuffer(count) { () throws(ConnectionError) in
@@ -165,6 +165,7 @@ extension Channel: StreamOwner {
     } else if phase == .open {
       pump(isLoaded: true)
     } else {
+      loop.requireScratch()
       loop.scratch.reset()
     }
     if let failure { fail(failure) }

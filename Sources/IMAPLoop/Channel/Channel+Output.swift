@@ -84,8 +84,9 @@ extension Channel {
 
   final func sendCiphertext() -> ConnectionError? {
     let port = loop.tlsPort
+    if port.output.isEmpty { return nil }
     defer { port.clearOutput() }
-    guard let stream, !port.output.isEmpty, !flags.contains(.broken) else { return nil }
+    guard let stream, !flags.contains(.broken) else { return nil }
     do throws(LoopError) {
       _ = try stream.write(port.output.span)
       return nil

@@ -186,6 +186,8 @@ public class Channel: LoopMember {
   var stopsReadingWhenCongested: Bool { false }
   /// How long the peer may take none of the bytes that wait for it; nil where the machine knows.
   var sendTimeout: Duration? { nil }
+  /// Whether the machine has nothing to send and nothing to do before bytes come or its deadline does.
+  var isMachineAtRest: Bool { false }
   /// When ``machineTimedOut()`` is due.
   var machineDeadline: MonotonicInstant? { nil }
   /// Bytes that the machine wants to send.
@@ -290,7 +292,13 @@ public class Channel: LoopMember {
     loop.markDirty(self)
   }
 
-  private func rearm() {
+  /// Whether the end of the tick would find nothing to do but to set the timer: most reads bring an event and no more.
+  final func needsTick(_ stream: ByteStream) -> Bool {
+    if phase != .open || !flags.isEmpty || !isMachineAtRest { return true }
+    return stream.queued > 0 || stream.isClosing || deflate != nil || transportDeadline.nanoseconds != .max
+  }
+
+  final func rearm() {
     var deadline = transportDeadline
     if phase == .open, let machine = machineDeadline { deadline = min(deadline, machine) }
     if phase == .securing, let setup, setup.turn == .granted { deadline = min(deadline, setup.turnEnd) }

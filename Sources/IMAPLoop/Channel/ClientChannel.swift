@@ -47,10 +47,12 @@ extension ClientChannelDelegate {
 
 /// A client's connection: a `ClientConnection` with its transport.
 public final class ClientChannel: Channel {
+  // Unchecked for exclusive access, which they are asked for several times for each event: each access only reads or replaces the
+  // value, on the loop's thread. Exactly one of both is there, so that replacing one frees nothing, which could call others.
   /// The machine, while there is something for it to do; see ``awake``.
-  private var machine: AwakeConnection?
+  @safe @exclusivity(unchecked) private var machine: AwakeConnection?
   /// What is kept of it meanwhile.
-  private var resting: RestingConnection?
+  @safe @exclusivity(unchecked) private var resting: RestingConnection?
   private var delegate: (any ClientChannelDelegate)?
   private var isReady = false
 
@@ -192,6 +194,7 @@ public final class ClientChannel: Channel {
 
   /// Whether the machine is packed; see ``rest()``.
   var isResting: Bool { machine == nil }
+  override var isMachineAtRest: Bool { machine == nil }
 
   override var isMachineRunning: Bool { isReady }
   override var queuesHandshakes: Bool { true }
@@ -219,7 +222,8 @@ public final class ClientChannel: Channel {
   }
 
   override func driveMachine(_ input: inout ReceiveBuffer) -> DriveResult {
-    let machine = awake
+    // Whoever hands input over sees to the end of the tick where there is a need for it.
+    let machine = woken()
     // It stays until the socket is closed, which is never inside an event.
     let delegate = self.delegate
     let now = loop.now
@@ -250,12 +254,16 @@ public final class ClientChannel: Channel {
 
   /// The machine, woken if it rests.
   private var awake: AwakeConnection {
+    // Whoever woke it may do no more.
+    if machine == nil { loop.markDirty(self) }
+    return woken()
+  }
+
+  private func woken() -> AwakeConnection {
     if let machine { return machine }
     let machine = loop.spareConnections.popLast() ?? AwakeConnection(ClientConnection(now: loop.now))
     if let resting = resting.take() { machine.connection.wake(resting) }
     self.machine = machine
-    // Whoever woke it may do no more.
-    loop.markDirty(self)
     return machine
   }
 

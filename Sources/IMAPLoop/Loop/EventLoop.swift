@@ -38,18 +38,23 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   /// Whether ``shutdown()`` was called. Nothing new may be opened then.
   public private(set) var isShuttingDown = false
 
+  // Those below that are not checked for exclusive access are used for each event, and the checks cost more than what they guard. It
+  // is safe where all accesses are on the loop's thread and nobody is called back while one lasts, which each of them says.
+
   // Shared by all connections of the loop; each is empty whenever no callback runs.
-  var scratch = ReceiveBuffer(minimumCapacity: EventLoop.readSize + EventLoop.stashLimit)
+  /// One access lasts while others are called: the drive of a connection, which ``isDriving`` stands for. All others are over before
+  /// anybody is called, and none begins before ``requireScratch()``.
+  @safe @exclusivity(unchecked) var scratch = ReceiveBuffer(minimumCapacity: EventLoop.readSize + EventLoop.stashLimit)
   lazy var tlsPort = TLSPort(readSize: EventLoop.readSize)
   var handshakes = HandshakeQueue()
   lazy var deflatePort = DeflatePort()
   lazy var resolver = Resolver(loop: self)
   /// Where the connections of the process come from.
   var spread = SourceSpread.shared
-  /// What the servers of the loop's connections announce, each list once.
-  var listPool = ListPool()
-  /// Machines for connections that wake. As a rule one is enough.
-  var spareConnections: [AwakeConnection] = []
+  /// What the servers of the loop's connections announce, each list once. Unchecked: looking a list up calls nobody.
+  @safe @exclusivity(unchecked) var listPool = ListPool()
+  /// Machines for connections that wake. As a rule one is enough. Unchecked: they are only added and taken, and none is freed by that.
+  @safe @exclusivity(unchecked) var spareConnections: [AwakeConnection] = []
   /// Set while a connection's input is being driven, which borrows `scratch`.
   var isDriving = false
   /// Counts iterations, for work that is capped per tick.
@@ -60,11 +65,13 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   private let hook: UnsafeMutablePointer<uv_prepare_t>
   private let alarm: UnsafeMutablePointer<uv_timer_t>
   private var alarmAt: MonotonicInstant?
-  private var wheel: TimerWheel<LoopMember>
+  /// Unchecked: it calls nobody, and no member is freed while it works, as whoever takes one out holds it.
+  @safe @exclusivity(unchecked) private var wheel: TimerWheel<LoopMember>
   private var cachedNow: MonotonicInstant?
   /// Nanoseconds that ``skip(_:)`` has added to the system's clock.
   private var skipped: Int64 = 0
-  private var dirty: [LoopMember] = []
+  /// Unchecked: members are only added, and taken all at once.
+  @safe @exclusivity(unchecked) private var dirty: [LoopMember] = []
   private var ready = Deque<Work>()
   private var throttled: [ByteStream] = []
   private var yielded: [Channel] = []
@@ -202,6 +209,9 @@ extension EventLoop {
     dirty.append(member)
   }
 
+  /// Before ``scratch`` is used outside a drive.
+  func requireScratch() { precondition(!isDriving, "the loop's buffer is borrowed by the connection that is driven") }
+
   /// Sets the one timer of `member`, or moves it. Complexity: O(1).
   func arm(_ member: LoopMember, at deadline: MonotonicInstant) {
     if wheel.move(member.timer, to: deadline) { return }
@@ -310,7 +320,9 @@ extension EventLoop {
     unsafe closeOwn(UnsafeMutableRawPointer(wakeup))
     unsafe closeOwn(UnsafeMutableRawPointer(hook))
     unsafe closeOwn(UnsafeMutableRawPointer(alarm))
-    wheel = TimerWheel(now: now)
+    // Its members are freed when it is in place: they may use it then.
+    var old = TimerWheel<LoopMember>(now: now)
+    swap(&old, &wheel)
     // Whoever still waits for a turn keeps the loop, and nobody gets one.
     (yielded, resuming) = ([], [])
   }

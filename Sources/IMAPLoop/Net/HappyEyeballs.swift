@@ -101,7 +101,7 @@ struct HappyEyeballs {
 
   /// RFC 8305, section 4: the families take turns, the one of the first address first, each in the order of the list.
   static func interleave(_ addresses: [SocketAddress]) -> [SocketAddress] {
-    guard let first = addresses.first else { return [] }
+    guard addresses.count > 1, let first = addresses.first else { return addresses }
     var ours = addresses.filter { $0.isIPv6 == first.isIPv6 }[...]
     var others = addresses.filter { $0.isIPv6 != first.isIPv6 }[...]
     var result: [SocketAddress] = []

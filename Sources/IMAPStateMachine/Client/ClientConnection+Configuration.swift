@@ -114,6 +114,9 @@ extension ClientConnection {
     /// The defaults.
     public init() { storage = Storage(Values()) }
 
+    /// Whether nothing but ``isSecure`` can differ, as both are copies of one.
+    func hasSameValues(as other: borrowing Self) -> Bool { storage === other.storage }
+
     private mutating func change(_ body: (inout Values) -> Void) {
       var values = storage.values
       body(&values)

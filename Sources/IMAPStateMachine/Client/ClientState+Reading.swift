@@ -316,7 +316,7 @@ extension ClientState {
   }
 
   /// Thousands of connections do nothing but IDLE: what they keep for commands is given back meanwhile.
-  private mutating func giveBackStorage() {
+  mutating func giveBackStorage() {
     outbound.giveBackStorage()
     inFlight.shrink()
     if queue.isEmpty { queue = Deque() }

@@ -161,6 +161,14 @@ extension ClientState {
     /// Whether all of them only read.
     var areOnlyReading: Bool { disturbing == 0 }
 
+    /// What identifies the oldest one, without a copy of it.
+    var firstNumbers: (id: CommandID, tag: UInt32)? {
+      switch first {
+      case .some(let command): (command.id, command.tag)
+      case .none: nil
+      }
+    }
+
     var count: Int { first == nil ? 0 : others.count + 1 }
     var isEmpty: Bool { first == nil }
 
@@ -195,6 +203,13 @@ extension ClientState {
       }
       guard let index = others.firstIndex(where: { $0.tag == tag }) else { return nil }
       return others.remove(at: index)
+    }
+
+    /// Forgets the only command, if there is one.
+    mutating func removeFirst() {
+      if first == nil { return }
+      first = nil
+      disturbing = 0
     }
 
     /// Forgets the commands, and with them the storage for several.

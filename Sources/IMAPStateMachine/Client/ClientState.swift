@@ -25,7 +25,7 @@ struct ClientState: ~Copyable {
   /// Whether the capabilities were looked up in a pool since they came.
   var areCapabilitiesShared = false
   /// Whether ``ClientConnection/Configuration/wireObserver`` is set: asked for every event.
-  let isObserved: Bool
+  var isObserved: Bool
   var nextTag: UInt32 = 1
   var flow = Flow.open
   var nextID: UInt32 = 1
@@ -34,13 +34,8 @@ struct ClientState: ~Copyable {
   var queue = Deque<Queued>()
   var inFlight = InFlightList()
   var pending = Deque<PendingEvent>()
-  var capabilities: [Capability]? {
-    didSet {
-      areCapabilitiesShared = false
-      literals = LiteralPolicy(capabilities ?? [])
-      hasSASLIR = capabilities?.contains(.saslIR) ?? false
-    }
-  }
+  /// ``capabilities``, without what is derived of them.
+  var announced: [Capability]?
   var enabled: [Capability] = []
   var selected: TrackedMailbox?
   /// The mailbox of a SELECT in flight: its data comes before the completion.
@@ -56,6 +51,17 @@ struct ClientState: ~Copyable {
     isObserved = configuration.wireObserver != nil
     parser = ResponseParser(limits: configuration.limits)
     lastProgress = now
+  }
+
+  /// What the server has announced.
+  var capabilities: [Capability]? {
+    get { announced }
+    set {
+      announced = newValue
+      areCapabilitiesShared = false
+      literals = LiteralPolicy(newValue ?? [])
+      hasSASLIR = newValue?.contains(.saslIR) ?? false
+    }
   }
 
   /// Whether TLS is below.
@@ -108,8 +114,8 @@ struct ClientState: ~Copyable {
 
   mutating func shareLists(in pool: inout ListPool) {
     selected?.shareFlags(in: &pool)
-    guard !areCapabilitiesShared, let capabilities else { return }
-    self.capabilities = pool.shared(capabilities)
+    guard !areCapabilitiesShared, let announced else { return }
+    self.announced = pool.shared(announced)
     areCapabilitiesShared = true
   }
 

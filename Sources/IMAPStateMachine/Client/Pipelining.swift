@@ -129,6 +129,9 @@ struct CommandTraits {
 // MARK: The table
 
 extension CommandTraits {
+  /// What IDLE does.
+  static var idle: CommandTraits { Self(.barrier) }
+
   /// What `command` does. No initialiser, which would copy what another one made.
   static func of(_ command: Command) -> CommandTraits {
     var traits: CommandTraits

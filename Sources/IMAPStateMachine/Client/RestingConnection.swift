@@ -14,9 +14,10 @@ public struct RestingConnection: ~Copyable {
   fileprivate let lastProgress: MonotonicInstant
   fileprivate let offset: Int
   fileprivate let allowance: Int
-  fileprivate let capabilities: [Capability]?
-  fileprivate let enabled: [Capability]
-  fileprivate let selected: TrackedMailbox?
+  // Variables, to be swapped with those of the connection that wakes: nothing is copied.
+  fileprivate var capabilities: [Capability]?
+  fileprivate var enabled: [Capability]
+  fileprivate var selected: TrackedMailbox?
 
   /// Whether the server has accepted an IDLE that was not ended.
   public var isIdling: Bool { marks.contains(.isIdling) }
@@ -51,18 +52,19 @@ extension ClientConnection {
 
   /// Goes on with a connection that rested, in the place of this one, which must be new or just put to rest: what it was is
   /// forgotten. Complexity: O(1).
-  public mutating func wake(_ resting: consuming RestingConnection) { state = ClientState(resting) }
+  public mutating func wake(_ resting: consuming RestingConnection) { state.wake(resting) }
 }
 
 extension ClientState {
   fileprivate mutating func rest() -> RestingConnection? {
-    var idle: InFlight?
+    var idle: (id: UInt32, tag: UInt32)?
     var renewAt = MonotonicInstant(nanoseconds: 0)
     switch flow {
     case .open: if !inFlight.isEmpty { return nil }
     case .idle(let id, .active(let time)):
-      guard inFlight.count == 1, let command = inFlight.first, command.id == id else { return nil }
-      (idle, renewAt) = (command, time)
+      guard inFlight.count == 1, let (command, tag) = inFlight.firstNumbers, command == id else { return nil }
+      idle = (id.rawValue, tag)
+      renewAt = time
     default: return nil
     }
     if session == .greeting || isLoggingOut { return nil }
@@ -70,14 +72,17 @@ extension ClientState {
     else {
       return nil
     }
-    let resting = RestingConnection(
+    var resting = RestingConnection(
       configuration: configuration, session: session, marks: marks(isIdling: idle != nil),
       mailboxEncoding: parser.mailboxEncoding, literals: literals, nextTag: nextTag, nextID: nextID,
-      idleID: idle?.id.rawValue ?? 0, idleTag: idle?.tag ?? 0, renewAt: renewAt, lastProgress: lastProgress,
-      offset: parser.offset, allowance: parser.allowance,
-      capabilities: capabilities, enabled: enabled, selected: selected)
-    // Whatever an observer holds is no matter of the next connection.
-    self = ClientState(isObserved ? ClientConnection.Configuration() : configuration, now: lastProgress)
+      idleID: idle?.id ?? 0, idleTag: idle?.tag ?? 0, renewAt: renewAt, lastProgress: lastProgress,
+      offset: parser.offset, allowance: parser.allowance, capabilities: nil, enabled: [], selected: nil)
+    swap(&resting.capabilities, &announced)
+    swap(&resting.enabled, &enabled)
+    swap(&resting.selected, &selected)
+    // An IDLE that began gave its storage back, and has none since.
+    if idle == nil { giveBackStorage() }
+    startAnew()
     return resting
   }
 
@@ -94,15 +99,51 @@ extension ClientState {
     return marks
   }
 
-  /// An initialiser, because it runs no observers: nothing is derived again.
-  fileprivate init(_ resting: consuming RestingConnection) {
-    configuration = resting.configuration
-    isObserved = resting.configuration.wireObserver != nil
-    parser = ResponseParser(limits: resting.configuration.limits)
+  /// Makes it a new connection of the same configuration. Only for one that may rest, and whose lists and mailbox were taken: all that
+  /// is not set here is then as it was at the start.
+  private mutating func startAnew() {
+    if isObserved {
+      // Whatever an observer holds is no matter of the next connection.
+      configuration = ClientConnection.Configuration()
+      isObserved = false
+      parser = ResponseParser(limits: configuration.limits)
+    } else {
+      parser.startAnew()
+    }
+    inFlight.removeFirst()
+    flow = .open
+    session = .greeting
+    received = 0
+    (nextTag, nextID) = (1, 1)
+    literals = .synchronizing
+    isCompressed = false
+    hasSelected = false
+    hasTurnedCondStoreOn = false
+    mayExpungeAnytime = false
+    hasSent = false
+    hasSASLIR = false
+    areCapabilitiesShared = false
+  }
+
+  /// Whether nothing has happened: no byte was read, nothing enqueued, and it has not ended.
+  private var isNew: Bool { session == .greeting && nextID == 1 && !isEnding && parser.isNew }
+
+  /// Most are woken where one of the same configuration rested: then there is little to do.
+  fileprivate mutating func wake(_ resting: consuming RestingConnection) {
+    if !isNew { self = ClientState(resting.configuration, now: resting.lastProgress) }
+    if configuration.hasSameValues(as: resting.configuration) {
+      configuration.isSecure = resting.configuration.isSecure
+    } else {
+      let isParserFit = configuration.limits == resting.configuration.limits
+      configuration = resting.configuration
+      isObserved = configuration.wireObserver != nil
+      if !isParserFit { parser = ResponseParser(limits: configuration.limits) }
+    }
+    // Not ``capabilities``: what is derived of them rested as well.
+    swap(&announced, &resting.capabilities)
+    swap(&enabled, &resting.enabled)
+    swap(&selected, &resting.selected)
     lastProgress = resting.lastProgress
-    capabilities = resting.capabilities
-    enabled = resting.enabled
-    selected = resting.selected
     session = resting.session
     received = resting.offset
     nextTag = resting.nextTag
@@ -124,7 +165,7 @@ extension ClientState {
       flow = .idle(id, .active(renewAt: resting.renewAt))
       inFlight.append(
         InFlight(
-          id: id, tag: resting.idleTag, traits: CommandTraits.of(.idle), kind: .idle,
+          id: id, tag: resting.idleTag, traits: CommandTraits.idle, kind: .idle,
           limit: configuration.timeouts.number(of: .idle)))
     }
   }

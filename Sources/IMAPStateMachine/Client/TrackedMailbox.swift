@@ -1,7 +1,8 @@
 /// A mailbox that is selected or being selected, and what only the machine needs to know of it. Out of line: most of a
 /// connection's state is small, and connections are many.
 final class TrackedMailbox {
-  private(set) var mailbox: SelectedMailbox
+  /// Unchecked for exclusive access, which every untagged response would pay for: nobody is called back while one lasts.
+  @safe @exclusivity(unchecked) private(set) var mailbox: SelectedMailbox
   /// Which UIDs the messages have; nil where nobody wants to know.
   var uids: UIDMap? { map?.value }
   /// What SELECT said that the client knew, until it is completed.

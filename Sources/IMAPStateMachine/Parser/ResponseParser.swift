@@ -84,6 +84,26 @@ public struct ResponseParser: ~Copyable {
     longestQuickLine = min(self.limits.line, self.limits.listElements)
   }
 
+  /// Whether nothing was read or looked at.
+  var isNew: Bool { offset == 0 && reported == 0 && scanned == 0 && phase == .idle }
+
+  /// Makes it as it was at its start.
+  mutating func startAnew() {
+    mailboxEncoding = .modifiedUTF7
+    responsePosition = 0
+    phase = .idle
+    scanned = 0
+    offset = 0
+    reported = 0
+    allowance = Int(limits.unsolicitedBytes)
+    owned = nil
+    progress = FetchProgress()
+    lineStart = 0
+    places = LiteralPlaces()
+    remaining = 0
+    damage = ParseError(.invalidValue, offset: 0)
+  }
+
   /// The next event. Throws where framing is lost or a bound was passed: nothing behind that point can be trusted, and
   /// every later call throws the same. Damage that leaves the framing intact is an event.
   /// Complexity: linear in the bytes that became readable since the last call.

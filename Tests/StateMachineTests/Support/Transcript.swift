@@ -255,10 +255,47 @@ struct TranscriptPlayer: ~Copyable {
     }
     rests? += 1
     if resting.nextDeadline?.nanoseconds != before.deadline { problems.append("another deadline at rest") }
-    var other = ClientConnection(now: now)
-    other.wake(resting)
-    machine = other
+    // In a new one, where it rested itself, and where another one did.
+    switch (rests ?? 0) % 3 {
+    case 0:
+      var other = ClientConnection(now: now)
+      other.wake(resting)
+      machine = other
+    case 1: machine.wake(resting)
+    default:
+      var other = used(now)
+      guard other.rest() != nil else { return problems.append("the other connection does not rest") }
+      other.wake(resting)
+      machine = other
+    }
     if description(machine) != before { problems.append("\(before) became \(description(machine))") }
+  }
+
+  /// A connection of other values than the defaults, in all that it keeps, and with a damaged response behind it.
+  private static func used(_ now: MonotonicInstant) -> ClientConnection {
+    var configuration = ClientConnection.Configuration()
+    configuration.limits.line = 1000
+    configuration.isSecure = true
+    configuration.mapsUIDs = true
+    configuration.maximumInFlight = 2
+    configuration.commandTimeouts = ["IDLE": .seconds(1)]
+    var machine = ClientConnection(configuration, now: now.advanced(by: .seconds(-1)))
+    var input = ReceiveBuffer()
+    var log = EventLog()
+    let conversation: [(Command?, String)] = [
+      (nil, "* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ENABLE CONDSTORE UTF8=ACCEPT IDLE] hi\r\n"),
+      (.enable([.condStore, .utf8Accept]), "* ENABLED CONDSTORE UTF8=ACCEPT\r\nA1 OK\r\n"),
+      (.select(.inbox), "* 3 EXISTS\r\n* FLAGS (\\Seen)\r\nA2 OK [READ-ONLY] selected\r\n"),
+      (.noop, "* 1 FETCH (UID 7 FLAGS (\\Seen) BODY[] {3}\r\nabc)\r\n* 2 FETCH (UID x)\r\nA3 OK\r\n"),
+      (.idle, "+ idling\r\n"),
+    ]
+    for (command, answer) in conversation {
+      if let command { _ = try? machine.enqueue(command, now: now) }
+      machine.consumeOutbound(machine.outboundCount)
+      input.append(Array(answer.utf8).span)
+      while (try? note(&machine, &input, now, &log)) == true {}
+    }
+    return machine
   }
 
   private struct Description: Equatable {
