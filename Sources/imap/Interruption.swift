@@ -134,7 +134,7 @@ final class Interruption: Sendable {
   }
 
   /// Ends the program as it is, with the same status whichever signal it was.
-  private static func endProgram() -> Never {
+  static func endProgram() -> Never {
     Console.lastWords("imap: interrupted")
     _exit(ExitStatus.interrupted.rawValue)
   }

@@ -289,8 +289,7 @@ final class Shell: Sendable {
     Thread.detachNewThread {
       Thread.sleep(forTimeInterval: Self.patience / .seconds(1) + 1)
       if self.state.withLock(\.isOver) { return }
-      Console.lastWords("imap: interrupted")
-      _exit(ExitStatus.interrupted.rawValue)
+      Interruption.endProgram()
     }
   }
 
