@@ -185,6 +185,7 @@ import Testing
   /// What it has started goes with it, also behind its back and against its will.
   @Test(arguments: [
     "cat FIFO & wait", "(trap '' TERM; cat FIFO) & echo soon; wait", "cat FIFO & exit", "cat FIFO & yes",
+    "echo password; exec >/dev/null; cat FIFO",
   ])
   func helpersTakeTheirChildrenAlong(_ command: String) async throws {
     try await withAccount { imap in

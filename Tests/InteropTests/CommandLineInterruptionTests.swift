@@ -221,7 +221,9 @@ import Testing
   }
 
   /// A command for the password goes with the tool, with all that it has started, also against its will.
-  @Test(arguments: ["cat FIFO & wait", "(trap '' TERM INT; cat FIFO) & wait"], [SIGTERM, SIGINT])
+  @Test(
+    arguments: ["cat FIFO & wait", "(trap '' TERM INT; cat FIFO) & wait", "echo password; exec >/dev/null; cat FIFO"],
+    [SIGTERM, SIGINT])
   func aSignalEndsHelpers(_ command: String, _ signal: Int32) async throws {
     let folder = try TemporaryFolder()
     let fifo = folder.path + "/fifo"
@@ -243,6 +245,28 @@ import Testing
       return unsafe poll(&waiting, 1, 30_000) == 1
     }
     #expect(isAlone)
+  }
+
+  /// So does what asks for an access token.
+  @Test(arguments: [SIGTERM, SIGINT]) func aSignalEndsARequestForAToken(_ signal: Int32) async throws {
+    let (asked, ask) = AsyncStream.makeStream(of: Void.self)
+    let web = try FunctionServer { request in
+      if request.contains("grant_type=refresh_token") { ask.yield() }
+      return nil
+    }
+    defer { web.end() }
+    let environment = [
+      "IMAP_OAUTH2": "yes", "IMAP_OAUTH2_CLIENT_ID": "i", "IMAP_OAUTH2_CLIENT_SECRET": "s",
+      "IMAP_OAUTH2_REFRESH_TOKEN": "r", "IMAP_OAUTH2_TOKEN_URL": "http://127.0.0.1:\(web.port)/token",
+    ]
+    let running = try Tool.Running(
+      ["list", "--host", "127.0.0.1", "--port", "1", "--tls", "none", "--user", "joe"], environment: environment)
+    running.closeInput()
+    for await _ in asked { break }
+    running.send(signal)
+    let result = await running.result()
+    #expect(result.status == 130, "\(result.error)")
+    #expect(result.error == "imap: interrupted\n")
   }
 
   /// On a terminal it may ask, and the key for the interruption is heard by both.

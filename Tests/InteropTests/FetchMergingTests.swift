@@ -97,4 +97,26 @@ import Testing
       }
     }
   }
+
+  /// A STORE that is refused halfway has changed some: that is news.
+  @Test func whatIsStoredBeforeItIsRefused() async throws {
+    let lines = [
+      #"* 1 FETCH (UID 5 FLAGS (\Seen))"#, #"* 2 FETCH (UID 6 FLAGS (\Seen))"#,
+      "NO Some of the messages no longer exist.",
+    ]
+    try await withScript("", [("UID STORE", lines)]) { client, _ in
+      try await client.select(.inbox)
+      let events = await client.events()
+      await #expect { try await client.store(.uids([5, 6, 7]), StoreOperation(.add, [.seen])) } throws: {
+        if case .refused = $0 as? IMAPError { true } else { false }
+      }
+      await client.logout()
+      var changed: [UID?] = []
+      for await case .changed(let response) in events {
+        #expect(response.flags == [.seen])
+        changed.append(response.uid)
+      }
+      #expect(changed == [5, 6])
+    }
+  }
 }

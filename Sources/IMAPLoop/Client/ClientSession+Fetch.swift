@@ -81,10 +81,9 @@ extension ClientSession {
     fetching = .unsolicited(response)
   }
 
-  /// A FETCH response turned out to be no answer to the command that gathered it. It has nothing but flags.
+  /// A FETCH response turned out to be no answer to the command that gathered it. It has nothing but what STORE changes.
   func wasUnsolicited(_ response: FetchResponse) {
-    let flags = response.flags?.reduce(0) { $0 + $1.rawValue.utf8.count + 1 }
-    yield(.changed(response), bytes: flags ?? 0)
+    yield(.changed(response), bytes: response.attributes.reduce(0) { $0 + $1.changeSize })
   }
 }
 
@@ -96,6 +95,21 @@ extension FetchResponse {
       case .uid, .flags, .modSeq: true
       default: false
       }
+    }
+  }
+}
+
+extension FetchAttribute {
+  /// How many bytes it takes about, if it is one that STORE changes.
+  fileprivate var changeSize: Int {
+    switch self {
+    case .flags(let flags): flags.reduce(0) { $0 + $1.rawValue.utf8.count + 1 }
+    case .gmailLabels(let labels): labels.reduce(0) { $0 + $1.bytes.count + 1 }
+    case .annotations(let annotations):
+      annotations.reduce(0) { sum, annotation in
+        annotation.attributes.reduce(sum + annotation.entry.count) { $0 + $1.name.count + ($1.value?.count ?? 0) }
+      }
+    default: 0
     }
   }
 }
@@ -160,16 +174,22 @@ extension IMAPClient {
     return answers
   }
 
-  /// As ``runFetch(_:_:isGathered:prepare:)``, and returns the responses that came.
+  /// As ``runFetch(_:_:isGathered:prepare:)``, and returns the responses that came. Where it throws they are news.
   func gatherFetch(
     _ name: String, _ command: Command
   ) async throws(IMAPError) -> (responses: [FetchResponse], status: Status) {
     // Written on this actor's thread only, before `run` returns.
     var responses: [FetchResponse] = []
-    let status = try await runFetch(name, command, isGathered: true) { waiter in
-      waiter.collect = { responses.append($0) }
+    do throws(IMAPError) {
+      let status = try await runFetch(name, command, isGathered: true) { waiter in
+        waiter.collect = { responses.append($0) }
+      }
+      return (responses, status)
+    } catch {
+      // RFC 2180, section 4.2.3: a STORE that is refused may have been done for some of the messages.
+      for response in responses { session.wasUnsolicited(response) }
+      throw error
     }
-    return (responses, status)
   }
 
   /// Waits until `command` may be sent. The turn that this returns ends by ``ClientSession/endFetch(_:)``.

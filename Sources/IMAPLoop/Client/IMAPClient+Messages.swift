@@ -33,7 +33,8 @@ extension IMAPClient {
     }
   }
 
-  /// STORE (RFC 9051, section 6.4.6). Returns what the server says of the messages; nothing for a silent operation.
+  /// STORE (RFC 9051, section 6.4.6). Returns what the server says of the messages; nothing for a silent operation. What it has said of
+  /// them before it refused the rest is news, as ``events()`` and ``watch()`` tell it.
   ///
   /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
   @discardableResult

@@ -8,43 +8,66 @@ import Synchronization
 
 private let systemRead: @Sendable (Int32, UnsafeMutableRawPointer?, Int) -> Int = { unsafe read($0, $1, $2) }
 
-/// A command of the user's that prints a secret.
-enum Helper {
-  /// The first line that `command`, which `key` names, prints within `timeout` seconds. Where it may ask on the terminal it may
-  /// take longer: a person types. Ctrl-C and SIGTERM end it with all that it has started.
+/// Another program that gets a secret, and prints it.
+struct Helper {
+  /// Its name, or path.
+  var program: String
+  /// Everybody can read them while it runs.
+  var arguments: [String]
+  /// What errors call it.
+  var name: String
+  /// Seconds. Where it may ask on the terminal it may take longer: a person types.
+  var timeout: Double
+  /// What it gets on standard input; nil where it may ask there.
+  var input: [UInt8]? = []
+
+  /// The first line that `command`, which `key` names, prints within `timeout` seconds.
   static func secret(_ command: String, _ key: AccountKey, timeout: Double) throws(Failure) -> [UInt8] {
-    let mayAsk = isatty(STDIN_FILENO) == 1
-    let ownsGroup = !mayAsk && !isInForeground
-    // From before it starts, so that no signal comes in between.
-    let target = Target()
-    let interruption = Interruption(whenItComes: { target.terminate() })
-    defer { interruption.finish() }
-    let (process, output) = try start(command, key, mayAsk: mayAsk, ownsGroup: ownsGroup)
-    target.set(ownsGroup ? -process : process)
-    if interruption.hasCome { target.terminate() }
-    let bytes = read(output, until: mayAsk ? nil : ContinuousClock.now + .seconds(timeout), interruption)
-    if bytes == nil { end(target, output) }
-    close(output)
-    // Its end is waited for before its number is given back.
-    var information = unsafe siginfo_t()
-    while unsafe waitid(P_PID, id_t(process), &information, WEXITED | WNOWAIT) < 0, errno == EINTR {}
-    target.set(nil)
-    var status: Int32 = 0
-    while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
-    if interruption.hasCome { throw Failure(.interrupted, "interrupted") }
-    guard let bytes else {
-      throw Failure(
-        .timeout, "the \(key.rawValue) took too long; run it in a shell to see why, or raise --timeout")
-    }
+    let helper = Helper(
+      program: "sh", arguments: ["-c", command], name: key.rawValue, timeout: timeout,
+      input: isatty(STDIN_FILENO) == 1 ? nil : [])
+    let (output, status) = try helper.run()
     if status != 0 {
       let code = status & 0x7f == 0 ? "exit status \(status >> 8 & 0xff)" : "signal \(status & 0x7f)"
       throw Failure(.credentials, "the \(key.rawValue) ended with \(code); run it in a shell to see why")
     }
-    let line = firstLine(bytes)
+    let line = firstLine(output)
     if line.isEmpty {
       throw Failure(.credentials, "the \(key.rawValue) printed nothing; its first line has to be the secret")
     }
     return line
+  }
+
+  /// Runs it. Returns what it has printed, as far as it may be a secret, and how it ended, as `waitpid` says it. Ctrl-C and SIGTERM end
+  /// it with all that it has started.
+  func run() throws(Failure) -> (output: [UInt8], status: Int32) {
+    if let input, input.count > Self.mostInput {
+      throw Failure(.configuration, "the \(name) is to get \(input.count) bytes; \(Self.mostInput) is the most")
+    }
+    let mayAsk = input == nil
+    let ownsGroup = !mayAsk && !Self.isInForeground
+    // From before it starts, so that no signal comes in between.
+    let target = Target()
+    let interruption = Interruption(whenItComes: { target.terminate() })
+    defer { interruption.finish() }
+    let (process, output) = try start(ownsGroup: ownsGroup)
+    target.set(ownsGroup ? -process : process)
+    if interruption.hasCome { target.terminate() }
+    let deadline = mayAsk ? nil : ContinuousClock.now + .seconds(timeout)
+    let bytes = Self.read(output, until: deadline, interruption)
+    // It may go on when it has nothing more to say.
+    let isOver = bytes != nil && Self.hasEnded(process, by: deadline, interruption)
+    if !isOver { Self.end(target, process, output) }
+    close(output)
+    var status: Int32 = 0
+    // Before its number is given back.
+    target.set(nil)
+    while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+    if interruption.hasCome { throw Failure(.interrupted, "interrupted") }
+    guard let bytes, isOver else {
+      throw Failure(.timeout, "the \(name) took too long; run it in a shell to see why, or raise --timeout")
+    }
+    return (bytes, status)
   }
 
   /// The first of the lines in `bytes`, without its end.
@@ -74,20 +97,50 @@ enum Helper {
     func send(_ signal: Int32) { number.withLock { number in if let number { kill(number, signal) } } }
   }
 
-  /// Ends `target`. Whoever holds the other end of `output` has a second to put away what he has in hand.
-  private static func end(_ target: Target, _ output: Int32) {
+  /// Ends `target`, which `process` is a part of. Whoever holds the other end of `output` has a second to put away what he has in hand.
+  private static func end(_ target: Target, _ process: pid_t, _ output: Int32) {
     target.terminate()
-    _ = read(output, until: .now + .seconds(1))
+    let deadline = ContinuousClock.now + .seconds(1)
+    _ = read(output, until: deadline)
+    _ = hasEnded(process, by: deadline)
     target.send(SIGKILL)
+    _ = hasEnded(process, by: nil)
   }
 
-  /// Starts a shell with `command`. A terminal's foreground is this program's process group: there it stays in it, so that it may
+  /// Waits until `process` is over, whose number stays its own. False where it is not in time, or when a signal has come.
+  private static func hasEnded(
+    _ process: pid_t, by deadline: ContinuousClock.Instant?, _ interruption: Interruption? = nil
+  ) -> Bool {
+    var pause = Duration.milliseconds(1)
+    while true {
+      var information = unsafe siginfo_t()
+      // In steps: there is no way to wait for an end and a time, or a signal that another thread has taken.
+      let code = unsafe waitid(P_PID, id_t(process), &information, WEXITED | WNOWAIT | WNOHANG)
+      if unsafe code == 0 ? information.si_signo != 0 : errno != EINTR { return true }
+      if interruption?.hasCome == true { return false }
+      if let deadline, deadline <= .now { return false }
+      usleep(useconds_t(pause / .microseconds(1)))
+      pause = min(pause * 2, .milliseconds(100))
+    }
+  }
+
+  /// Starts it. A terminal's foreground is this program's process group: there it stays in it, so that it may
   /// ask, and hears of Ctrl-C. Elsewhere it has one of its own, which ends with all that it starts.
-  private static func start(
-    _ command: String, _ key: AccountKey, mayAsk: Bool, ownsGroup: Bool
-  ) throws(Failure) -> (process: pid_t, output: Int32) {
-    guard let ends = PrivatePipe.open() else {
-      throw Failure(.system, "cannot run the \(key.rawValue): \(reason(errno))")
+  private func start(ownsGroup: Bool) throws(Failure) -> (process: pid_t, output: Int32) {
+    func failure(_ code: Int32) -> Failure { Failure(.system, "cannot run the \(name): \(Self.reason(code))") }
+    guard let ends = PrivatePipe.open() else { throw failure(errno) }
+    defer { close(ends.write) }
+    var source: Int32 = -1
+    defer { if source >= 0 { close(source) } }
+    if let input, !input.isEmpty {
+      guard let pipe = PrivatePipe.open() else {
+        defer { close(ends.read) }
+        throw failure(errno)
+      }
+      source = pipe.read
+      // No more than a pipe holds, so this does not wait, and nobody has closed the other end.
+      _ = unsafe write(pipe.write, input, input.count)
+      close(pipe.write)
     }
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
@@ -111,18 +164,20 @@ enum Helper {
     #endif
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    // What comes on standard input is not for it.
-    if !mayAsk { unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) }
+    if source >= 0 {
+      unsafe posix_spawn_file_actions_adddup2(&actions, source, STDIN_FILENO)
+    } else if input != nil {
+      // What comes on this program's is not for it.
+      unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    }
     unsafe posix_spawn_file_actions_adddup2(&actions, ends.write, STDOUT_FILENO)
-    let arguments = ["sh", "-c", command]
-    var words = unsafe arguments.map { unsafe strdup($0) } + [nil]
+    var words = unsafe ([program] + arguments).map { unsafe strdup($0) } + [nil]
     defer { for index in unsafe words.indices { unsafe free(words[index]) } }
     var process: pid_t = 0
-    let code = unsafe posix_spawn(&process, "/bin/sh", &actions, &attributes, &words, environ)
-    close(ends.write)
+    let code = unsafe posix_spawnp(&process, program, &actions, &attributes, &words, environ)
     if code != 0 {
       close(ends.read)
-      throw Failure(.system, "cannot run the \(key.rawValue): \(reason(code))")
+      throw failure(code)
     }
     return (process, ends.read)
   }
@@ -157,4 +212,6 @@ enum Helper {
   private static func reason(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
 
   private static let mostBytes = 64 * 1024
+  /// What a pipe is sure to hold where nobody reads it.
+  private static let mostInput = 60 * 1024
 }

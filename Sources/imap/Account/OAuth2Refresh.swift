@@ -71,26 +71,16 @@ struct OAuth2Refresh {
   }
 
   private func post(_ form: [UInt8]) throws(Failure) -> Data {
-    let curl = Process()
-    curl.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    curl.arguments = ["curl", "--silent", "--show-error", "--max-time", "30", "--data-binary", "@-", url]
-    let (input, output) = (Pipe(), Pipe())
-    curl.standardInput = input
-    curl.standardOutput = output
-    do {
-      try curl.run()
-      // Less than a pipe holds, so this does not wait.
-      try? input.fileHandleForWriting.write(contentsOf: Data(form))
-      try? input.fileHandleForWriting.close()
-      let answer = try output.fileHandleForReading.readToEnd() ?? Data()
-      curl.waitUntilExit()
-      if curl.terminationStatus == 0 { return answer }
+    let arguments = ["--silent", "--show-error", "--max-time", "30", "--data-binary", "@-", url]
+    // Its own limit is over first, and it says why.
+    let curl = Helper(program: "curl", arguments: arguments, name: "program curl", timeout: 60, input: form)
+    do throws(Failure) {
+      let (output, status) = try curl.run()
+      if status == 0 { return Data(output) }
     } catch {
-      throw Failure(.unavailable, "cannot run curl, which gets the access token; install it, or use oauth2_command")
-    }
-    if curl.terminationStatus == 127 {
+      if error.status != .system { throw error }
       throw Failure(
-        .unavailable, "curl is not installed, which gets the access token; install it, or use oauth2_command")
+        .unavailable, "cannot run curl, which gets the access token; install it, or use oauth2_command")
     }
     throw Failure(.unavailable, "cannot get an access token from \(url); curl says why")
   }
