@@ -119,4 +119,62 @@ import Testing
       #expect(changed == [5, 6])
     }
   }
+
+  /// What went before the FETCH is an answer, what goes meanwhile is news.
+  @Test func whatHasGone() async throws {
+    let lines = ["* VANISHED (EARLIER) 1:2,9", #"* 3 FETCH (UID 5 FLAGS (\Seen) MODSEQ (7))"#, "* VANISHED 6"]
+    let answers = [("ENABLE", ["* ENABLED QRESYNC"]), ("UID FETCH", lines)]
+    try await withScript("ENABLE CONDSTORE QRESYNC", answers) { client, server in
+      try await client.enable([.qResync])
+      try await client.select(.inbox)
+      let events = await client.events()
+      let (changed, vanished) = try await client.fetchChanges(.all, [.uid, .flags], since: 5)
+      #expect(server.commands.last == "UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE 5 VANISHED)")
+      #expect(vanished == [1, 2, 9] && changed.map(\.uid) == [5])
+      let modifiers = FetchModifiers(changedSince: 5, vanished: true)
+      let raw = try await client.run(.fetch(.uids(.all), [.uid, .flags], modifiers)).responses
+      #expect(raw.count == 2)
+      await client.logout()
+      var gone: [UIDSet] = []
+      for await case .vanished(let uids) in events { gone.append(uids) }
+      #expect(gone == [[6], [6]])
+    }
+  }
+
+  /// Commands inside the loop come between the batches.
+  @Test func batchByBatch() async throws {
+    let server = try ScriptedServer(capabilities: "") { _, command in
+      if command == "LOGOUT" { return ["* BYE"] }
+      if command.hasPrefix("UID SEARCH") { return ["* SEARCH 9 5 6 7 8"] }
+      if command.hasPrefix("UID STORE") { return [] }
+      guard command.hasPrefix("UID FETCH"), let set = command.split(separator: " ").dropFirst(2).first else {
+        return ["* 5 EXISTS"]
+      }
+      let bounds = set.split(separator: ":").compactMap { UInt32($0) }
+      return (bounds[0]...bounds[bounds.count - 1]).map { "* \($0 - 4) FETCH (UID \($0) RFC822.SIZE 1)" }
+    }
+    defer { server.stop() }
+    let configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
+    try await IMAPClient.withClient(configuration) { client in
+      try await client.select(.inbox)
+      var uids: [UID?] = []
+      for try await message in client.messages(.uids(.all), [.uid, .rfc822Size], batch: 2) {
+        uids.append(message.uid)
+        guard let uid = message.uid, uid.rawValue.isMultiple(of: 2) else { continue }
+        try await client.store(.uids(UIDSet(uid)), StoreOperation(.add, [.seen], silent: true))
+      }
+      #expect(uids == [5, 6, 7, 8, 9])
+      let commands = server.commands.dropFirst().map { String($0.prefix(13)) }
+      #expect(
+        commands == [
+          "UID SEARCH UI", "UID FETCH 5:6", "UID STORE 6 +", "UID FETCH 7:8", "UID STORE 8 +", "UID FETCH 9 (",
+        ])
+      // The next batch is of the mailbox that was open at the beginning.
+      await #expect {
+        for try await _ in client.messages(.uids(.all), [.uid], batch: 2) { try await client.select("Other") }
+      } throws: {
+        ($0 as? IMAPError)?.reason == .wrongState
+      }
+    }
+  }
 }

@@ -22,7 +22,7 @@ import Testing
         #expect(whole.reason == .noPermission && whole.isOutcomeUnknown && whole.status == error.status)
         #expect(
           whole.description
-            == "MOVE has copied the messages, and not removed them: STORE refused by the server: NO [NOPERM] you may not delete"
+            == "some of the messages are copied, and the rest is not done: STORE refused by the server: NO [NOPERM] you may not delete"
         )
       }
       #expect(

@@ -124,6 +124,22 @@ extension ServerFunctionTests {
       let now = try #require(try await client.fetchOne(1 as UID, [.modSeq])?.modSeq)
       #expect(try await client.store(.uids([1]), answered, unchangedSince: now).modified == nil)
       #expect(try await client.flags(of: [1])[1]?.contains(.answered) == true)
+      try await whatHasChanged(client, kind)
     }
+  }
+
+  /// FETCH of what has changed, and what has gone, on a server with QRESYNC.
+  private func whatHasChanged(_ client: IMAPClient, _ kind: ServerKind) async throws {
+    guard kind.has(.qResync) else {
+      await #expect(throws: IMAPError.self) { try await client.fetchChanges(.all, [.uid, .flags], since: 1) }
+      return
+    }
+    try await client.enable([.qResync])
+    let before = try #require(try await client.fetch(.uids(.all), [.modSeq]).compactMap(\.modSeq).max())
+    try await client.addFlags([.draft], to: [1])
+    try await client.delete([2])
+    let (changed, vanished) = try await client.fetchChanges(.all, [.uid, .flags], since: before)
+    #expect(changed.map(\.uid) == [1] && changed.first?.flags?.contains(.draft) == true, "\(changed)")
+    #expect(vanished.contains(2, largest: 2), "\(vanished)")
   }
 }

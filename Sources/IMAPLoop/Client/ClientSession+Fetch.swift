@@ -132,20 +132,25 @@ extension IMAPClient {
     }
   }
 
-  /// FETCH, of each message one response, those that are `isNews` apart. Where the server has refused it because some of the messages
-  /// are gone, what it has told of the others.
+  /// FETCH, of each message one response, those that are `isNews` apart, and the messages that went before. Where the server has
+  /// refused it because some of the messages are gone, what it has told of the others.
   func gatherMessages(
     _ command: Command, isNews: (FetchResponse) -> Bool, keepsNews: Bool
-  ) async throws(IMAPError) -> [FetchResponse] {
+  ) async throws(IMAPError) -> (responses: [FetchResponse], vanished: UIDSet) {
     // Written on this actor's thread only, before `runFetch` returns.
     var gathered: [FetchResponse?] = []
+    var vanished: [UIDSet.Range] = []
     var refusal: IMAPError?
     do throws(IMAPError) {
       _ = try await runFetch("FETCH", command, isGathered: true) { waiter in
         waiter.collect = { gathered.append($0) }
         waiter.dataHandler = { view in
-          // What expunges stands between them.
           switch copy view {
+          // RFC 7162, section 3.2.6: the answer to the VANISHED modifier, which changes no number.
+          case .vanished(let view) where view.isEarlier:
+            vanished += view.uids.copy().ranges
+            return true
+          // What expunges stands between them.
           case .expunge, .vanished: gathered.append(nil)
           default: break
           }
@@ -171,7 +176,7 @@ extension IMAPClient {
     // News of a message that was not told of is no answer.
     let answers = keepsNews ? merger.responses.filter { !isNews($0) } : merger.responses
     if answers.isEmpty, let refusal { throw refusal }
-    return answers
+    return (answers, UIDSet(ranges: vanished))
   }
 
   /// As ``runFetch(_:_:isGathered:prepare:)``, and returns the responses that came. Where it throws they are news.

@@ -136,8 +136,9 @@ final class ClientSession: ClientChannelDelegate {
   var idlingWatcher: WaitList.ID?
   /// How many bytes were sent.
   private(set) var sentCount: UInt64 = 0
-  /// Who has the selected mailbox for himself; nil where nobody has, or wants to.
-  var lock: MailboxLock?
+  /// Who has the selected mailbox, or its marks, for himself; nil where nobody has, or wants to.
+  private var mailboxLock: MailboxLock?
+  private var markLock: MailboxLock?
   /// How many commands were given that leave the mailbox which was selected before. See ``MailboxTie``.
   private(set) var selection: UInt64 = 0
   /// The FETCH response that is being read.
@@ -163,6 +164,11 @@ final class ClientSession: ClientChannelDelegate {
   init(_ observer: ClientObserver?, deflateLimits: DeflateLimits) {
     self.observer = observer
     self.deflateLimits = deflateLimits
+  }
+
+  subscript(kind: MailboxLock.Kind) -> MailboxLock? {
+    get { kind == .mailbox ? mailboxLock : markLock }
+    set { if kind == .mailbox { mailboxLock = newValue } else { markLock = newValue } }
   }
 
   func add(_ waiter: CommandWaiter, _ channel: ClientChannel) {

@@ -22,6 +22,14 @@ public struct CopyResult: Hashable, Sendable {
     default: return nil
     }
   }
+
+  /// Both together; nil where the server did not say what became of one of them, or of what.
+  init?(_ first: CopyResult?, _ second: CopyResult?) {
+    guard let first, let second, first.uidValidity == second.uidValidity else { return nil }
+    self = first
+    source.ranges += second.source.ranges
+    destination.ranges += second.destination.ranges
+  }
 }
 
 extension CopyResult {

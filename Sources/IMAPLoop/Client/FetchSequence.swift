@@ -8,7 +8,8 @@ import IMAPStateMachine
 ///
 /// The command is sent when the first message is asked for. Other commands may be given in between, also from inside the loop
 /// over the messages: while one waits for its answer nothing is held up, whatever that costs in memory, as the answer comes
-/// behind the messages. An IDLE may wait for as long as messages are taken: only where none is for a second nothing is held
+/// behind the messages. Where these are large, ask for a `batch` of them at a time: then no more than one batch comes before the answer.
+/// An IDLE may wait for as long as messages are taken: only where none is for a second nothing is held
 /// up for it. A loop that is left early lets the rest go by.
 public struct FetchSequence: AsyncSequence, Sendable {
   /// A message, as far as it was asked for.
@@ -18,19 +19,23 @@ public struct FetchSequence: AsyncSequence, Sendable {
 
   let client: IMAPClient
   let command: Command
+  let batch: Int?
 
-  /// The messages. Each iterator sends a command of its own.
-  public func makeAsyncIterator() -> Iterator { Iterator(client, command) }
+  /// The messages. Each iterator sends commands of its own.
+  public func makeAsyncIterator() -> Iterator { Iterator(client, command, batch) }
 
-  /// Takes the messages of one FETCH.
+  /// Takes the messages of one FETCH, or of one for each batch.
   public struct Iterator: AsyncIteratorProtocol {
     private let client: IMAPClient
-    private var command: Command?
+    /// What the first call has to begin with.
+    private var start: (command: Command, batch: Int?)?
+    private var commands: Deque<Command> = []
+    private var selection: UInt64 = 0
     private var lease: FetchLease?
 
-    init(_ client: IMAPClient, _ command: Command) {
+    init(_ client: IMAPClient, _ command: Command, _ batch: Int?) {
       self.client = client
-      self.command = command
+      start = (command, batch)
     }
 
     /// The next message; nil behind the last. Throws where the command fails, once the messages that came are taken, and
@@ -38,19 +43,23 @@ public struct FetchSequence: AsyncSequence, Sendable {
     public mutating func next(
       isolation actor: isolated (any Actor)? = #isolation
     ) async throws(IMAPError) -> FetchResponse? {
-      if let command = command.take() {
-        if case .fetch(let messages, _, _) = command, messages.isEmpty { return nil }
-        lease = FetchLease(try await client.startFetch(command), client)
+      if let (command, batch) = start.take() {
+        (commands, selection) = try await client.batches(of: command, batch)
       }
-      guard let lease else { return nil }
-      do throws(IMAPError) {
-        if let response = try await client.nextFetched(lease.id) { return response }
-      } catch {
+      while true {
+        if lease == nil {
+          guard let command = commands.popFirst() else { return nil }
+          lease = FetchLease(try await client.startFetch(command, in: selection), client)
+        }
+        guard let lease else { return nil }
+        do throws(IMAPError) {
+          if let response = try await client.nextFetched(lease.id) { return response }
+        } catch {
+          (self.lease, commands) = (nil, [])
+          throw error
+        }
         self.lease = nil
-        throw error
       }
-      self.lease = nil
-      return nil
     }
   }
 }
@@ -182,14 +191,39 @@ extension IMAPClient {
   /// ```swift
   /// for try await message in client.messages(.uids(.all), [.uid, .envelope]) { print(message) }
   /// ```
+  ///
+  /// With a `batch`, a number above 0, there is a search for the UIDs first, and then a FETCH for so many messages at a time. Commands
+  /// that are given inside the loop wait for the end of one of them and not of all. It is for UIDs, and without PARTIAL.
   public nonisolated func messages(
-    _ messages: MessageReference, _ items: [FetchItem], _ modifiers: FetchModifiers = FetchModifiers()
+    _ messages: MessageReference, _ items: [FetchItem], _ modifiers: FetchModifiers = FetchModifiers(),
+    batch: Int? = nil
   ) -> FetchSequence {
-    FetchSequence(client: self, command: .fetch(messages, items, modifiers))
+    FetchSequence(client: self, command: .fetch(messages, items, modifiers), batch: batch)
   }
 
-  fileprivate func startFetch(_ command: Command) async throws(IMAPError) -> CommandID {
+  /// The commands that bring what `command` does, and the mailbox that they are about; see ``selection``.
+  fileprivate func batches(
+    of command: Command, _ batch: Int?
+  ) async throws(IMAPError) -> (commands: Deque<Command>, selection: UInt64) {
     let selection = expectedSelection
+    guard case .fetch(let messages, let items, let modifiers) = command else { return ([command], selection) }
+    if messages.isEmpty { return ([], selection) }
+    guard let batch, batch > 0, case .uids(let uids) = messages, modifiers.partial == nil else {
+      return ([command], selection)
+    }
+    let present = try await tied(to: selection) { () async throws(IMAPError) -> [UID] in
+      try await search(.uid(uids)).sorted()
+    }
+    var commands: Deque<Command> = []
+    var rest = present[...]
+    while !rest.isEmpty {
+      commands.append(.fetch(.uids(UIDSet(rest.prefix(batch))), items, modifiers))
+      rest = rest.dropFirst(batch)
+    }
+    return (commands, selection)
+  }
+
+  fileprivate func startFetch(_ command: Command, in selection: UInt64) async throws(IMAPError) -> CommandID {
     try await requireWhatItNeeds(command, name: "FETCH")
     let turn = try await awaitFetch("FETCH", command, isGathered: false)
     if Task.isCancelled {

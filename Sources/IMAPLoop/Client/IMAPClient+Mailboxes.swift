@@ -164,15 +164,32 @@ extension IMAPClient {
     let hasUnselect = try await has(.unselect)
     let isTaken = try await enterMailbox()
     defer { leaveMailbox(isTaken) }
-    guard let name = channel.selected?.name, !hasUnselect else {
+    if hasUnselect {
       try await run("UNSELECT", .unselect)
       return
+    }
+    // Which one it is, is known once nothing is on its way that opens another one.
+    while !session.isMailboxSettled { try await noop() }
+    if Task.isCancelled { throw .cancelled(command: "UNSELECT") }
+    guard let name = channel.selected?.name else {
+      throw .connection(.misuse(.init(.wrongState, state: "\(channel.state); select a mailbox before UNSELECT")))
     }
     // Both at once, so that no other call comes between; and they are not taken apart: CLOSE alone expunges.
     let examine = try send("EXAMINE", .examine(name), in: selection)
     let close = try send("CLOSE", .close, in: selection)
-    _ = try result("EXAMINE", await awaitOutcome(of: examine), of: examine).get()
-    _ = try result("CLOSE", await awaitOutcome(of: close), of: close).get()
+    let waiters = [examine.id, close.id]
+    let (examined, closed) = await withTaskCancellationHandler {
+      (await awaitOutcome(of: examine), await awaitOutcome(of: close))
+    } onCancel: {
+      // Nobody waits for them any more. Both go on.
+      Task { await abandon(waiters) }
+    }
+    _ = try result("EXAMINE", examined, of: examine).get()
+    _ = try result("CLOSE", closed, of: close).get()
+  }
+
+  private func abandon(_ ids: [CommandID]) {
+    for id in ids { session.waiter(of: id)?.abandon(wasSent: true) }
   }
 
   /// CLOSE (RFC 9051, section 6.4.1): expunges every message that is marked deleted, without a word, and leaves the

@@ -10,11 +10,28 @@ extension IMAPClient {
     _ messages: MessageReference, _ items: [FetchItem], changedSince: ModSeq? = nil
   ) async throws(IMAPError) -> [FetchResponse] {
     if messages.isEmpty { return [] }
+    return try await fetch(.fetch(messages, items, changedSince: changedSince), items).responses
+  }
+
+  /// FETCH of what has changed since `modSeq`, and which of the messages have gone since (RFC 7162, section 3.2.6: CHANGEDSINCE with
+  /// VANISHED). The server must have QRESYNC, switched on by ``enable(_:)``. Of those that are gone it may name more than there have
+  /// been.
+  public func fetchChanges(
+    _ uids: UIDSet, _ items: [FetchItem], since modSeq: ModSeq
+  ) async throws(IMAPError) -> (changed: [FetchResponse], vanished: UIDSet) {
+    if uids.isEmpty { return ([], uids) }
+    let modifiers = FetchModifiers(changedSince: modSeq, vanished: true)
+    let (changed, vanished) = try await fetch(.fetch(.uids(uids), items, modifiers), items)
+    return (changed, vanished)
+  }
+
+  private func fetch(
+    _ command: Command, _ items: [FetchItem]
+  ) async throws(IMAPError) -> (responses: [FetchResponse], vanished: UIDSet) {
     // A change of flags that came in between is news. It is not the answer, but may be a part of it.
     let asksForMore = items.contains { !Self.isNews($0) }
     let isNews = { (response: FetchResponse) in asksForMore && !response.attributes.isEmpty && response.isNews }
     let keepsNews = asksForMore && items.contains { $0 != .uid && Self.isNews($0) }
-    let command = Command.fetch(messages, items, changedSince: changedSince)
     return try await gatherMessages(command, isNews: isNews, keepsNews: keepsNews)
   }
 
@@ -88,9 +105,24 @@ extension IMAPClient {
   }
 
   /// COPY (RFC 9051, section 6.4.7). Returns where the messages went, where the server has UIDPLUS.
+  ///
+  /// The server copies all of them or none. UIDs that are too many for a line are copied in parts; where the first of these are
+  /// made and another one is not the error is `.copiedOnly`.
   @discardableResult
   public func copy(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
-    messages.isEmpty ? nil : try await copy("COPY", .copy(messages, mailbox))
+    if messages.isEmpty { return nil }
+    do throws(IMAPError) { return try await copy("COPY", .copy(messages, mailbox)) } catch {
+      guard let (first, second) = error.halves(of: messages) else { throw error }
+      return try await tied(to: expectedSelection) { () async throws(IMAPError) -> CopyResult? in
+        let copies = try await copy(.uids(first), to: mailbox)
+        do throws(IMAPError) {
+          return CopyResult(copies, try await copy(.uids(second), to: mailbox))
+        } catch {
+          guard case .copiedOnly(let more, let reason) = error else { throw .copiedOnly(copies, error) }
+          throw .copiedOnly(CopyResult(copies, more), reason)
+        }
+      }
+    }
   }
 
   /// MOVE (RFC 6851). Returns where the messages went, where the server has UIDPLUS.
@@ -122,19 +154,22 @@ extension IMAPClient {
       // A set may reach beyond the last message: what comes in between must not be expunged without having been copied.
       let present = UIDSet(try await search(.uid(uids)))
       if present.isEmpty { return nil }
-      let result = try await copy("COPY", .copy(.uids(present), mailbox))
+      let result = try await copy(.uids(present), to: mailbox)
       do throws(IMAPError) { try await delete(present) } catch { throw .copiedOnly(result, error) }
       return result
     }
   }
 
   /// EXPUNGE (RFC 9051, section 6.4.3): removes every message that is marked deleted.
-  public func expunge() async throws(IMAPError) { try await run("EXPUNGE", .expunge) }
+  public func expunge() async throws(IMAPError) {
+    _ = try await marking("EXPUNGE") { () async throws(IMAPError) in try await run("EXPUNGE", .expunge) }
+  }
 
   /// UID EXPUNGE (RFC 4315): removes those of `uids` that are marked deleted.
   ///
-  /// On a server without UIDPLUS the mark is taken off all others, `uids` are expunged, and the others are marked again. What
-  /// another session marks in the same moment goes, too: there is no way to prevent it.
+  /// On a server without UIDPLUS the mark is taken off all others, `uids` are expunged, and the others are marked again. Whoever
+  /// marks or expunges messages by this client waits meanwhile. What another connection marks in the same moment goes, too: there
+  /// is no way to prevent it.
   ///
   /// A set that ends in `*`, as `UIDSet(50...)`, holds the last message whatever its UID is; see ``delete(_:)-(UIDSet)``.
   public func expunge(_ uids: UIDSet) async throws(IMAPError) {
@@ -143,19 +178,18 @@ extension IMAPClient {
       if try await has(.uidPlus) {
         try await run("UID EXPUNGE", .uidExpunge(uids))
       } else {
-        try await expungeByMarks(uids)
+        try await marking("UID EXPUNGE") { () async throws(IMAPError) in try await expungeByMarks(uids) }
       }
     }
   }
 
   private func expungeByMarks(_ uids: UIDSet) async throws(IMAPError) {
-    let others = SearchKey.and([.flag(.deleted), .not(.uid(uids))])
-    let kept = UIDSet(try await search(others))
+    let kept = try await marked(butNot: uids)
     if kept.isEmpty { return try await expunge() }
     let mark = StoreOperation(.add, [.deleted], silent: true)
     do throws(IMAPError) {
       try await store(.uids(kept), StoreOperation(.remove, [.deleted], silent: true))
-      if try await !search(others).isEmpty { throw .capabilityMissing(.uidPlus, command: "UID EXPUNGE") }
+      if try await !marked(butNot: uids).isEmpty { throw .capabilityMissing(.uidPlus, command: "UID EXPUNGE") }
       try await expunge()
     } catch {
       // The marks of the others come back whatever went wrong.
@@ -173,6 +207,15 @@ extension IMAPClient {
     }.get()
   }
 
+  /// The messages that are marked deleted, without `uids`.
+  private func marked(butNot uids: UIDSet) async throws(IMAPError) -> UIDSet {
+    // Which message `*` is only the server knows. The others are taken out here: they may be too many for a line.
+    if uids.isSavedResult || uids.ranges.contains(where: { $0.first.number == nil || $0.last.number == nil }) {
+      return UIDSet(try await search(.and([.flag(.deleted), .not(.uid(uids))])))
+    }
+    return UIDSet(try await search(.flag(.deleted)).filter { !uids.contains($0, largest: $0) })
+  }
+
   /// Marks messages deleted and expunges them, and no others; see ``expunge(_:)-(UIDSet)``.
   ///
   /// Beware of sets that end in `*`: `UIDSet(50...)` holds the last message of the mailbox even where its UID is below 50
@@ -180,8 +223,10 @@ extension IMAPClient {
   public func delete(_ uids: UIDSet) async throws(IMAPError) {
     if uids.isEmpty { return }
     try await staying { () async throws(IMAPError) in
-      try await store(.uids(uids), StoreOperation(.add, [.deleted], silent: true))
-      try await expunge(uids)
+      try await marking("STORE") { () async throws(IMAPError) in
+        try await store(.uids(uids), StoreOperation(.add, [.deleted], silent: true))
+        try await expunge(uids)
+      }
     }
   }
 
@@ -226,7 +271,10 @@ extension IMAPClient {
       if messages.isEmpty { return ([], nil) }
     default: break
     }
-    let (responses, status) = try await gatherFetch("STORE", command)
+    let (responses, status) =
+      command.touchesMarks
+      ? try await marking("STORE") { () async throws(IMAPError) in try await gatherFetch("STORE", command) }
+      : try await gatherFetch("STORE", command)
     guard case .modified(let set) = status.code else { return (responses, nil) }
     return (responses, set)
   }

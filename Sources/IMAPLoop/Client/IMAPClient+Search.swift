@@ -5,8 +5,19 @@ import IMAPStateMachine
 extension IMAPClient {
   /// SEARCH (RFC 9051, section 6.4.4): the UIDs of the messages that match. `charset` is that of the texts in `key`; nil leaves
   /// it to the connection.
+  ///
+  /// Where `key` is a set of UIDs, or names one that must hold them, and that is too long for a line, there is a search for each part
+  /// of it.
   public func search(_ key: SearchKey, charset: String? = nil) async throws(IMAPError) -> [UID] {
-    try await numbers("SEARCH", .search(key, uid: true, charset: charset)).map { UID(rawValue: $0) }
+    do throws(IMAPError) {
+      return try await numbers("SEARCH", .search(key, uid: true, charset: charset)).map { UID(rawValue: $0) }
+    } catch {
+      guard let (first, second) = error.halves(of: key) else { throw error }
+      return try await tied(to: expectedSelection) { () async throws(IMAPError) -> [UID] in
+        let found = try await search(first, charset: charset)
+        return found + (try await search(second, charset: charset))
+      }
+    }
   }
 
   /// SEARCH: the sequence numbers of the messages that match.
@@ -103,6 +114,26 @@ extension IMAPClient {
 
   /// Room for messages that came after the last word about how many there are.
   private static let fewest = 100_000
+}
+
+extension IMAPError {
+  /// Keys that together find what `key` does, where this says that it is too long for a line, by parts of the set of UIDs that all must
+  /// be in. The parts are apart, unless the caller's set names a message twice.
+  fileprivate func halves(of key: SearchKey) -> (SearchKey, SearchKey)? {
+    switch key {
+    case .uid(let uids): return halves(of: .uids(uids)).map { (.uid($0), .uid($1)) }
+    case .and(var keys):
+      for (index, part) in keys.enumerated() {
+        guard case .uid = part, let (first, second) = halves(of: part) else { continue }
+        keys[index] = first
+        let whole = SearchKey.and(keys)
+        keys[index] = second
+        return (whole, .and(keys))
+      }
+      return nil
+    default: return nil
+    }
+  }
 }
 
 /// What came for a search: SEARCH, SORT or ESEARCH.

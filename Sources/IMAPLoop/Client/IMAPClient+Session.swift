@@ -13,11 +13,22 @@ extension IMAPClient {
       throw .connection(.misuse(ConnectionError.Misuse(.wrongState, state: channel.state.description)))
     default: break
     }
+    if !command.touchesMarks { return try await perform(command) }
+    return try await marking(command.name) { () async throws(IMAPError) -> (status: Status, responses: [Response]) in
+      try await perform(command)
+    }
+  }
+
+  private func perform(_ command: Command) async throws(IMAPError) -> (status: Status, responses: [Response]) {
     // Written on this actor's thread only, before `run` returns.
     var responses: [Response] = []
     var collector = FetchCollector()
     let takeData: DataHandler = { view in
       switch copy view {
+      // The answer to a modifier (RFC 7162, section 3.2.6).
+      case .vanished(let vanished) where vanished.isEarlier:
+        responses.append(view.copy())
+        return true
       // These go to ``events()`` as ever.
       case .status, .exists, .recent, .expunge, .vanished: return false
       default:

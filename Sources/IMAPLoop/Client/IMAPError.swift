@@ -27,8 +27,8 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   case capabilityMissing(Capability, command: String)
   /// The mailbox is open for reading only, and the command would change it. Nothing was sent.
   case readOnly(MailboxName, command: String)
-  /// A move on a server that has no MOVE stopped halfway, for this reason: the copies are made, where the server tells it there, and
-  /// the messages are still, or some of them, where they were.
+  /// What takes several commands stopped halfway, for this reason: these copies are made, where the server tells it there, and no
+  /// more. A move on a server that has no MOVE has left the messages, or some of them, where they were.
   indirect case copiedOnly(CopyResult?, IMAPError)
 
   /// The status that the server answered with.
@@ -74,7 +74,7 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .capabilityMissing(let capability, let command): "\(command) needs \(capability), which the server lacks"
     case .readOnly(let name, let command):
       "\(command) would change \(name), which is open for reading only: select it for writing"
-    case .copiedOnly(_, let error): "MOVE has copied the messages, and not removed them: \(error)"
+    case .copiedOnly(_, let error): "some of the messages are copied, and the rest is not done: \(error)"
     }
   }
 
@@ -94,5 +94,14 @@ extension IMAPError {
       self = .invalidArgument(InvalidArgument(.command, .tooLong), command: command)
     default: self = .connection(error)
     }
+  }
+
+  /// The messages in two parts, where this says that they are too many for a line, and there is more than one range of them.
+  func halves(of messages: MessageReference) -> (UIDSet, UIDSet)? {
+    guard case .invalidArgument(let argument, _) = self, argument == InvalidArgument(.command, .tooLong),
+      case .uids(let uids) = messages, uids.ranges.count > 1
+    else { return nil }
+    let middle = uids.ranges.count / 2
+    return (UIDSet(ranges: Array(uids.ranges[..<middle])), UIDSet(ranges: Array(uids.ranges[middle...])))
   }
 }

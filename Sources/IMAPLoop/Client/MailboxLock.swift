@@ -1,9 +1,17 @@
 import IMAPStateMachine
 import Synchronization
 
-/// Who may open another mailbox: one at a time, and nobody while an operation wants it to stay as it is. Used on the loop's
-/// thread only.
+/// Who may open another mailbox: one at a time, and nobody while an operation wants it to stay as it is; and the same for what
+/// ``IMAPClient/marking(_:_:)`` sees to. Used on the loop's thread only.
 final class MailboxLock {
+  /// What there is one for.
+  enum Kind {
+    /// Which mailbox is open.
+    case mailbox
+    /// Which of its messages are marked deleted, on a server where EXPUNGE takes all of them.
+    case marks
+  }
+
   private var isTaken = false
   /// How many operations want the mailbox to stay. They keep whoever waits from coming, and not each other, nor one that is there.
   private var keepers = 0
@@ -89,7 +97,7 @@ extension IMAPClient {
       }
       return try await body(open)
     }
-    try await takeMailbox(timeout)
+    try await take(.mailbox, for: "SELECT", timeout)
     let hold = MailboxHold(self)
     do {
       let value = try await MailboxHold.$held.withValue(MailboxHold.held + [hold]) {
@@ -106,19 +114,45 @@ extension IMAPClient {
   /// For a command that leaves the mailbox: waits until nobody has it for himself, or wants it to stay. ``leaveMailbox(_:)`` gets
   /// what this returns. Until the command is given nothing else may be waited for.
   func enterMailbox() async throws(IMAPError) -> Bool {
-    if session.lock == nil || MailboxHold.has(self) { return false }
-    try await takeMailbox(nil)
+    if session[.mailbox] == nil || MailboxHold.has(self) { return false }
+    try await take(.mailbox, for: "SELECT")
     return true
   }
 
-  func leaveMailbox(_ isTaken: Bool) { if isTaken { giveMailbox(nil) } }
+  func leaveMailbox(_ isTaken: Bool) { if isTaken { give(.mailbox) } }
 
   /// Keeps others from opening another mailbox, until ``unkeepMailbox()``.
-  func keepMailbox() { mailboxLock.keep() }
+  func keepMailbox() { lock(.mailbox).keep() }
 
   func unkeepMailbox() {
-    session.lock?.unkeep()
-    dropLock()
+    session[.mailbox]?.unkeep()
+    dropLock(.mailbox)
+  }
+
+  /// Waits until nobody else has it. `command` is for the error where the task is cancelled meanwhile.
+  func take(_ kind: MailboxLock.Kind, for command: String, _ timeout: Duration? = nil) async throws(IMAPError) {
+    let lock = lock(kind)
+    if lock.tryTake() { return }
+    lock.come()
+    // Of the session, as there may be another lock when a cancellation is heard of.
+    let id = session.newCloseWait()
+    let timer = timeout.map { loop.schedule(after: $0) { lock.cancel(id) } }
+    defer {
+      timer?.cancel()
+      lock.leave()
+    }
+    let isTaken = await withTaskCancellationHandler {
+      await wait(for: lock, id)
+    } onCancel: {
+      Task { await self.giveUp(kind, id) }
+    }
+    if isTaken { return }
+    throw Task.isCancelled ? .cancelled(command: command) : .connection(.timedOut(.turn))
+  }
+
+  func give(_ kind: MailboxLock.Kind) {
+    session[kind]?.give()
+    dropLock(kind)
   }
 
   /// The mailbox, where it is the one that is open, in this way or a better one.
@@ -132,45 +166,24 @@ extension IMAPClient {
     return readOnly ? try await examine(mailbox) : try await select(mailbox)
   }
 
-  private func takeMailbox(_ timeout: Duration?) async throws(IMAPError) {
-    let lock = mailboxLock
-    if lock.tryTake() { return }
-    lock.come()
-    // Of the session, as there may be another lock when a cancellation is heard of.
-    let id = session.newCloseWait()
-    let timer = timeout.map { loop.schedule(after: $0) { lock.cancel(id) } }
-    defer {
-      timer?.cancel()
-      lock.leave()
-    }
-    let isTaken = await withTaskCancellationHandler {
-      await wait(for: lock, id)
-    } onCancel: {
-      Task { await self.giveUpMailbox(id) }
-    }
-    if isTaken { return }
-    throw Task.isCancelled ? .cancelled(command: "SELECT") : .connection(.timedOut(.turn))
-  }
-
   /// A method, as ``awaitOutcome(of:)``.
   private func wait(for lock: MailboxLock, _ id: WaitList.ID) async -> Bool {
     await withCheckedContinuation { lock.wait(id, $0) }
   }
 
-  private func giveUpMailbox(_ id: WaitList.ID) { session.lock?.cancel(id) }
+  private func giveUp(_ kind: MailboxLock.Kind, _ id: WaitList.ID) { session[kind]?.cancel(id) }
 
-  private func giveMailbox(_ hold: MailboxHold?) {
-    hold?.end()
-    session.lock?.give()
-    dropLock()
+  private func giveMailbox(_ hold: MailboxHold) {
+    hold.end()
+    give(.mailbox)
   }
 
-  private var mailboxLock: MailboxLock {
-    let lock = session.lock ?? MailboxLock()
-    session.lock = lock
+  private func lock(_ kind: MailboxLock.Kind) -> MailboxLock {
+    let lock = session[kind] ?? MailboxLock()
+    session[kind] = lock
     return lock
   }
 
   /// Where nobody needs it, commands that open a mailbox are given without waiting, in the order of the calls.
-  private func dropLock() { if session.lock?.isIdle == true { session.lock = nil } }
+  private func dropLock(_ kind: MailboxLock.Kind) { if session[kind]?.isIdle == true { session[kind] = nil } }
 }

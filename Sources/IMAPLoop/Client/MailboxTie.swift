@@ -11,19 +11,27 @@ struct MailboxTie: Sendable {
 
   fileprivate let client: ObjectIdentifier
   fileprivate let selection: UInt64
+  /// Whether the operation has the marks for itself; see ``IMAPClient/marking(_:_:)``.
+  fileprivate let hasMarks: Bool
 
   /// Runs `body`, whose commands to `client` are about the messages of the mailbox that was selected when the number was `selection`:
   /// where another one is opened they throw ``IMAPError/mailboxWasLeft`` and are not sent.
   static func run<Value>(
-    _ client: IMAPClient, at selection: UInt64, isolation: isolated (any Actor)? = #isolation,
+    _ client: IMAPClient, at selection: UInt64, hasMarks: Bool = false, isolation: isolated (any Actor)? = #isolation,
     _ body: () async throws(IMAPError) -> Value
   ) async throws(IMAPError) -> Value {
-    let tie = MailboxTie(client: ObjectIdentifier(client), selection: selection)
+    let tie = MailboxTie(
+      client: ObjectIdentifier(client), selection: selection, hasMarks: hasMarks || Self.hasMarks(client))
     let result = await $current.withValue(tie) { () async -> Result<Value, IMAPError> in
       _ = isolation
       do throws(IMAPError) { return .success(try await body()) } catch { return .failure(error) }
     }
     return try result.get()
+  }
+
+  /// Whether the task has the marks of `client` for itself.
+  fileprivate static func hasMarks(_ client: IMAPClient) -> Bool {
+    current.map { $0.hasMarks && $0.client == ObjectIdentifier(client) } ?? false
   }
 }
 
@@ -69,6 +77,20 @@ extension IMAPClient {
     defer { unkeepMailbox() }
     return try await tied(to: selection, body)
   }
+
+  /// Runs `body`, which marks messages as deleted, or removes marks or what is marked, while no other task of this client does, on
+  /// a server that has EXPUNGE alone. That takes whatever is marked (RFC 3501, section 6.4.3): what others mark in the middle of an
+  /// operation would go with what it has marked. `command` is for errors.
+  func marking<Value>(
+    _ command: String, _ body: () async throws(IMAPError) -> Value
+  ) async throws(IMAPError) -> Value {
+    let known = channel.capabilities ?? []
+    if known.contains(.uidPlus) || known.contains(.imap4rev2) || MailboxTie.hasMarks(self) { return try await body() }
+    let selection = expectedSelection
+    try await take(.marks, for: command)
+    defer { give(.marks) }
+    return try await MailboxTie.run(self, at: selection, hasMarks: true, body)
+  }
 }
 
 extension Command {
@@ -93,6 +115,15 @@ extension Command {
   var changesSelected: Bool {
     switch self {
     case .store, .storeLabels, .expunge, .uidExpunge, .move: true
+    default: false
+    }
+  }
+
+  /// Whether it may change which messages are marked deleted, or expunge those that are.
+  var touchesMarks: Bool {
+    switch self {
+    case .store(_, let operation, _): operation.action == .replace || operation.flags.contains(.deleted)
+    case .expunge, .uidExpunge, .other: true
     default: false
     }
   }

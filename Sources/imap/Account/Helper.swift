@@ -63,7 +63,9 @@ struct Helper {
     // Before its number is given back.
     target.set(nil)
     while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
-    if interruption.hasCome { throw Failure(.interrupted, "interrupted") }
+    // A key on the terminal may have ended it before this program has heard of it.
+    let isInterrupted = status & 0x7f == SIGINT || status == (128 + SIGINT) << 8
+    if interruption.hasCome || isInterrupted { throw Failure(.interrupted, "interrupted") }
     guard let bytes, isOver else {
       throw Failure(.timeout, "the \(name) took too long; run it in a shell to see why, or raise --timeout")
     }
