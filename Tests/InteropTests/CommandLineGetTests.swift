@@ -174,6 +174,55 @@ import Testing
     }
   }
 
+  /// In the place of what is no file, and of links, nothing is put.
+  @Test func whatIsThereStaysWhatItIs() async throws {
+    let message = "a: b\r\n\r\ntext\r\n"
+    try await withAccount([message]) { imap in
+      let folder = try TemporaryFolder()
+      func kind(_ name: String) -> mode_t {
+        var information = stat()
+        return unsafe lstat("\(folder.path)/\(name)", &information) == 0 ? information.st_mode & S_IFMT : 0
+      }
+      func get(_ name: String) async throws -> Tool.Result {
+        try await imap("get", "1", "--output", "\(folder.path)/\(name)", "--force")
+      }
+      // A pipe.
+      #expect(unsafe mkfifo(folder.path + "/pipe", 0o600) == 0)
+      let reader = unsafe open(folder.path + "/pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+      let piped = try await get("pipe")
+      #expect(piped.status == 0, "\(piped.error)")
+      var bytes = [UInt8](repeating: 0, count: 100)
+      let count = unsafe read(reader, &bytes, bytes.count)
+      #expect(bytes.prefix(max(0, count)).elementsEqual(message.utf8))
+      close(reader)
+      #expect(kind("pipe") == S_IFIFO)
+      // A device of our own, where one may have that: as /dev/full.
+      if unsafe mknod(folder.path + "/full", S_IFCHR | 0o600, 1 << 8 | 7) == 0 {
+        let full = try await get("full")
+        #expect(full.status == 74 && full.error.contains("No space left"), "\(full.error)")
+        #expect(kind("full") == S_IFCHR)
+      }
+      // Links, also to what is not there.
+      try folder.write("target", "old")
+      let links = [("link", "target"), ("second", "link"), ("dangling", "new"), ("round", "round")]
+      for (name, path) in links {
+        try FileManager.default.createSymbolicLink(atPath: "\(folder.path)/\(name)", withDestinationPath: path)
+      }
+      for name in ["second", "dangling"] {
+        let result = try await get(name)
+        #expect(result.status == 0, "\(result.error)")
+      }
+      #expect(try await get("round").status == 74)
+      for (name, _) in links { #expect(kind(name) == S_IFLNK, "\(name)") }
+      #expect(folder.bytes("target") == Array(message.utf8) && folder.bytes("new") == Array(message.utf8))
+      #expect(kind("target") == S_IFREG)
+      // A folder.
+      try FileManager.default.createDirectory(atPath: folder.path + "/folder", withIntermediateDirectories: false)
+      #expect(try await get("folder").status == 74)
+      #expect(!folder.names.contains { $0.hasPrefix(".imap") }, "\(folder.names)")
+    }
+  }
+
   /// How a message ends early: a signal, or the end of the connection.
   @Test(arguments: [true, false]) func halfAMessageIsNoFile(_ isInterrupted: Bool) async throws {
     let folder = try TemporaryFolder()
