@@ -223,8 +223,40 @@ import Testing
     }
   }
 
+  /// `nohup` lets a program outlive its terminal.
+  @Test func whoIgnoresHangUpsGoesOn() async throws {
+    let folder = try TemporaryFolder()
+    let (asked, ask) = AsyncStream.makeStream(of: Void.self)
+    let mayAnswer = DispatchSemaphore(value: 0)
+    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      if line.contains("RFC822.SIZE") { return "* 1 FETCH (UID 1 RFC822.SIZE 9)\r\n\(tag) OK\r\n" }
+      if line.contains("BODY") {
+        ask.yield()
+        mayAnswer.wait()
+        return "* 1 FETCH (UID 1 BODY[] {9}\r\nSubject: )\r\n\(tag) OK\r\n"
+      }
+      if line.contains("LOGOUT") { return "* BYE\r\n\(tag) OK\r\n" }
+      return "\(tag) OK\r\n"
+    }
+    defer { server.end() }
+    let running = try Tool.Running(
+      [
+        "-c", "trap '' HUP; exec \"$0\" \"$@\"", Tool.executable.path, "get", "1", "--directory", folder.path, "--host",
+        "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe", "--password-stdin",
+      ], program: URL(fileURLWithPath: "/bin/sh"))
+    running.write("secret\n")
+    for await _ in asked { break }
+    running.send(SIGHUP)
+    mayAnswer.signal()
+    let result = await running.result()
+    #expect(result.status == 0, "\(result.error)")
+    #expect(folder.bytes("1.eml") == Array("Subject: ".utf8))
+  }
+
   /// How a message ends early: a signal, or the end of the connection.
-  @Test(arguments: [true, false]) func halfAMessageIsNoFile(_ isInterrupted: Bool) async throws {
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP, nil]) func halfAMessageIsNoFile(_ signal: Int32?) async throws {
+    let isInterrupted = signal != nil
     let folder = try TemporaryFolder()
     let (halves, half) = AsyncStream.makeStream(of: Void.self)
     let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
@@ -245,7 +277,7 @@ import Testing
     ])
     running.write("secret\n")
     for await _ in halves { break }
-    if isInterrupted { running.interrupt() }
+    if let signal { running.send(signal) }
     let result = await running.result()
     #expect(result.status == (isInterrupted ? 130 : 75), "\(result.error)")
     #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
