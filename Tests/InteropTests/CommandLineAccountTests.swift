@@ -304,6 +304,8 @@ import Testing
       (["--config", config, "-a", "work"], [:], 64, "--user"),
       ([], [:], 64, "--host"),
       (["--host", "localhost"], [:], 64, "--user"),
+      (["--stream", "yes", "--user", "joe"], [:], 64, "yes alone only says whether host is one"),
+      (["--user", "joe"], ["IMAP_STREAM": "no"], 64, "stream is a command"),
       (["--host", "localhost", "--user", "joe"], [:], 64, "--password-file"),
       (["--host", "localhost"], ["IMAP_PORT": "many", "IMAP_SSL": "2"], 78, "IMAP_PORT: port = many"),
       (
