@@ -70,6 +70,8 @@ final class Interruption: Sendable {
       // It means something else there.
       if number == SIGHUP, HangUps.areHeard { return }
       let interruptions = interruptions
+      // The system sends it when a terminal is closed, and so does the shell there: the second is not another wish.
+      if number == SIGHUP, interruptions.contains(where: \.hasCome) { return }
       // Nothing is left to be ended in an orderly way, or it takes too long. A shell sees to that by itself.
       if interruptions.isEmpty || interruptions.contains(where: \.hasCome) {
         if SignalListener.count(number) == 1 { Interruption.endProgram() }
