@@ -42,6 +42,7 @@ struct ImapCommand: AsyncParsableCommand {
       if var waiting = command as? any AsyncParsableCommand { try await waiting.run() } else { try command.run() }
     } catch {
       // Help and versions come this way, too, and so does every failure that has been told.
+      if exitCode(for: error) == .success { end(showing: fullMessage(for: error)) }
       if error is ExitCode || exitCode(for: error) != .validationFailure { exit(withError: error) }
       let words = Array(CommandLine.arguments.dropFirst())
       end(
@@ -49,6 +50,14 @@ struct ImapCommand: AsyncParsableCommand {
           (["imap"] + $0 + ["--help"]).joined(separator: " ")
         })
     }
+  }
+
+  /// Ends with `text`, where there is one, on standard output. The parser would not notice that nobody can have it.
+  private static func end(showing text: String) -> Never {
+    do {
+      try reporting { if !text.isEmpty { try Console.bytes(Array("\(text)\n".utf8)) } }
+    } catch { exit(withError: error) }
+    exit(withError: nil)
   }
 
   /// Ends for a command line that is wrong.

@@ -8,7 +8,8 @@ import Synchronization
   import Darwin
 #endif
 
-/// Ctrl-C and SIGTERM, turned into something to wait for. A second signal ends the program at once.
+/// Ctrl-C, SIGTERM, and the SIGHUP of a terminal that is closed, turned into something to wait for. A second signal ends the
+/// program at once.
 final class Interruption: Sendable {
   private let state = Mutex(State())
   /// Whether those that came later see to the signal first.
@@ -47,7 +48,8 @@ final class Interruption: Sendable {
     private let signals = Mutex<[SignalListener]>([])
 
     init() {
-      for number in [SIGINT, SIGTERM] {
+      // Who ignores SIGHUP, as below nohup, wants the program to outlive its terminal.
+      for number in [SIGINT, SIGTERM] + (SignalListener.isIgnored(SIGHUP) ? [] : [SIGHUP]) {
         let listener = SignalListener(number) { [weak self] in self?.heard(number) }
         signals.withLock { $0.append(listener) }
       }
@@ -65,7 +67,11 @@ final class Interruption: Sendable {
     func remove(_ id: ObjectIdentifier) { listeners.withLock { $0.removeAll { $0.id == id } } }
 
     private func heard(_ number: Int32) {
+      // It means something else there.
+      if number == SIGHUP, HangUps.areHeard { return }
       let interruptions = interruptions
+      // The system sends it when a terminal is closed, and so does the shell there: the second is not another wish.
+      if number == SIGHUP, interruptions.contains(where: \.hasCome) { return }
       // Nothing is left to be ended in an orderly way, or it takes too long. A shell sees to that by itself.
       if interruptions.isEmpty || interruptions.contains(where: \.hasCome) {
         if SignalListener.count(number) == 1 { Interruption.endProgram() }

@@ -42,6 +42,18 @@ final class SignalListener: Sendable {
     }
   }
 
+  /// Whether the signal does nothing, as `nohup` has it for SIGHUP.
+  static func isIgnored(_ number: Int32) -> Bool {
+    var action = sigaction()
+    guard unsafe sigaction(number, nil, &action) == 0 else { return false }
+    #if canImport(Glibc)
+      let handler = unsafe action.__sigaction_handler.sa_handler
+    #else
+      let handler = unsafe action.__sigaction_u.__sa_handler
+    #endif
+    return unsafe unsafeBitCast(handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+  }
+
   /// How many hear the signal.
   static func count(_ number: Int32) -> Int { listeners.withLock { $0[number]?.count ?? 0 } }
 

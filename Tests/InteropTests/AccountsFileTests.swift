@@ -47,7 +47,7 @@ import Testing
       ssl_ca_file = /no/such/file
       [c]
       """,
-      "3: port = 70000: write a number", "9: [b] names a file that cannot be read: /no/such/file (ssl_ca_file)",
+      "3: port: write a number", "9: [b] names a file that cannot be read: /no/such/file (ssl_ca_file)",
       "10: [c] names no user; write username")
   }
 
@@ -70,7 +70,7 @@ import Testing
       ssl_client_cert = FOLDER/ca.pem
       ssl_key_log = FOLDER/none/keys
       """,
-      "1: [a] names no server", "1: [a] names no user", "1: [a] has no password", "2: port = 0", "3: timeout = soon",
+      "1: [a] names no server", "1: [a] names no user", "1: [a] has no password", "2: port: write", "3: timeout: write",
       "4: [b] names no user", "4: [b] oauth2 is on for localhost, but oauth2_client_secret, oauth2_refresh_token",
       "4: [b] nobody knows where localhost gives out tokens",
       "12: [c] cannot load the trusted certificates in FOLDER/text",
@@ -122,11 +122,11 @@ import Testing
       []
       password = secret
       """,
-      "3: unknown key hosst", "4: [a: a section is a name", "4: [a] has no password", "6: port = x",
-      "7: [b] of joe: a section is a name", "8: this is neither", "9: this is neither", "10: [b] comes twice",
+      "3: unknown key hosst", "4: [a: a section is a name", "4: [a] has no password", "6: port: write",
+      "7: [b]: a section is a name", "8: this is neither", "9: this is neither", "10: [b] comes twice",
       "12: []: a section is a name", "12: [] names no user")
     try check(
-      "[DEFAULT]\nport = 0\n", "2: port = 0",
+      "[DEFAULT]\nport = 0\n", "2: port: write",
       "\(folder.path)/accounts has no account".replacing(folder.path, with: "FOLDER"))
   }
 }

@@ -130,7 +130,7 @@ import Testing
       try folder.write("config", account + " eth0\n")
       let (status, error) = try await run()
       #expect(status == 78)
-      #expect(error.contains(":7: local_address = eth0: write addresses of this machine in numbers"), "\(error)")
+      #expect(error.contains(":7: local_address: write addresses of this machine in numbers"), "\(error)")
     }
   }
 
@@ -240,9 +240,10 @@ import Testing
     #expect(result.status == 78)
     let lines = result.error.split(separator: "\n").map { String($0) }
     let expected = [
-      "1: host stands before the first section", "3: port = 99999", "4: ssl = maybe", "5: unknown key hosts",
-      "6: this is neither", "7: [work: a section", "10: timeout = -1", "12: [a] has both password and password_command",
-      "13: username has no value", "14: ssl_check_hostname = maybe", "15: [a] comes twice",
+      "1: host stands before the first section", "3: port: write", "4: ssl: write", "5: unknown key hosts",
+      "6: this is neither", "7: [work: a section", "10: timeout: write",
+      "12: [a] has both password and password_command",
+      "13: username has no value", "14: ssl_check_hostname: write", "15: [a] comes twice",
       "18: [b] has ssl and starttls",
       "20: port stands in line 19",
     ]
@@ -252,6 +253,44 @@ import Testing
     #expect(lines.count == expected.count, "\(result.error)")
     #expect(!result.error.contains("hunter"))
     #expect(result.output.isEmpty)
+  }
+
+  /// Line ends of other systems, a byte order mark, and keys that are indented: all of them are files as Python reads them.
+  @Test(arguments: ["\n", "\r\n", "\r"], ["", "\u{feff}"])
+  func filesOfOtherSystems(_ end: String, _ mark: String) throws {
+    let lines = [
+      "; first", "[DEFAULT]", "  timeout = 5", "", "  [work]", "  host = a", "  password = hunter2", "",
+      "  mailbox = b", "    # a comment", "    c", "", "   d", "[home]", "host = e", " ", "username = joe", "\tsmith",
+    ]
+    let folder = try TemporaryFolder()
+    let path = try folder.write("config", mark + lines.joined(separator: end) + end)
+    let (file, complaints) = try ConfigurationFile.load(path)
+    #expect(complaints.all.isEmpty, "\(complaints)")
+    #expect(file.defaults == [.timeout: "5"])
+    #expect(file.names == ["work", "home"])
+    #expect(file.lines == ["work": 5, "home": 14])
+    #expect(file.accounts["work"] == [.host: "a", .password: "hunter2", .mailbox: "b c d"])
+    #expect(file.accounts["home"] == [.host: "e", .username: "joe smith"])
+  }
+
+  /// Whatever is wrong with a file, what may be a password is not shown.
+  @Test(arguments: [
+    "[work]\r\nhost = a b\r\nport = hunter2\r\npassword = hunter2\r\n", "[work] password = hunter2\n",
+    "[work password=hunter2\n", "[work]\nhost = a\n  password = hunter2\n", "[work]\nport = 993\n  hunter2\n",
+    "[work]\npassword = a\nhunter2=\n", "[work]\npassword = a\nhunter2\n", "[work]\nssl_pin = hunter2\n",
+    "[work]\nhunter2 : x\n", "password = hunter2\n", "[work]x]hunter2]\n", "[work]\nlocal_address = hunter2\n",
+    "[work]\nproxy = hunter2\n", "[work]\noauth2_token_url = hunter2\n",
+  ])
+  func wrongFilesShowNoValue(_ text: String) async throws {
+    let folder = try TemporaryFolder()
+    let config = try folder.write("config", text)
+    for arguments in [["status", "--config", config, "-a", "work"], ["watch", "--accounts", config]] {
+      let result = try await Tool.run(arguments)
+      #expect(result.status == 78, "\(result.error)")
+      #expect(result.error.contains("\(config):"), "\(result.error)")
+      #expect(!result.error.contains("hunter2"), "\(result.error)")
+      #expect(result.output.isEmpty)
+    }
   }
 
   @Test func whatCannotBeFound() async throws {
@@ -265,6 +304,8 @@ import Testing
       (["--config", config, "-a", "work"], [:], 64, "--user"),
       ([], [:], 64, "--host"),
       (["--host", "localhost"], [:], 64, "--user"),
+      (["--stream", "yes", "--user", "joe"], [:], 64, "yes alone only says whether host is one"),
+      (["--user", "joe"], ["IMAP_STREAM": "no"], 64, "stream is a command"),
       (["--host", "localhost", "--user", "joe"], [:], 64, "--password-file"),
       (["--host", "localhost"], ["IMAP_PORT": "many", "IMAP_SSL": "2"], 78, "IMAP_PORT: port = many"),
       (

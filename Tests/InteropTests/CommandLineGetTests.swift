@@ -174,8 +174,89 @@ import Testing
     }
   }
 
+  /// In the place of what is no file, and of links, nothing is put.
+  @Test func whatIsThereStaysWhatItIs() async throws {
+    let message = "a: b\r\n\r\ntext\r\n"
+    try await withAccount([message]) { imap in
+      let folder = try TemporaryFolder()
+      func kind(_ name: String) -> mode_t {
+        var information = stat()
+        return unsafe lstat("\(folder.path)/\(name)", &information) == 0 ? information.st_mode & S_IFMT : 0
+      }
+      func get(_ name: String) async throws -> Tool.Result {
+        try await imap("get", "1", "--output", "\(folder.path)/\(name)", "--force")
+      }
+      // A pipe.
+      #expect(unsafe mkfifo(folder.path + "/pipe", 0o600) == 0)
+      let reader = unsafe open(folder.path + "/pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+      let piped = try await get("pipe")
+      #expect(piped.status == 0, "\(piped.error)")
+      var bytes = [UInt8](repeating: 0, count: 100)
+      let count = unsafe read(reader, &bytes, bytes.count)
+      #expect(bytes.prefix(max(0, count)).elementsEqual(message.utf8))
+      close(reader)
+      #expect(kind("pipe") == S_IFIFO)
+      // A device of our own, where one may have that: as /dev/full.
+      if unsafe mknod(folder.path + "/full", S_IFCHR | 0o600, 1 << 8 | 7) == 0 {
+        let full = try await get("full")
+        #expect(full.status == 74 && full.error.contains("No space left"), "\(full.error)")
+        #expect(kind("full") == S_IFCHR)
+      }
+      // Links, also to what is not there.
+      try folder.write("target", "old")
+      let links = [("link", "target"), ("second", "link"), ("dangling", "new"), ("round", "round")]
+      for (name, path) in links {
+        try FileManager.default.createSymbolicLink(atPath: "\(folder.path)/\(name)", withDestinationPath: path)
+      }
+      for name in ["second", "dangling"] {
+        let result = try await get(name)
+        #expect(result.status == 0, "\(result.error)")
+      }
+      #expect(try await get("round").status == 74)
+      for (name, _) in links { #expect(kind(name) == S_IFLNK, "\(name)") }
+      #expect(folder.bytes("target") == Array(message.utf8) && folder.bytes("new") == Array(message.utf8))
+      #expect(kind("target") == S_IFREG)
+      // A folder.
+      try FileManager.default.createDirectory(atPath: folder.path + "/folder", withIntermediateDirectories: false)
+      #expect(try await get("folder").status == 74)
+      #expect(!folder.names.contains { $0.hasPrefix(".imap") }, "\(folder.names)")
+    }
+  }
+
+  /// `nohup` lets a program outlive its terminal.
+  @Test func whoIgnoresHangUpsGoesOn() async throws {
+    let folder = try TemporaryFolder()
+    let (asked, ask) = AsyncStream.makeStream(of: Void.self)
+    let mayAnswer = DispatchSemaphore(value: 0)
+    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      if line.contains("RFC822.SIZE") { return "* 1 FETCH (UID 1 RFC822.SIZE 9)\r\n\(tag) OK\r\n" }
+      if line.contains("BODY") {
+        ask.yield()
+        mayAnswer.wait()
+        return "* 1 FETCH (UID 1 BODY[] {9}\r\nSubject: )\r\n\(tag) OK\r\n"
+      }
+      if line.contains("LOGOUT") { return "* BYE\r\n\(tag) OK\r\n" }
+      return "\(tag) OK\r\n"
+    }
+    defer { server.end() }
+    let running = try Tool.Running(
+      [
+        "-c", "trap '' HUP; exec \"$0\" \"$@\"", Tool.executable.path, "get", "1", "--directory", folder.path, "--host",
+        "127.0.0.1", "--port", "\(server.port)", "--tls", "none", "--user", "joe", "--password-stdin",
+      ], program: URL(fileURLWithPath: "/bin/sh"))
+    running.write("secret\n")
+    for await _ in asked { break }
+    running.send(SIGHUP)
+    mayAnswer.signal()
+    let result = await running.result()
+    #expect(result.status == 0, "\(result.error)")
+    #expect(folder.bytes("1.eml") == Array("Subject: ".utf8))
+  }
+
   /// How a message ends early: a signal, or the end of the connection.
-  @Test(arguments: [true, false]) func halfAMessageIsNoFile(_ isInterrupted: Bool) async throws {
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP, nil]) func halfAMessageIsNoFile(_ signal: Int32?) async throws {
+    let isInterrupted = signal != nil
     let folder = try TemporaryFolder()
     let (halves, half) = AsyncStream.makeStream(of: Void.self)
     let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
@@ -196,7 +277,9 @@ import Testing
     ])
     running.write("secret\n")
     for await _ in halves { break }
-    if isInterrupted { running.interrupt() }
+    if let signal { running.send(signal) }
+    // A terminal that is closed often sends two.
+    if signal == SIGHUP { running.send(SIGHUP) }
     let result = await running.result()
     #expect(result.status == (isInterrupted ? 130 : 75), "\(result.error)")
     #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")

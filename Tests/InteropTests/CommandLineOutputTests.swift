@@ -80,6 +80,13 @@ import Testing
           #expect(result.error.contains("cannot write the output"), "\(result.error)")
         }
       }
+      for command in [["--help"], ["help"], ["--version"], ["sync", "--help"], ["help", "sync"]] {
+        for path in ["/dev/full", nil] {
+          let result = try await Tool.run(command, input: "", outputTo: path)
+          #expect(result.status == 74, "\(command) to \(path ?? "nowhere"): \(result.error)")
+          #expect(result.error.contains("cannot write the output"), "\(result.error)")
+        }
+      }
       let decode = try await Tool.run(["decode"], input: "* OK hi\r\n", outputTo: "/dev/full")
       #expect(decode.status == 74)
     }

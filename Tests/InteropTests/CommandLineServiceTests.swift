@@ -174,7 +174,7 @@ import Testing
       // All errors, and nothing else.
       try setting.write("[a]\nusername = user0\nport = 0\n[e]\nusername = user1\nssl_ca_file = /no/such\noops")
       tool.send(SIGHUP)
-      #expect(try await errorLine(tool, "accounts:").contains(":9: port = 0"))
+      #expect(try await errorLine(tool, "accounts:").contains(":9: port: write"))
       #expect(await tool.errorLine()?.contains(":12: [e] names a file that cannot be read: /no/such") == true)
       #expect(await tool.errorLine()?.contains(":13: this is neither") == true)
       #expect(await tool.errorLine()?.hasSuffix("is not taken; 3 accounts stay as they are") == true)
@@ -270,7 +270,7 @@ import Testing
       let lines = result.error.split(separator: "\n").map { $0.replacing("imap: \(setting.file):", with: "") }
       let starts = [
         "7: [a] names no user", "8: host has no value", "11: [b] names a file that cannot be read: /no/such/file",
-        "12: [c] names no user", "15: starttls = perhaps", "16: [b] comes twice",
+        "12: [c] names no user", "15: starttls: write", "16: [b] comes twice",
       ]
       #expect(lines.count == starts.count, "\(result.error)")
       for (line, start) in zip(lines, starts) { #expect(line.hasPrefix(start), "\(line)") }

@@ -180,6 +180,142 @@ import Testing
     await server.shutdown()
   }
 
+  @Test func theFolderHasAName() async throws {
+    let result = try await Tool.run(["sync", "", "--host", "127.0.0.1", "--port", "1", "--user", "joe"])
+    #expect(result.status == 64, "\(result.error)")
+    #expect(result.error.contains("the copy needs the name of a folder"), "\(result.error)")
+  }
+
+  private static let account = ["--host", "127.0.0.1", "--tls", "none", "--user", "joe", "--password-stdin"]
+
+  /// A server with the mailbox INBOX, where `fetch` makes what comes before the end of FETCH of its command.
+  private static func server(
+    uids: ClosedRange<Int>, uidValidity: Int = 8, _ fetch: @escaping @Sendable (_ command: String) -> String
+  ) throws -> FunctionServer {
+    try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      if line.contains("LIST") { return "* LIST () \"/\" INBOX\r\n\(tag) OK\r\n" }
+      if line.contains("EXAMINE") {
+        return "* \(uids.count) EXISTS\r\n* OK [UIDVALIDITY \(uidValidity)]\r\n\(tag) OK\r\n"
+      }
+      if line.contains("RFC822.SIZE") {
+        return uids.map { "* \($0) FETCH (UID \($0) FLAGS () RFC822.SIZE 9)\r\n" }.joined() + "\(tag) OK\r\n"
+      }
+      if line.contains("FETCH") {
+        let answer = fetch(line)
+        return answer.hasSuffix("\0") ? answer : "\(answer)\(tag) OK\r\n"
+      }
+      if line.contains("LOGOUT") { return "* BYE\r\n\(tag) OK\r\n" }
+      if line.contains("CAPABILITY") { return "* CAPABILITY IMAP4rev1\r\n\(tag) OK\r\n" }
+      return "\(tag) OK\r\n"
+    }
+  }
+
+  private static func body(_ uid: Int) -> String { "* \(uid) FETCH (UID \(uid) BODY[] {9}\r\nSubject: )\r\n" }
+
+  /// What is to be removed goes once all that takes its place has come.
+  @Test func whatIsOldStaysUntilAllThatIsNewIsThere() async throws {
+    let folder = try TemporaryFolder()
+    for name in ["cur", "new", "tmp"] {
+      try FileManager.default.createDirectory(atPath: "\(folder.path)/\(name)", withIntermediateDirectories: false)
+    }
+    let old = ["7.1.imap:2,", "7.2.imap:2,", "8.9.imap:2,"]
+    for name in old { try folder.write("cur/" + name, "old") }
+    let cur = { try FileManager.default.contentsOfDirectory(atPath: folder.path + "/cur").sorted() }
+    let isWhole = Mutex(false)
+    let server = try Self.server(uids: 1...2) { command in
+      if isWhole.withLock(\.self) { return (1...2).filter { command.contains("\($0)") }.map(Self.body).joined() }
+      return Self.body(1) + "* 2 FETCH (UID 2 BODY[] {9}\r\nSubj\0"
+    }
+    defer { server.end() }
+    let arguments = ["sync", "--json", "--remove", folder.path, "--port", "\(server.port)"] + Self.account
+    let first = try await Tool.run(arguments, input: "secret\n")
+    #expect(first.status == 69, "\(first.error)")
+    #expect(first.error.split(separator: "\n").count == 1, "\(first.error)")
+    #expect(Set(try cur()).isSuperset(of: old))
+    isWhole.withLock { $0 = true }
+    let second = try await Tool.run(arguments, input: "secret\n")
+    #expect(second.status == 0, "\(second.error)")
+    #expect(try cur() == ["8.1.imap:2,", "8.2.imap:2,"])
+    #expect(Self.counts(second.objects.first).dropFirst() == [0, 3, 2])
+  }
+
+  /// Messages that the server lists and does not send.
+  @Test(arguments: ["* 2 FETCH (UID 2 BODY[] NIL)\r\n", "* 2 FETCH (UID 2 FLAGS ())\r\n", ""], [true, false])
+  func whatDoesNotComeIsNamed(_ answer: String, _ isThere: Bool) async throws {
+    let folder = try TemporaryFolder()
+    let server = try Self.server(uids: 1...3) { command in
+      if command.contains("BODY") { return Self.body(1) + answer + Self.body(3) }
+      return isThere ? "* 2 FETCH (UID 2)\r\n" : ""
+    }
+    defer { server.end() }
+    for name in ["cur", "new", "tmp"] {
+      try FileManager.default.createDirectory(atPath: "\(folder.path)/\(name)", withIntermediateDirectories: false)
+    }
+    try folder.write("cur/7.1.imap:2,", "old")
+    let result = try await Tool.run(
+      ["sync", "--json", "--remove", folder.path, "--port", "\(server.port)"] + Self.account, input: "secret\n")
+    #expect(result.status == (isThere ? 66 : 0), "\(result.error)")
+    if isThere {
+      #expect(result.error.hasPrefix("imap: INBOX: the server has messages that it does not send: UID 2;"))
+      #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+    } else {
+      #expect(result.error.isEmpty, "\(result.error)")
+    }
+    #expect(Self.counts(result.objects.first) == (isThere ? [2, 0, 0, 3] : [2, 0, 1, 2]))
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/cur").sorted()
+    #expect(files == (isThere ? ["7.1.imap:2,"] : []) + ["8.1.imap:2,", "8.3.imap:2,"])
+  }
+
+  /// A mailbox that cannot be copied is named, and the others are copied.
+  @Test func oneMailboxDoesNotStopTheOthers() async throws {
+    let folder = try TemporaryFolder()
+    let long = String(repeating: "n", count: 300)
+    let names = ["INBOX", "secret", long, "fickle", "gone", "broken", "file", "last"]
+    let current = Mutex("")
+    let server = try FunctionServer(greeting: "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n") { line in
+      guard line.hasSuffix("\r\n"), let tag = line.split(separator: " ").first else { return nil }
+      if line.contains("LIST") { return names.map { "* LIST () \"/\" \($0)\r\n" }.joined() + "\(tag) OK\r\n" }
+      if line.contains("EXAMINE") {
+        let name = line.split(separator: " ").last.map { $0.filter { $0 != "\"" && !$0.isNewline } } ?? ""
+        current.withLock { $0 = name }
+        if name == "secret" { return "\(tag) NO [NOPERM] not yours\r\n" }
+        if name == "gone" { return "\(tag) NO [NONEXISTENT] what?\r\n" }
+        let code = name == "fickle" ? "* NO [UIDNOTSTICKY] no\r\n" : ""
+        return "* 1 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n\(code)\(tag) OK\r\n"
+      }
+      if line.contains("RFC822.SIZE") { return "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 9)\r\n\(tag) OK\r\n" }
+      if line.contains("BODY") {
+        let isBroken = current.withLock { $0 } == "broken"
+        return isBroken ? "\(tag) NO [SERVERBUG] oops\r\n" : Self.body(1) + "\(tag) OK\r\n"
+      }
+      if line.contains("LOGOUT") { return "* BYE\r\n\(tag) OK\r\n" }
+      if line.contains("CAPABILITY") { return "* CAPABILITY IMAP4rev1\r\n\(tag) OK\r\n" }
+      return "\(tag) OK\r\n"
+    }
+    defer { server.end() }
+    try folder.write(".file", "in the way")
+    let result = try await Tool.run(
+      ["sync", "--json", folder.path, "--port", "\(server.port)"] + Self.account, input: "secret\n")
+    #expect(result.status == 73, "\(result.error)")
+    let lines = result.error.split(separator: "\n").map { String($0) }
+    let starts = [
+      "imap: secret: the server refused EXAMINE: not yours",
+      "imap: \(long): cannot make the folder \(folder.path)/.nnn",
+      "imap: fickle: its messages get new UIDs each time", "imap: gone: no such mailbox",
+      "imap: broken: the server refused FETCH: oops", "imap: file: cannot make the folder \(folder.path)/.file/tmp",
+    ]
+    #expect(lines.count == starts.count, "\(result.error)")
+    for (line, start) in zip(lines, starts) { #expect(line.hasPrefix(start), "\(line)") }
+    #expect(lines.dropFirst().first?.contains("File name too long") == true, "\(lines)")
+    #expect(result.objects.compactMap { $0["mailbox"] as? String } == ["INBOX", "last"])
+    #expect(folder.bytes(".last/cur/7.1.imap:2,") == Array("Subject: ".utf8))
+    // Nothing can be made in a file, whatever the mailbox is.
+    let nowhere = try await Tool.run(
+      ["sync", folder.path + "/.file", "--port", "\(server.port)"] + Self.account, input: "secret\n")
+    #expect(nowhere.status == 74 && nowhere.error.split(separator: "\n").count == 1, "\(nowhere.error)")
+  }
+
   @Test func noNameLeavesTheFolder() {
     let names: [(String, String)] = [
       ("a/b", ".a.b"), ("../../etc", ".&x2e-&x2e-.&x2e-&x2e-.etc"), ("/", ".&x2f-"), ("", ".&-"), ("//", ".&x2f-."),

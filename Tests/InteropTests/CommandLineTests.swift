@@ -172,6 +172,36 @@ import Testing
     #expect(await serve.result().status == 0)
   }
 
+  /// In the place of a pipe, or of a link, no certificate is put.
+  @Test func serveWritesTheCertificateWhereItIsWanted() async throws {
+    let folder = try TemporaryFolder()
+    #expect(unsafe mkfifo(folder.path + "/pipe", 0o600) == 0)
+    let reader = unsafe open(folder.path + "/pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    defer { close(reader) }
+    try folder.write("target", "old")
+    try FileManager.default.createSymbolicLink(atPath: folder.path + "/link", withDestinationPath: "target")
+    var kinds: [mode_t] = []
+    for name in ["pipe", "link"] {
+      let serve = try Tool.Running(["serve", "--json", "--end-with-input", "--ca-file", "\(folder.path)/\(name)"])
+      let ready = try #require(Self.object(await serve.line()))
+      #expect(ready["caFile"] as? String == "\(folder.path)/\(name)")
+      serve.closeInput()
+      #expect(await serve.result().status == 0)
+      var information = stat()
+      #expect(unsafe lstat("\(folder.path)/\(name)", &information) == 0)
+      kinds.append(information.st_mode & S_IFMT)
+    }
+    #expect(kinds == [S_IFIFO, S_IFLNK])
+    var bytes = [UInt8](repeating: 0, count: 10)
+    #expect(unsafe read(reader, &bytes, bytes.count) == 10 && bytes == Array("-----BEGIN".utf8))
+    #expect(folder.bytes("target")?.starts(with: Array("-----BEGIN".utf8)) == true)
+    #expect(folder.names == ["link", "pipe", "target"])
+    for name in ["", folder.path] {
+      let refused = try await Tool.run(["serve", "--ca-file", name])
+      #expect(refused.status == (name.isEmpty ? 64 : 74), "\(refused.error)")
+    }
+  }
+
   @Test func demoDeliversEverything() async throws {
     let result = try await Tool.run(["demo", "--json", "--connections", "50", "--messages", "40"])
     #expect(result.status == 0, "\(result.error)")

@@ -87,6 +87,13 @@ struct Account {
   init(_ layers: [Layer], file: Int, hint: String) throws(Failure) {
     func value(_ key: AccountKey) -> String? { layers.lazy.compactMap { $0.values[key] }.first }
     guard let place = layers.lazy.compactMap(\.place).first else {
+      if let stream = value(.stream) {
+        // Taken as the switch that it is in IMAPClient's files.
+        throw Failure(
+          .usage,
+          "no server is named: stream is a command, and \(stream) alone only says whether host is one; give the command, by its path "
+            + "where that is its name, or a server by --host")
+      }
       throw Failure(.usage, "no server is named; give --host, set IMAP_HOST, or write an account into \(hint)")
     }
     self.place = place

@@ -50,29 +50,30 @@ enum AccountKey: String, CaseIterable {
   /// Whether it says how far the certificate of one server is trusted.
   var isTrust: Bool { self == .sslVerifyCert || self == .sslCheckHostname || self == .sslPin }
 
-  /// Why `value` is none of this key's; nil where it is one. Never names the value of a secret.
-  func complaint(_ value: String) -> String? {
+  /// Why `value` is none of this key's; nil where it is one. Names the value where that `isShown`, and never that of a secret.
+  func complaint(_ value: String, isShown: Bool = true) -> String? {
+    func said(_ value: String) -> String { isShown ? "\(rawValue) = \(value)" : rawValue }
     if value.isEmpty { return "\(rawValue) has no value; give one or remove the line" }
     switch self {
     case .ssl, .starttls, .sslVerifyCert, .sslCheckHostname, .compress, .oauth2:
-      return Self.boolean(value) == nil ? "\(rawValue) = \(value): write 1, yes, true, on, 0, no, false or off" : nil
+      return Self.boolean(value) == nil ? "\(said(value)): write 1, yes, true, on, 0, no, false or off" : nil
     case .sslPin:
       guard let wrong = Self.words(value).first(where: { TLSPin($0) == nil }) else { return nil }
-      return "\(rawValue) = \(wrong): write sha256/BASE64 of the public key, or the SHA-256 of the certificate in hex"
+      return "\(said(wrong)): write sha256/BASE64 of the public key, or the SHA-256 of the certificate in hex"
     case .sslMinVersion:
-      return Self.version(value) == nil ? "\(rawValue) = \(value): write 1.2 or 1.3" : nil
+      return Self.version(value) == nil ? "\(said(value)): write 1.2 or 1.3" : nil
     case .port:
-      return UInt16(value).map { $0 > 0 } == true ? nil : "port = \(value): write a number from 1 to 65535"
+      return UInt16(value).map { $0 > 0 } == true ? nil : "\(said(value)): write a number from 1 to 65535"
     case .timeout:
-      return Self.seconds(value) == nil ? "timeout = \(value): write seconds, a number above 0 and below 1000000" : nil
+      return Self.seconds(value) == nil ? "\(said(value)): write seconds, a number above 0 and below 1000000" : nil
     case .localAddress:
       let words = Self.words(value)
-      if words.isEmpty { return "\(rawValue) = \(value): write addresses of this machine, with commas between them" }
+      if words.isEmpty { return "\(said(value)): write addresses of this machine, with commas between them" }
       guard let wrong = words.first(where: { SocketAddress(numeric: $0, port: 0) == nil }) else { return nil }
-      return "\(rawValue) = \(wrong): write addresses of this machine in numbers, as 192.0.2.1 or 2001:db8::1"
+      return "\(said(wrong)): write addresses of this machine in numbers, as 192.0.2.1 or 2001:db8::1"
     case .oauth2TokenURL:
       return value.hasPrefix("https://") || value.hasPrefix("http://127.0.0.1:")
-        ? nil : "\(rawValue) = \(value): write a URL that starts with https://"
+        ? nil : "\(said(value)): write a URL that starts with https://"
     case .proxy:
       // Not shown: it may hold a password.
       return Proxy(url: value) == nil

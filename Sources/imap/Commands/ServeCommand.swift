@@ -52,6 +52,7 @@ struct ServeCommand: AsyncParsableCommand {
   var json = false
 
   func validate() throws {
+    if caFile == "" { throw ValidationError("--ca-file needs the name of a file.") }
     if !Self.isLoopback(host) { throw ValidationError("\(host) is no loopback address: use 127.0.0.1 or ::1.") }
     if mailboxCount < 0 || mailboxCount > 1_000_000 {
       throw ValidationError("--mailbox-count must be from 0 to 1000000.")
@@ -99,11 +100,21 @@ struct ServeCommand: AsyncParsableCommand {
     let directory = caFile == nil ? try PrivateDirectory() : nil
     defer { directory?.remove() }
     let file = caFile ?? directory.map { $0.path + "/ca.pem" } ?? ""
-    guard FileManager.default.createFile(atPath: file, contents: Data(server.certificatePEM.utf8)) else {
-      throw Failure(.file, "cannot write the certificate to \(file)")
-    }
+    try Self.write(server.certificatePEM, to: file)
     try announce(server, file)
     await interrupted.wait()
+  }
+
+  private static func write(_ certificate: String, to path: String) throws(Failure) {
+    let file = try PartFile(path, overwrites: true)
+    do throws(OutputError) {
+      try Console.bytes(Array(certificate.utf8), to: file.descriptor)
+    } catch {
+      let reason =
+        if case .failed(let code) = error { unsafe String(cString: strerror(code)) } else { "nobody reads it" }
+      throw Failure(.file, "cannot write the certificate to \(path): \(reason)")
+    }
+    try file.commit()
   }
 
   private var configuration: IMAPTestServer.Configuration {

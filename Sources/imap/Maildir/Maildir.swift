@@ -7,6 +7,11 @@ import IMAPStateMachine
   import Darwin
 #endif
 
+/// A failure of the disk: other mailboxes would fare no better.
+struct DiskFailure: Error {
+  var failure: Failure
+}
+
 private let systemRename: @Sendable (UnsafePointer<CChar>, UnsafePointer<CChar>) -> Int32 = { unsafe rename($0, $1) }
 
 /// A mailbox as a Maildir folder: a file a message, whose name says which message of which mailbox it is and what flags it
@@ -39,19 +44,24 @@ struct Maildir {
     }
   }
 
-  /// The folder of `mailbox` below `root`, as Maildir++ has it: INBOX is the root itself, others are `.Name.Part`.
-  init(_ root: String, mailbox: MailboxName, delimiter: Character?) throws(Failure) {
+  /// The folder of `mailbox` below `root`, which is there, as Maildir++ has it: INBOX is the root itself, others are
+  /// `.Name.Part`.
+  init(_ root: String, mailbox: MailboxName, delimiter: Character?) throws {
     if mailbox == .inbox {
       path = root
     } else {
       path = root + "/" + Self.folder(mailbox, delimiter)
     }
     for name in ["", "/tmp", "/new", "/cur"] {
-      do {
-        try FileManager.default.createDirectory(atPath: path + name, withIntermediateDirectories: true)
-      } catch {
-        throw Failure(.file, "cannot make the folder \(path)\(name); check its name and its rights")
-      }
+      if unsafe mkdir(path + name, 0o777) == 0 || errno == EEXIST { continue }
+      throw Self.failure(errno, "cannot make the folder \(path)\(name)")
+    }
+  }
+
+  /// Makes the folder that all are in.
+  static func makeRoot(_ path: String) throws(Failure) {
+    do { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) } catch {
+      throw Failure(.file, "cannot make the folder \(path); check its name and its rights")
     }
   }
 
@@ -94,16 +104,21 @@ struct Maildir {
     }
   }
 
-  func rename(_ old: Entry, to new: Entry) throws(Failure) {
-    if unsafe systemRename("\(path)/cur/\(old.name)", "\(path)/cur/\(new.name)") != 0 { throw failure() }
+  func rename(_ old: Entry, to new: Entry) throws {
+    if unsafe systemRename("\(path)/cur/\(old.name)", "\(path)/cur/\(new.name)") != 0 {
+      throw Self.failure(errno, "cannot write in \(path)")
+    }
   }
 
-  func remove(_ entry: Entry) throws(Failure) {
-    if unsafe unlink("\(path)/cur/\(entry.name)") != 0, errno != ENOENT { throw failure() }
+  func remove(_ entry: Entry) throws {
+    if unsafe unlink("\(path)/cur/\(entry.name)") != 0, errno != ENOENT {
+      throw Self.failure(errno, "cannot write in \(path)")
+    }
   }
 
-  private func failure() -> Failure {
-    Failure(.file, "cannot write in \(path): \(unsafe String(cString: strerror(errno)))")
+  private static func failure(_ code: Int32, _ what: String) -> any Error {
+    let failure = Failure(.file, "\(what): \(unsafe String(cString: strerror(code)))")
+    return [ENOSPC, EDQUOT, EROFS, EIO].contains(code) ? DiskFailure(failure: failure) : failure
   }
 
   /// The letters of flags (the Maildir format's `info`).

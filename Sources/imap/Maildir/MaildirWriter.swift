@@ -20,7 +20,7 @@ final class MaildirWriter: Sendable {
     var said: [UID: (date: InternalDate?, flags: [MessageFlag]?)] = [:]
     var hasBytes = false
     var failure: Failure?
-    var messages = 0
+    var uids: Set<UID> = []
     var bytes: UInt64 = 0
   }
 
@@ -37,13 +37,14 @@ final class MaildirWriter: Sendable {
 
   deinit { unsafe unlink(part) }
 
-  /// How many messages are complete.
-  var messages: Int { state.withLock(\.messages) }
+  /// The messages that are complete.
+  var uids: Set<UID> { state.withLock(\.uids) }
 
   /// How many bytes have come.
   var bytes: UInt64 { state.withLock(\.bytes) }
 
-  /// Fetches `messages`. Throws what failed first, on either side; what was complete by then stays.
+  /// Fetches `messages`. Throws what failed first, on either side; what was complete by then stays. Where nothing can be written
+  /// the connection is over.
   func fetch(_ messages: UIDSet, from client: IMAPClient) async throws {
     state.withLock { $0.said = [:] }
     let items: [FetchItem] = [.uid, .flags, .internalDate, .section(.full)]
@@ -52,9 +53,10 @@ final class MaildirWriter: Sendable {
         if !state.withLock({ take(event, &$0) }) { Task { await client.close() } }
       }
     } catch {
-      throw abandon() ?? error
+      guard let failure = abandon() else { throw error }
+      throw DiskFailure(failure: failure)
     }
-    if let failure = abandon() { throw failure }
+    if let failure = abandon() { throw DiskFailure(failure: failure) }
   }
 
   /// What is left of a message is not kept.
@@ -121,7 +123,7 @@ final class MaildirWriter: Sendable {
     if unsafe rename(part, "\(folder.path)/cur/\(entry.name)") != 0 { return fail(&state) }
     close(state.descriptor)
     state.descriptor = -1
-    state.messages += 1
+    state.uids.insert(uid)
   }
 
   private func fail(_ state: inout State) {

@@ -23,12 +23,10 @@ enum Console {
   static var hasReader: Bool { isatty(STDOUT_FILENO) == 1 }
 
   /// Columns of the terminal, 80 where it does not tell; nil where standard output is none.
-  static var width: Int? {
-    guard hasReader else { return nil }
-    var size = winsize()
-    let isKnown = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-    return isKnown ? Int(size.ws_col) : 80
-  }
+  static var width: Int? { hasReader ? columns(STDOUT_FILENO) : nil }
+
+  /// Columns of the terminal that standard error is.
+  static var errorWidth: Int { columns(STDERR_FILENO) }
 
   /// One line for people on standard output, at once: what reads it may be waiting. No control character gets through:
   /// servers and senders choose what is printed, and a terminal obeys escape sequences.
@@ -58,7 +56,7 @@ enum Console {
   }
 
   /// A line on standard error that the next one replaces.
-  static func progress(_ text: String) { try? write(STDERR_FILENO, "\r\u{1b}[K" + text) }
+  static func progress(_ text: String) { try? write(STDERR_FILENO, "\r\u{1b}[K" + printable(text)) }
 
   /// Ends a line that ``progress(_:)`` began.
   static func endLine() { try? write(STDERR_FILENO, "\n") }
@@ -70,6 +68,12 @@ enum Console {
     var output = String.UnicodeScalarView()
     for scalar in text.unicodeScalars { output.append(scalar == "\t" ? " " : isControl(scalar) ? "?" : scalar) }
     return String(output)
+  }
+
+  private static func columns(_ terminal: Int32) -> Int {
+    var size = winsize()
+    let isKnown = unsafe ioctl(terminal, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
+    return isKnown ? Int(size.ws_col) : 80
   }
 
   private static func isControl(_ scalar: Unicode.Scalar) -> Bool {

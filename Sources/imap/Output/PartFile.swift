@@ -5,11 +5,15 @@
 #endif
 
 /// A file that appears under its name when it is complete, and never before: it is written beside that under a hidden name,
-/// which goes away with this object.
+/// which goes away with this object. What is no file, as a device or a pipe, stays what it is and is written to.
 final class PartFile: Sendable {
   let descriptor: Int32
+  /// As the user has named it.
   private let path: String
-  private let partPath: String
+  /// Where its links lead: they stay.
+  private let target: String
+  /// Nil where there is no file beside it.
+  private let partPath: String?
   private let overwrites: Bool
 
   /// Starts the file that shall be called `path`. What the process's mask takes away from `mode` it does not have.
@@ -17,34 +21,43 @@ final class PartFile: Sendable {
     self.path = path
     self.overwrites = overwrites
     if !overwrites, unsafe access(path, F_OK) == 0 { throw Self.taken(path) }
-    // A name of its own, short enough for every file system.
-    let part = FilePath.folder(path) + "/.imap-" + String(UInt64.random(in: 0 ... .max), radix: 36)
-    partPath = part
-    // Not mkstemp: to read the process's mask for its file one has to change it, for all threads.
-    descriptor = unsafe open(part, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode)
+    if overwrites, Self.isNoFile(path) {
+      (target, partPath) = (path, nil)
+      // A folder cannot be written to, and the system says so.
+      descriptor = unsafe open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC)
+    } else {
+      let target = overwrites ? try Self.target(path) : path
+      // A name of its own, short enough for every file system.
+      let part = FilePath.folder(target) + "/.imap-" + String(UInt64.random(in: 0 ... .max), radix: 36)
+      (self.target, partPath) = (target, part)
+      // Not mkstemp: to read the process's mask for its file one has to change it, for all threads.
+      descriptor = unsafe open(part, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode)
+    }
     if descriptor < 0 { throw Self.failure(path, errno) }
   }
 
   deinit {
     if descriptor < 0 { return }
     close(descriptor)
-    unsafe unlink(partPath)
+    if let partPath { unsafe unlink(partPath) }
   }
 
   /// Gives the file its name, once its bytes are where a power cut does not take them.
   func commit() throws(Failure) {
-    if fsync(descriptor) != 0, errno != EINVAL { throw Self.failure(path, errno) }
-    try name()
+    // Not everything can be told to: pipes and terminals cannot.
+    if fsync(descriptor) != 0, errno != EINVAL, errno != ENOTSUP { throw Self.failure(path, errno) }
+    guard let partPath else { return }
+    try name(partPath)
     // The name, too.
-    let folder = unsafe open(FilePath.folder(path), O_RDONLY | O_CLOEXEC)
+    let folder = unsafe open(FilePath.folder(target), O_RDONLY | O_CLOEXEC)
     if folder < 0 { return }
     fsync(folder)
     close(folder)
   }
 
-  private func name() throws(Failure) {
+  private func name(_ partPath: String) throws(Failure) {
     if overwrites {
-      if unsafe rename(partPath, path) != 0 { throw Self.failure(path, errno) }
+      if unsafe rename(partPath, target) != 0 { throw Self.failure(path, errno) }
       return
     }
     if unsafe link(partPath, path) == 0 {
@@ -56,6 +69,28 @@ final class PartFile: Sendable {
     // A file system without links: another program may take the name in this moment.
     if unsafe access(path, F_OK) == 0 { throw Self.taken(path) }
     if unsafe rename(partPath, path) != 0 { throw Self.failure(path, errno) }
+  }
+
+  /// Whether something is there that has no bytes of its own to be replaced.
+  private static func isNoFile(_ path: String) -> Bool {
+    var information = stat()
+    return unsafe stat(path, &information) == 0 && information.st_mode & S_IFMT != S_IFREG
+  }
+
+  /// What `path` leads to by symbolic links, which need not be there.
+  private static func target(_ path: String) throws(Failure) -> String {
+    var target = path
+    for _ in 0..<40 {
+      var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+      let count = unsafe readlink(target, &bytes, bytes.count)
+      // No link, or nothing.
+      if count < 0 { return target }
+      guard let link = String(validating: bytes.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self) else {
+        throw failure(path, EILSEQ)
+      }
+      target = link.utf8.first == UInt8(ascii: "/") ? link : FilePath.folder(target) + "/" + link
+    }
+    throw failure(path, ELOOP)
   }
 
   private static func taken(_ path: String) -> Failure {

@@ -23,7 +23,8 @@ final class Progress: Sendable {
   /// The work is over.
   func finish(_ done: Int) {
     if Console.isInteractive {
-      Console.progress(bar(done) + "\n")
+      Console.progress(bar(done))
+      Console.endLine()
     } else if lastTenth.raise(to: 10) {
       Console.error("\(title): \(done) of \(total)")
     }
@@ -39,7 +40,7 @@ final class Progress: Sendable {
 
   private func bar(_ done: Int) -> String {
     let filled = min(30, done * 30 / total)
-    return
-      "[\(String(repeating: "#", count: filled))\(String(repeating: "-", count: 30 - filled))] \(done) of \(total) \(title)"
+    let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: 30 - filled)
+    return Table.cut("[\(bar)] \(done) of \(total) \(title)", to: Console.errorWidth - 1)
   }
 }

@@ -72,6 +72,7 @@ struct Table {
   /// `text` in at most `limit` columns.
   static func cut(_ text: String, to limit: Int) -> String {
     if width(of: text) <= limit { return text }
+    if limit < 1 { return "" }
     var output = ""
     var used = 0
     for character in text {

@@ -18,7 +18,7 @@ final class TransferProgress: Sendable {
     let task = Task {
       try? await Task.sleep(for: .seconds(1))
       while !Task.isCancelled {
-        Console.progress(self.line(ContinuousClock.now - start))
+        Console.progress(self.line(ContinuousClock.now - start, width: Console.errorWidth))
         try? await Task.sleep(for: .milliseconds(100))
       }
     }
@@ -31,13 +31,22 @@ final class TransferProgress: Sendable {
     try result.get()
   }
 
-  func line(_ time: Duration) -> String {
+  /// What is shown after `time` on a terminal of `width` columns.
+  func line(_ time: Duration, width: Int) -> String {
+    let state = state(time)
+    // The last column stays free: a full line moves some terminals to the next one. Servers choose the names of mailboxes.
+    let room = width - 1
+    let title = Table.cut(Console.printable(title), to: max(8, room - Table.width(of: state)))
+    return Table.cut(title + state, to: room)
+  }
+
+  private func state(_ time: Duration) -> String {
     let done = done()
     let seconds = max(1, UInt64(clamping: time.components.seconds))
     let rate = "\(Human.bytes(done / seconds))/s"
-    if total == 0 { return "\(title)  \(Human.bytes(done))  \(rate)" }
+    if total == 0 { return "  \(Human.bytes(done))  \(rate)" }
     let filled = Int(min(30, Double(done) * 30 / Double(total)))
     let bar = String(repeating: "#", count: filled) + String(repeating: "-", count: 30 - filled)
-    return "\(title)  [\(bar)] \(Human.bytes(done)) of \(Human.bytes(total))  \(rate)"
+    return "  [\(bar)] \(Human.bytes(done)) of \(Human.bytes(total))  \(rate)"
   }
 }

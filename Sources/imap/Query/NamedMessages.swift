@@ -87,14 +87,18 @@ struct NamedMessages {
       return !Self.contains(there, min(first, last)...max(first, last))
     }
     if missing.isEmpty { return }
-    let text = NamedMessages(missing).set.description
-    // Cut behind a comma: a part of a number would be another one.
-    let shown =
-      text.count > Self.mostShown
-      ? text[..<(text.prefix(Self.mostShown).lastIndex(of: ",") ?? text.startIndex)] + ",…" : text[...]
+    let shown = NamedMessages(missing).shown
     let done = found.isEmpty ? "" : "the others are done; "
     throw Failure(
       .missing, "\(mailbox.name) has no message with UID \(shown); \(done)`imap search` shows those there are")
+  }
+
+  /// For messages.
+  var shown: String {
+    let text = set.description
+    if text.count <= Self.mostShown { return text }
+    // Cut behind a comma: a part of a number would be another one.
+    return text[..<(text.prefix(Self.mostShown).lastIndex(of: ",") ?? text.startIndex)] + ",…"
   }
 
   /// What comes before the `*` of a range; nil where that is all of it, or there is none.

@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
@@ -10,8 +12,13 @@ final class HangUps: Sendable {
   let signals: AsyncStream<Void>
   private let continuation: AsyncStream<Void>.Continuation
   private let listener: SignalListener
+  private static let hasBegun = Atomic(false)
+
+  /// Whether SIGHUP is something to wait for, and not the end.
+  static var areHeard: Bool { hasBegun.load(ordering: .relaxed) }
 
   init() {
+    Self.hasBegun.store(true, ordering: .relaxed)
     let (signals, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     self.signals = signals
     self.continuation = continuation

@@ -46,8 +46,9 @@ actor WatchService {
 
   /// Runs the service until SIGTERM or SIGINT.
   static func run(_ path: String, mailbox: String, _ options: ServiceOptions) async throws {
-    let interruption = Interruption()
+    // In this order no SIGHUP is an interruption.
     let hangUps = HangUps()
+    let interruption = Interruption()
     let file = try AccountsFile.read(path, mailbox: mailbox)
     let descriptors = DescriptorLimit.raise()
     try check(file, descriptors, threads: options.threads ?? 1)

@@ -104,6 +104,7 @@ final class ShellSignals: Sendable {
     interrupt: @escaping @Sendable () -> Void, end: @escaping @Sendable () -> Void, editor: LineEditor?
   ) {
     var handlers: [(Int32, @Sendable () -> Void)] = [(SIGINT, interrupt), (SIGTERM, end)]
+    if !SignalListener.isIgnored(SIGHUP) { handlers.append((SIGHUP, end)) }
     if let editor {
       handlers.append((SIGWINCH, { editor.resize() }))
       handlers.append((SIGCONT, { editor.resume() }))
