@@ -98,7 +98,7 @@ struct Account {
     self.host = host
     self.user = user
     port = value(.port).flatMap { UInt16($0) }
-    proxy = place.isHost ? value(.proxy).flatMap { Proxy(url: $0) } : nil
+    proxy = try place.isHost ? value(.proxy).map(Self.proxy) : nil
     localAddresses =
       place.isHost
       ? AccountKey.words(value(.localAddress) ?? "").compactMap { SocketAddress(numeric: $0, port: 0) } : []
@@ -132,6 +132,10 @@ struct Account {
 
   /// Whoever names the certificates to trust wants them checked, whatever is said behind that.
   private static func trust(_ layers: [Layer]) -> TLSContext.Trust {
+  private static func proxy(_ url: String) throws(Failure) -> Proxy {
+    do throws(InvalidArgument) { return try Proxy(url: url) } catch { throw Failure(.usage, "\(error); check --proxy") }
+  }
+
     var mustVerify = false
     for layer in layers {
       switch layer.boolean(.sslVerifyCert) {
