@@ -46,6 +46,58 @@ import Testing
     }
   }
 
+  /// Before anything is opened. Whoever has no proxy there at all would be connected to.
+  @Test(
+    arguments: [
+      ("", .empty), ("a\0b", .nul), ("imaps://mail.example.org", .url), ("127.0.0.1:993", .port),
+      ("mail.example.org:993", .port), ("[::1]:993", .port), ("mail example", .hostName),
+      ("mail.example.org/", .hostName),
+      ("joe@mail.example.org", .hostName), ("2001:db8::zz", .hostName), ("[mail]", .hostName),
+      ("[127.0.0.1]", .hostName),
+      ("[::1", .hostName),
+    ] as [(String, InvalidArgument.Rule)])
+  func hosts(_ host: String, _ rule: InvalidArgument.Rule) async throws {
+    let loop = try EventLoop.start()
+    var configuration = IMAPClient.Configuration(host: host, port: 1, security: .plain)
+    let error = IMAPError.invalidArgument(InvalidArgument(.host, rule), command: "connect")
+    await #expect(throws: error) { try await IMAPClient.connect(configuration, on: loop) }
+    #expect(error.description == "cannot connect: the host \(rule.rawValue)" && error.reason == .invalidArgument)
+    configuration.host = "127.0.0.1"
+    configuration.proxy = .socks5(host: host)
+    await #expect(throws: IMAPError.invalidArgument(InvalidArgument(.proxyHost, rule), command: "connect")) {
+      try await IMAPClient.connect(configuration, on: loop)
+    }
+    let report = await loop.shutdown()
+    #expect(report.isClean, "\(report)")
+  }
+
+  /// Nobody listens; but that is what they say.
+  @Test(arguments: ["::1", "[::1]", "0:0:0:0:0:0:0:1", "::1%lo", "[::ffff:127.0.0.1]", "127.0.0.1"])
+  func addresses(_ host: String) async throws {
+    let loop = try EventLoop.start()
+    let configuration = IMAPClient.Configuration(host: host, port: try FreePort.pair().0, security: .plain)
+    do throws(IMAPError) {
+      _ = try await IMAPClient.connect(configuration, on: loop)
+      Issue.record("connected")
+    } catch {
+      #expect(error.reason == .transport(.connect), "\(error)")
+    }
+    _ = await loop.shutdown()
+  }
+
+  /// A program may have many hosts.
+  @Test func unknownHostsAreNamed() async throws {
+    let loop = try EventLoop.start()
+    do throws(IMAPError) {
+      _ = try await IMAPClient.connect(.init(host: "no-such-host.invalid"), on: loop)
+      Issue.record("connected")
+    } catch {
+      #expect(error.reason == .transport(.resolve))
+      #expect(error.description.hasPrefix("resolve: no-such-host.invalid: "), "\(error)")
+    }
+    _ = await loop.shutdown()
+  }
+
   /// Before the login; nothing of the secret is told.
   @Test func credentials() async throws {
     try await withScript("AUTH=PLAIN", isLoggedIn: false, [("CAPABILITY", [])]) { client, _ in

@@ -63,6 +63,10 @@ public struct InvalidArgument: Error, Hashable, Sendable, CustomStringConvertibl
     case quotaLimit = "quota limit"
     /// A URL.
     case url = "URL"
+    /// The name or address of a server.
+    case host = "host"
+    /// The name or address of a proxy.
+    case proxyHost = "host of the proxy"
     /// The URL of a proxy.
     case proxyURL = "proxy URL"
     /// A field of ID.
@@ -93,6 +97,12 @@ public struct InvalidArgument: Error, Hashable, Sendable, CustomStringConvertibl
     case nesting = "is nested more than 64 deep: make it flatter"
     /// The charset lacks a character, or is not known here.
     case charset = "cannot be written in this charset: use UTF-8"
+    /// A URL where a host is wanted.
+    case url = "is a URL: give the name or address alone, and the port and the kind of TLS where they belong"
+    /// A host with its port.
+    case port = "has a port behind it: give the name or address alone, and the port where it belongs"
+    /// What no host is called (RFC 1123, section 2.1) and no address is written like.
+    case hostName = "is no name and no address: write it as mail.example.org, 192.0.2.1 or 2001:db8::1"
     /// The URL of a proxy of another kind, or of none.
     case scheme = "does not start with socks5://, socks4://, http:// or https://: put one of them in front"
     /// The host of a URL (RFC 3986, section 3.2.2).
