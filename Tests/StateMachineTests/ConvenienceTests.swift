@@ -69,6 +69,15 @@ import Testing
     }
   }
 
+  @Test func aDayThatThereIsNotIsShown() {
+    for (key, text) in [
+      (SearchKey.since(2024, 2, 31), "since(2024-2-31)"), (.on(2024, 13, 1), "on(2024-13-1)"),
+      (.before(.max, .min, 1), "before(32767--32768-1)"), (.sentOn(2024, 2, 29), "sentOn(29-Feb-2024)"),
+    ] {
+      #expect("\(key)".hasSuffix(text), "\(key)")
+    }
+  }
+
   @Test func days() throws {
     let date = try #require(InternalDate(year: 2024, month: 2, day: 29, hour: 23, minute: 30, second: 0, zone: -60))
     #expect(SearchDate(date).description == "29-Feb-2024")

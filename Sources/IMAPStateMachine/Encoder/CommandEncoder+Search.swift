@@ -201,12 +201,12 @@ extension CommandEncoder {
       try searchText(name, .headerField)
       output.append(UInt8(ascii: " "))
       try searchText(text)
-    case .before(let date): day("BEFORE ", date)
-    case .on(let date): day("ON ", date)
-    case .since(let date): day("SINCE ", date)
-    case .sentBefore(let date): day("SENTBEFORE ", date)
-    case .sentOn(let date): day("SENTON ", date)
-    case .sentSince(let date): day("SENTSINCE ", date)
+    case .before(let date): try day("BEFORE ", date)
+    case .on(let date): try day("ON ", date)
+    case .since(let date): try day("SINCE ", date)
+    case .sentBefore(let date): try day("SENTBEFORE ", date)
+    case .sentOn(let date): try day("SENTON ", date)
+    case .sentSince(let date): try day("SENTSINCE ", date)
     case .larger(let size): try self.size("LARGER ", size)
     case .smaller(let size): try self.size("SMALLER ", size)
     default: try extensionKey(key, depth: depth)
@@ -228,9 +228,9 @@ extension CommandEncoder {
       try modSeq(value)
     case .older(let seconds): try interval("OLDER ", seconds)
     case .younger(let seconds): try interval("YOUNGER ", seconds)
-    case .savedBefore(let date): day("SAVEDBEFORE ", date)
-    case .savedOn(let date): day("SAVEDON ", date)
-    case .savedSince(let date): day("SAVEDSINCE ", date)
+    case .savedBefore(let date): try day("SAVEDBEFORE ", date)
+    case .savedOn(let date): try day("SAVEDON ", date)
+    case .savedSince(let date): try day("SAVEDSINCE ", date)
     case .saveDateSupported: output.append("SAVEDATESUPPORTED")
     case .emailID(let id):
       output.append("EMAILID ")
@@ -296,7 +296,11 @@ extension CommandEncoder {
     output.append(decimal: size)
   }
 
-  private mutating func day(_ name: StaticString, _ date: SearchDate) {
+  private mutating func day(_ name: StaticString, _ date: SearchDate) throws(EncodingError) {
+    if !date.isDay {
+      place = .date
+      throw EncodingError(rule: .noSuchDay)
+    }
     output.append(name)
     output.append(date.description)
   }

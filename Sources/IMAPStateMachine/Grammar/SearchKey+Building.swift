@@ -91,8 +91,9 @@ extension SearchKey {
   }
 
   private static func on(_ year: Int, _ month: Int, _ day: Int, _ key: (SearchDate) -> SearchKey) -> SearchKey {
-    // No set is empty on the wire.
-    SearchDate(year: year, month: month, day: day).map(key) ?? .uid(UIDSet(ranges: []))
+    // The encoder refuses one that there is not. Far outside of the calendar it may as well be another one of that kind.
+    func field(_ value: Int) -> Int { Int(Int16(clamping: value)) }
+    return key(SearchDate(checkedYear: field(year), field(month), field(day)))
   }
 
   // MARK: As text

@@ -33,6 +33,8 @@ public struct InvalidArgument: Error, Hashable, Sendable, CustomStringConvertibl
     case searchText = "search text"
     /// A key of SEARCH that is no text.
     case searchKey = "search key"
+    /// A day of a search.
+    case date = "date"
     /// The charset of a search.
     case charset = "charset"
     /// What messages are sorted by.
@@ -103,6 +105,8 @@ public struct InvalidArgument: Error, Hashable, Sendable, CustomStringConvertibl
     case port = "has a port behind it: give the name or address alone, and the port where it belongs"
     /// What no host is called (RFC 1123, section 2.1) and no address is written like.
     case hostName = "is no name and no address: write it as mail.example.org, 192.0.2.1 or 2001:db8::1"
+    /// A date that the Gregorian calendar lacks, or a year without four digits.
+    case noSuchDay = "is on a day that there is not, like 31 February: check year, month and day"
     /// The URL of a proxy of another kind, or of none.
     case scheme = "does not start with socks5://, socks4://, http:// or https://: put one of them in front"
     /// The host of a URL (RFC 3986, section 3.2.2).
