@@ -59,13 +59,46 @@ import Testing
     #expect(try SearchKey(parsing: "X-GM-RAW \"has:attachment\"") == .gmailRaw("has:attachment"))
   }
 
-  @Test(arguments: [
-    ("", 0), ("NOSUCHKEY", 0), ("ALL FROM", 8), ("SINCE 31-Foo-2024", 9), ("(ALL", 4), ("ALL\r\nX LOGOUT", 5),
-    ("CHARSET UTF-8 ALL", 0), ("RETURN (MIN) ALL", 0), ("FROM \"a", 5), ("FROM {3}\r\nabc X", 14),
-  ])
-  func textThatIsNoSearch(_ text: String, _ offset: Int) {
-    #expect { try SearchKey(parsing: text) } throws: { error in
-      (error as? ParseError)?.offset == offset
+  /// Python's libraries want the charset there.
+  @Test(arguments: ["UTF-8", "utf8", "US-ASCII", "\"UTF-8\""])
+  func charsetBeforeATextSaysNothingNew(_ charset: String) throws {
+    #expect(try SearchKey(parsing: "CHARSET \(charset) SUBJECT \"grüße\"") == .subject("grüße"))
+  }
+
+  @Test(
+    arguments: [
+      ("", 0, ""), ("ALL FROM", 8, ""), ("SINCE 31-Foo-2024", 9, "Foo-2024"), ("(ALL", 4, ""),
+      ("ALL\r\nX LOGOUT", 5, "X"), ("FROM \"a", 5, "\"a"), ("FROM {3}\r\nabc X", 14, "X"),
+    ] as [(String, Int, String)])
+  func textThatIsNoSearch(_ text: String, _ offset: Int, _ word: String) {
+    #expect {
+      try SearchKey(parsing: text)
+    } throws: { error in
+      guard let error = error as? SearchTextError else { return false }
+      return error.offset == offset && error.word == word
+    }
+  }
+
+  /// The word, the place, and what to do.
+  @Test(
+    arguments: [
+      ("FOO bar", SearchTextError.Reason.unknownKey, 0, "FOO", "unknown search key at byte 0: FOO; check the spelling"),
+      ("UNSEEN (x-guid abc)", .unknownKey, 8, "x-guid", "unknown search key at byte 8: x-guid; check the spelling"),
+      (
+        "CHARSET KOI8-R ALL", .charset, 0, "CHARSET", "a charset other than UTF-8 at byte 0: CHARSET; leave CHARSET out"
+      ),
+      ("RETURN (MIN) ALL", .returnOptions, 0, "RETURN", "options of a search at byte 0: RETURN; leave RETURN out"),
+      ("ON 31-Feb-2024", .syntax(.invalidValue), 3, "31-Feb-2024", "invalid value at byte 3: 31-Feb-2024"),
+    ] as [(String, SearchTextError.Reason, Int, String, String)])
+  func whatIsWrongIsNamed(
+    _ text: String, _ reason: SearchTextError.Reason, _ offset: Int, _ word: String, _ description: String
+  ) {
+    #expect {
+      try SearchKey(parsing: text)
+    } throws: { error in
+      guard let error = error as? SearchTextError else { return false }
+      return error.reason == reason && error.offset == offset && error.word == word
+        && error.description.hasPrefix(description)
     }
   }
 
