@@ -99,6 +99,29 @@ import Testing
     _ = await loop.shutdown()
   }
 
+  /// One line, whatever a caller or a server puts into it.
+  @Test func descriptionsAreOneLine() async throws {
+    try await withScript("", [("CAPABILITY", []), ("XBAD", ["BAD \u{1b}[31mno\u{7}"])]) { client, _ in
+      do throws(IMAPError) {
+        _ = try await client.run(GenericCommand("X FOO\r\n"))
+        Issue.record("was sent")
+      } catch {
+        #expect(error.description.hasPrefix("X FOO\\x0d\\x0a cannot be sent: the command "), "\(error)")
+      }
+      do throws(IMAPError) {
+        _ = try await client.run(GenericCommand("XBAD"))
+        Issue.record("was done")
+      } catch {
+        #expect(error.description == "XBAD not understood by the server: BAD \\x1b[31mno\\x07", "\(error)")
+        #expect(error.status?.description == "BAD \\x1b[31mno\\x07")
+        #expect(error.status?.text == "\u{1b}[31mno\u{7}")
+      }
+    }
+    #expect(ConnectionError.closedByPeer(bye: "a\r\nb").description == "server closed the connection: a\\x0d\\x0ab")
+    #expect(SASLError.server("a\nb").description == "the server refused: a\\x0ab")
+    #expect(SASLError.malformedChallenge("a\u{9b}").description == "malformed challenge: a\\x9b")
+  }
+
   /// Before the login; nothing of the secret is told.
   @Test func credentials() async throws {
     try await withScript("AUTH=PLAIN", isLoggedIn: false, [("CAPABILITY", [])]) { client, _ in

@@ -54,8 +54,10 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// One line for a person or a log. It never holds a secret.
-  public var description: String {
+  /// One line for a person or a log, control characters escaped. It never holds a secret.
+  public var description: String { WireLine.escaped(text) }
+
+  private var text: String {
     switch self {
     case .connection(let error): error.description
     case .outcomeUnknown(let command, let error): "\(command) may or may not have been done: \(error)"
@@ -67,9 +69,9 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchMailbox(let name, let command, let status): "\(command): there is no mailbox \(name) (\(status))"
     case .cancelled(let command, outcomeUnknown: false): "\(command) was cancelled"
     case .cancelled(let command, outcomeUnknown: true): "\(command) was cancelled, and may or may not have been done"
+    case .invalidArgument(let argument, "connect"): "cannot connect: \(argument)"
     case .invalidArgument(let argument, let command): "\(command) cannot be sent: \(argument)"
     case .source(let command, let reason, outcomeUnknown: false): "nothing to go on with for \(command): \(reason)"
-    case .invalidArgument(let argument, "connect"): "cannot connect: \(argument)"
     case .source(let command, let reason, outcomeUnknown: true):
       "nothing to go on with for \(command), which may or may not have been done: \(reason)"
     case .capabilityMissing(let capability, let command): "\(command) needs \(capability), which the server lacks"

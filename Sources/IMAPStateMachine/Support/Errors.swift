@@ -205,8 +205,10 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     }
   }
 
-  /// One line for a person or a log. It never holds a secret.
-  public var description: String {
+  /// One line for a person or a log, control characters escaped. It never holds a secret.
+  public var description: String { WireLine.escaped(text) }
+
+  private var text: String {
     switch self {
     case .peer(let violation):
       violation.text.isEmpty ? violation.rule.rawValue : "\(violation.rule.rawValue): \(violation.text)"
