@@ -42,7 +42,9 @@ struct Account {
     /// For messages.
     var name: String {
       switch self {
-      case .host(let text), .stream(let text): text
+      case .host(let text): text
+      // Not the line: what stands behind the program may be a secret.
+      case .stream(let line): Transport.Command.shell(line).description
       // With a slash, which tells it from a host.
       case .socket(let path):
         FilePath.expanded(path).contains("/") ? FilePath.expanded(path) : "./" + path
@@ -130,12 +132,12 @@ struct Account {
     }
   }
 
-  /// Whoever names the certificates to trust wants them checked, whatever is said behind that.
-  private static func trust(_ layers: [Layer]) -> TLSContext.Trust {
   private static func proxy(_ url: String) throws(Failure) -> Proxy {
     do throws(InvalidArgument) { return try Proxy(url: url) } catch { throw Failure(.usage, "\(error); check --proxy") }
   }
 
+  /// Whoever names the certificates to trust wants them checked, whatever is said behind that.
+  private static func trust(_ layers: [Layer]) -> TLSContext.Trust {
     var mustVerify = false
     for layer in layers {
       switch layer.boolean(.sslVerifyCert) {
