@@ -26,6 +26,8 @@ import Testing
     (.searchKey, .tooLarge, "SEARCH", { _ = try await $0.search(.larger(.max)) }),
     (.headerField, .nul, "SEARCH", { _ = try await $0.search(.header("a\0", "b")) }),
     (.date, .noSuchDay, "SEARCH", { _ = try await $0.search(.since(2024, 2, 31)) }),
+    (.searchKey, .character, "SEARCH", { _ = try await $0.search(.other("X GUID", [.atom("a")])) }),
+    (.argument, .character, "SEARCH", { _ = try await $0.search(.other("X-GUID", [.raw("a\r\nX LOGOUT")])) }),
     (.entry, .empty, "GETMETADATA", { _ = try await $0.metadata([]) }),
     (.entry, .nul, "GETMETADATA", { _ = try await $0.metadata(["/private/\0"]) }),
     (.identifier, .nul, "DELETEACL", { try await $0.removeAccess(.inbox, for: "a\0") }),

@@ -68,4 +68,21 @@ import Testing
       await #expect(throws: error) { try await client.search(deep) }
     }
   }
+
+  /// Keys of an extension that has no case here.
+  @Test func keysThatTheServerAloneKnows() async throws {
+    try await withScript(Self.capabilities + " ESEARCH", Self.answers) { client, server in
+      try await client.select(.inbox)
+      let key = SearchKey.other("X-GUID", [.atom("abc")]) && .unseen
+      #expect(try await client.search(key) == [2, 3])
+      #expect(try await client.sort([SortCriterion(.date)], key) == [3, 2])
+      #expect(try await client.thread(.references, .other("X-MAILBOX", [.raw("\"Sent\"")])).count == 1)
+      _ = try await client.search(!.other("X-GUID", [.string("a b")]), returning: [.count])
+      #expect(
+        server.commands.filter { $0.hasPrefix("UID ") } == [
+          "UID SEARCH X-GUID abc UNSEEN", "UID SORT (DATE) UTF-8 X-GUID abc UNSEEN",
+          "UID THREAD REFERENCES UTF-8 X-MAILBOX \"Sent\"", "UID SEARCH RETURN (COUNT) NOT X-GUID \"a b\"",
+        ])
+    }
+  }
 }

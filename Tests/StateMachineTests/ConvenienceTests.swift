@@ -102,6 +102,51 @@ import Testing
     }
   }
 
+  private func encoded(_ command: Command) throws -> String {
+    var encoder = CommandEncoder(literals: .nonSynchronizing, mailboxEncoding: .modifiedUTF7, hasSASLIR: true)
+    do throws(CommandEncoder.EncodingError) {
+      try encoder.encode(command, tag: 1)
+    } catch {
+      throw InvalidArgument(encoder.place, error.rule)
+    }
+    return String(decoding: encoder.output.takeTail(behind: 0), as: UTF8.self)
+  }
+
+  /// Keys that have no case, with arguments of every kind, and wherever keys can stand.
+  @Test func keysOfNoCase() throws {
+    let guid = SearchKey.other("X-GUID", [.atom("abc")])
+    #expect(try encoded(.search(guid)) == "A1 UID SEARCH X-GUID abc\r\n")
+    #expect(try encoded(.search(.other("X-BARE"))) == "A1 UID SEARCH X-BARE\r\n")
+    #expect(
+      try encoded(.search(guid && !.seen && (!guid || .fuzzy(guid)), returning: [.count]))
+        == "A1 UID SEARCH RETURN (COUNT) X-GUID abc UNSEEN OR NOT X-GUID abc FUZZY X-GUID abc\r\n")
+    #expect(
+      try encoded(.sort([SortCriterion(.date)], guid)) == "A1 UID SORT (DATE) UTF-8 X-GUID abc\r\n")
+    #expect(
+      try encoded(.thread(.references, .other("X", [.raw("a (b \"c\")"), .number(7), .set([1, 2])])))
+        == "A1 UID THREAD REFERENCES UTF-8 X a (b \"c\") 7 1:2\r\n")
+    #expect(
+      try encoded(.search(.other("X-MAILBOX", [.list([.string("a \"b\""), .string("ü")])])))
+        == "A1 UID SEARCH CHARSET UTF-8 X-MAILBOX (\"a \\\"b\\\"\" {2+}\r\nü)\r\n")
+  }
+
+  @Test(
+    arguments: [
+      (SearchKey.other("", []), InvalidArgument(.searchKey, .empty)), (.other("X Y"), .init(.searchKey, .character)),
+      (.other("1:3"), .init(.searchKey, .character)), (.other("$"), .init(.searchKey, .character)),
+      (.other("X\r\nA2 LOGOUT"), .init(.searchKey, .character)), (.other("(X)"), .init(.searchKey, .character)),
+      (.other("X", [.raw("a\r\nA2 LOGOUT")]), .init(.argument, .character)),
+      (.other("X", [.raw("a\0")]), .init(.argument, .character)), (.other("X", [.raw("")]), .init(.argument, .empty)),
+      (.other("X", [.raw("{3}")]), .init(.argument, .form)),
+      (.other("X", [.atom("a b")]), .init(.argument, .character)),
+      (.other("X", [.string("a\0")]), .init(.argument, .nul)), (.other("X", [.set([])]), .init(.messages, .empty)),
+      (.since(2024, 2, 31), .init(.date, .noSuchDay)), (!.sentOn(2023, 2, 29), .init(.date, .noSuchDay)),
+    ] as [(SearchKey, InvalidArgument)])
+  func whatCannotBeSentSaysWhy(_ key: SearchKey, _ expected: InvalidArgument) {
+    #expect(throws: expected) { try encoded(.search(.all && key)) }
+    #expect(throws: expected) { try encoded(.search(.or(.all, key))) }
+  }
+
   @Test func aDayThatThereIsNotIsShown() {
     for (key, text) in [
       (SearchKey.since(2024, 2, 31), "since(2024-2-31)"), (.on(2024, 13, 1), "on(2024-13-1)"),

@@ -264,10 +264,32 @@ extension CommandEncoder {
     case .gmailLabel(let label):
       output.append("X-GM-LABELS ")
       try self.label(label)
+    case .other(let name, let arguments):
+      try label(ofExtension: name)
+      for value in arguments {
+        output.append(UInt8(ascii: " "))
+        try argument(value)
+      }
     default:
       // Every key is written here or by ``key(_:depth:)``.
       throw EncodingError()
     }
+  }
+
+  /// RFC 9051, section 9: tagged-ext-label. What begins with a digit would be a set of messages, and `$` is one.
+  private mutating func label(ofExtension name: String) throws(EncodingError) {
+    if name.isEmpty { throw EncodingError(rule: .empty) }
+    for (index, byte) in name.utf8.enumerated() {
+      switch byte {
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"),
+        UInt8(ascii: "_"), UInt8(ascii: "."):
+        break
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: ":"):
+        if index == 0 { throw EncodingError(rule: .character) }
+      default: throw EncodingError(rule: .character)
+      }
+    }
+    output.append(name)
   }
 
   /// A number above 0.
