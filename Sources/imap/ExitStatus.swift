@@ -136,7 +136,7 @@ struct Failure: Error {
     case .transport(let failure):
       switch failure.operation {
       case .resolve:
-        self.init(.unknownHost, "unknown host \(host): check the spelling of --host (\(failure.message))")
+        self.init(.unknownHost, "unknown host \(failure.message); check the spelling of --host")
       case .connect:
         // No host has a slash in its name.
         let options = host.contains("/") ? "--socket" : "--host, --port"

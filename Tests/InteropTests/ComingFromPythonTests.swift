@@ -214,7 +214,7 @@ import Testing
       #expect(try await client.search(.from("anna") && .since(2024, 2, 2) && !.seen) == [3])
       #expect(try await client.search([.unseen, .any(of: [.from("bob"), .uid([3])])]) == [2, 3])
       #expect(try await client.search(try SearchKey(parsing: "UNSEEN FROM \"bob\"")) == [2])
-      #expect(throws: ParseError.self) { try SearchKey(parsing: "NONSENSE") }
+      #expect(throws: SearchTextError.self) { try SearchKey(parsing: "NONSENSE") }
       let result = try await client.search(.from("anna"), returning: [.min, .max, .count])
       #expect(result.items == [.min(1), .max(3), .count(2)])
       await #expect(throws: IMAPError.capabilityMissing("SORT", command: "SORT")) {

@@ -32,6 +32,7 @@ import Testing
       let cases: [(arguments: [String], status: Int32, says: String)] = [
         (["search", "--raw", "FROB"], 64, "go wrong at FROB;"),
         (["search", "--raw", "UNSEEN", "FROB"], 64, "at FROB;"),
+        (["search", "--raw", "X-GUID", "abc"], 64, "`imap raw --mailbox NAME UID SEARCH ...` sends any other"),
         (["search", "--query", "UNSEEN FRO", "--raw"], 64, "at FRO;"), (["search", "--raw", "FROM"], 64, "is missing"),
         (["raw", "FETCH", "1", "FLAGS"], 64, "FETCH needs a mailbox; open one by --mailbox"),
         (["raw", "uid search all"], 64, "UID SEARCH needs a mailbox; open one by --mailbox"),

@@ -25,6 +25,9 @@ import Testing
     (.charset, .character, "SEARCH", { _ = try await $0.search(.subject("a"), charset: "a b") }),
     (.searchKey, .tooLarge, "SEARCH", { _ = try await $0.search(.larger(.max)) }),
     (.headerField, .nul, "SEARCH", { _ = try await $0.search(.header("a\0", "b")) }),
+    (.date, .noSuchDay, "SEARCH", { _ = try await $0.search(.since(2024, 2, 31)) }),
+    (.searchKey, .character, "SEARCH", { _ = try await $0.search(.other("X GUID", [.atom("a")])) }),
+    (.argument, .character, "SEARCH", { _ = try await $0.search(.other("X-GUID", [.raw("a\r\nX LOGOUT")])) }),
     (.entry, .empty, "GETMETADATA", { _ = try await $0.metadata([]) }),
     (.entry, .nul, "GETMETADATA", { _ = try await $0.metadata(["/private/\0"]) }),
     (.identifier, .nul, "DELETEACL", { try await $0.removeAccess(.inbox, for: "a\0") }),
@@ -44,6 +47,81 @@ import Testing
       try await client.noop()
       #expect(server.commands.allSatisfy { ["SELECT", "NOOP", "CAPABILITY"].contains($0.prefix { $0 != " " }) })
     }
+  }
+
+  /// Before anything is opened. Whoever has no proxy there at all would be connected to.
+  @Test(
+    arguments: [
+      ("", .empty), ("a\0b", .nul), ("imaps://mail.example.org", .url), ("127.0.0.1:993", .port),
+      ("mail.example.org:993", .port), ("[::1]:993", .port), ("mail example", .hostName),
+      ("mail.example.org/", .hostName),
+      ("joe@mail.example.org", .hostName), ("2001:db8::zz", .hostName), ("[mail]", .hostName),
+      ("[127.0.0.1]", .hostName),
+      ("[::1", .hostName),
+    ] as [(String, InvalidArgument.Rule)])
+  func hosts(_ host: String, _ rule: InvalidArgument.Rule) async throws {
+    let loop = try EventLoop.start()
+    var configuration = IMAPClient.Configuration(host: host, port: 1, security: .plain)
+    let error = IMAPError.invalidArgument(InvalidArgument(.host, rule), command: "connect")
+    await #expect(throws: error) { try await IMAPClient.connect(configuration, on: loop) }
+    #expect(error.description == "cannot connect: the host \(rule.rawValue)" && error.reason == .invalidArgument)
+    configuration.host = "127.0.0.1"
+    configuration.proxy = .socks5(host: host)
+    await #expect(throws: IMAPError.invalidArgument(InvalidArgument(.proxyHost, rule), command: "connect")) {
+      try await IMAPClient.connect(configuration, on: loop)
+    }
+    let report = await loop.shutdown()
+    #expect(report.isClean, "\(report)")
+  }
+
+  /// Nobody listens; but that is what they say.
+  @Test(arguments: ["::1", "[::1]", "0:0:0:0:0:0:0:1", "::1%lo", "[::ffff:127.0.0.1]", "127.0.0.1"])
+  func addresses(_ host: String) async throws {
+    let loop = try EventLoop.start()
+    let configuration = IMAPClient.Configuration(host: host, port: try FreePort.pair().0, security: .plain)
+    do throws(IMAPError) {
+      _ = try await IMAPClient.connect(configuration, on: loop)
+      Issue.record("connected")
+    } catch {
+      #expect(error.reason == .transport(.connect), "\(error)")
+    }
+    _ = await loop.shutdown()
+  }
+
+  /// A program may have many hosts.
+  @Test func unknownHostsAreNamed() async throws {
+    let loop = try EventLoop.start()
+    do throws(IMAPError) {
+      _ = try await IMAPClient.connect(.init(host: "no-such-host.invalid"), on: loop)
+      Issue.record("connected")
+    } catch {
+      #expect(error.reason == .transport(.resolve))
+      #expect(error.description.hasPrefix("resolve: no-such-host.invalid: "), "\(error)")
+    }
+    _ = await loop.shutdown()
+  }
+
+  /// One line, whatever a caller or a server puts into it.
+  @Test func descriptionsAreOneLine() async throws {
+    try await withScript("", [("CAPABILITY", []), ("XBAD", ["BAD \u{1b}[31mno\u{7}"])]) { client, _ in
+      do throws(IMAPError) {
+        _ = try await client.run(GenericCommand("X FOO\r\n"))
+        Issue.record("was sent")
+      } catch {
+        #expect(error.description.hasPrefix("X FOO\\x0d\\x0a cannot be sent: the command "), "\(error)")
+      }
+      do throws(IMAPError) {
+        _ = try await client.run(GenericCommand("XBAD"))
+        Issue.record("was done")
+      } catch {
+        #expect(error.description == "XBAD not understood by the server: BAD \\x1b[31mno\\x07", "\(error)")
+        #expect(error.status?.description == "BAD \\x1b[31mno\\x07")
+        #expect(error.status?.text == "\u{1b}[31mno\u{7}")
+      }
+    }
+    #expect(ConnectionError.closedByPeer(bye: "a\r\nb").description == "server closed the connection: a\\x0d\\x0ab")
+    #expect(SASLError.server("a\nb").description == "the server refused: a\\x0ab")
+    #expect(SASLError.malformedChallenge("a\u{9b}").description == "malformed challenge: a\\x9b")
   }
 
   /// Before the login; nothing of the secret is told.

@@ -58,7 +58,19 @@ import Testing
 
   @Test func theToolSaysWhatIsWrong() async throws {
     let ended = try await Tool.run(["list", "--stream", "exit 7"])
-    #expect(ended.error.contains("exit 7 ended with exit status 7 before it said anything"), "\(ended.error)")
+    #expect(ended.error.contains("exit ended with exit status 7 before it said anything"), "\(ended.error)")
+    // Neither the option nor the environment is told: both may hold a password.
+    for line in ["false --password=s3cret", "PASSWORD=s3cret false"] {
+      for arguments in [["--stream", line], []] {
+        let failed = try await Tool.run(
+          ["list", "--verbose", "--user", "joe"] + arguments,
+          environment: arguments.isEmpty ? ["IMAP_STREAM": line] : [:])
+        #expect(failed.error.contains("false ended with exit status 1"), "\(failed.error)")
+        #expect(!failed.error.contains("s3cret"), "\(failed.error)")
+      }
+    }
+    let silent = try await Tool.run(["list", "--stream", "PASSWORD=s3cret printf '* BYE no\\r\\n' s3cret"])
+    #expect(silent.error.contains("printf") && !silent.error.contains("s3cret"), "\(silent.error)")
     let missing = try await Tool.run(["list", "--socket", "/no/such/socket"])
     #expect(missing.error.contains("/no/such/socket"), "\(missing.error)")
     let nobody = try await Tool.run([

@@ -60,7 +60,7 @@ import Testing
     }
   }
 
-  @Test func socks4Refuses() {
+  @Test func socks4Refuses() throws {
     let proxy = Proxy.socks4(host: "p")
     let start = "proxy socks4://p:1080: cannot connect: "
     #expect(reason(proxy, "mail.example", [0, 91, 0, 0, 0, 0, 0, 0]).hasSuffix(start + "refused, or failed"))
@@ -68,8 +68,7 @@ import Testing
     #expect(reason(proxy, "mail.example", ascii("HTTP/1.1")).hasSuffix("does not speak SOCKS4"))
     #expect(reason(proxy, "2001:db8::1", []).hasSuffix("SOCKS4 has no IPv6 addresses"))
     #expect(reason(proxy, "a\0b", []).hasSuffix("the host name must have 1 to 255 bytes"))
-    #expect(Proxy(url: "socks4a://joe@p")?.description == "socks4://p:1080")
-    #expect(Proxy(url: "socks4://joe:secret@p") == nil)
+    #expect(try Proxy(url: "socks4a://joe@p").description == "socks4://p:1080")
   }
 
   // MARK: SOCKS5
@@ -180,20 +179,33 @@ import Testing
 
   // MARK: URLs
 
-  @Test func urls() {
-    #expect(Proxy(url: "socks5://h") == .socks5(host: "h"))
-    #expect(Proxy(url: "SOCKS5H://h:9050/") == .socks5(host: "h", port: 9050))
-    #expect(Proxy(url: "http://[::1]:3128") == .httpConnect(host: "::1", port: 3128))
+  @Test func urls() throws {
+    #expect(try Proxy(url: "socks5://h") == .socks5(host: "h"))
+    #expect(try Proxy(url: "SOCKS5H://h:9050/") == .socks5(host: "h", port: 9050))
+    #expect(try Proxy(url: "http://[::1]:3128") == .httpConnect(host: "::1", port: 3128))
     #expect(
-      Proxy(url: "socks5://joe%40x:p%3aw@h:1") == .socks5(host: "h", port: 1, user: "joe@x", password: Secret("p:w")))
-    #expect(Proxy(url: "http://joe@h") == .httpConnect(host: "h", user: "joe"))
-    #expect(Proxy(url: "https://joe:p@h") == .httpsConnect(host: "h", user: "joe", password: Secret("p")))
-    #expect(Proxy(url: "socks5://joe:secret@h").map { "\($0)" } == "socks5://h:1080")
-    for url in [
-      "", "h:1080", "ftp://h", "https://h/path", "socks6://h", "socks5://", "socks5://h:0", "socks5://h:65536",
-      "socks5://h:+1",
-      "socks5://h:", "http://h/path", "http://h?x", "socks5://[::1", "socks5://[::1]x", "socks5://%4:x@h",
-      "socks5://:x@h", "socks5://a b", "socks5://%ff@h",
-    ] { #expect(Proxy(url: url) == nil, "\(url)") }
+      try Proxy(url: "socks5://joe%40x:p%3aw@h:1")
+        == .socks5(host: "h", port: 1, user: "joe@x", password: Secret("p:w")))
+    #expect(try Proxy(url: "http://joe@h") == .httpConnect(host: "h", user: "joe"))
+    #expect(try Proxy(url: "https://joe:p@h") == .httpsConnect(host: "h", user: "joe", password: Secret("p")))
+    #expect(try Proxy(url: "socks5://joe:secret@h").description == "socks5://h:1080")
+  }
+
+  /// Whoever names a proxy never connects without it. The error says what to do, and nothing of a URL that may hold a password.
+  @Test(
+    arguments: [
+      (.empty, [""]), (.scheme, ["h:1080", "ftp://joe:hidden@h", "htp://h", "socks6://h"]),
+      (.authority, ["socks5://", "socks5://[::1", "socks5://[::1]x", "socks5://a b", "socks5://joe:hidden@"]),
+      (.portNumber, ["socks5://h:0", "socks5://h:65536", "socks5://h:+1", "socks5://h:"]),
+      (.path, ["https://h/path", "http://h/path", "http://h?x", "http://joe:hidden@h#x"]),
+      (.percentEncoding, ["socks5://%4:x@h", "socks5://%ff@h", "http://joe:hidden%@h"]),
+      (.noUser, ["socks5://:hidden@h", "http://@h"]), (.passwordOfSOCKS4, ["socks4://joe:hidden@p"]),
+    ] as [(InvalidArgument.Rule, [String])])
+  func wrongURLs(_ rule: InvalidArgument.Rule, _ urls: [String]) {
+    for url in urls {
+      let error = InvalidArgument(.proxyURL, rule)
+      #expect(throws: error, "\(url)") { try Proxy(url: url) }
+      #expect(error.description.hasPrefix("the proxy URL ") && !error.description.contains("hidden"))
+    }
   }
 }

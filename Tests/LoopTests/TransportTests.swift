@@ -79,14 +79,38 @@ import Testing
     try await withLoop { loop in
       for (line, end) in [("exit 3", "exit status 3"), ("exit 0", "exit status 0"), ("kill -9 $$", "signal 9")] {
         let error = await failure(.shell(line), loop)
-        #expect(error == .transport(.init(.command, message: "\(line) ended with \(end) before it said anything")))
+        #expect(
+          error == .transport(.init(.command, message: "\(line.prefix(4)) ended with \(end) before it said anything")))
       }
       // The other side speaks first, to nobody.
       let far = try FarEnd(loop, .tls)
       let error = await failure(far.configuration(.shell("exit 4")), loop)
-      #expect(error?.transportMessage == "exit 4 ended with exit status 4 before it said anything")
+      #expect(error?.transportMessage == "exit ended with exit status 4 before it said anything")
       let later = await failure(.shell("printf '* OK hm'; exit 5"), loop)
-      #expect(later?.transportMessage == "printf '* OK hm'; exit 5 ended with exit status 5")
+      #expect(later?.transportMessage == "printf ended with exit status 5")
+    }
+  }
+
+  /// Passwords stand behind the program, or before it.
+  @Test(arguments: [
+    ("false --password=s3cret", "false"), ("  /opt/mail/imapd\t-p s3cret", "/opt/mail/imapd"), ("true;s3cret", "true"),
+    ("PASSWORD=s3cret false", "false"), ("A=1 B='s3 cret' C=\"s3 \\\" cret\" D=s3\\ cret false x", "false"),
+    ("PASSWORD=$(echo s3cret s3cret) false", "/bin/sh"), ("PASSWORD=`cat s3cret` false", "/bin/sh"),
+    ("PASSWORD=${X:-s3cret s3cret} false", "/bin/sh"), ("PASSWORD=s3cret; export PASSWORD", "/bin/sh"),
+    ("PASSWORD=s3cret", "/bin/sh"), ("PASSWORD='s3cret false", "/bin/sh"), ("(echo s3cret)", "/bin/sh"),
+    ("PASSWORD='\u{301}s3 cret false", "/bin/sh"), ("PASSWORD=$'\\' s3cret '", "/bin/sh"), ("'s3cret' x", "/bin/sh"),
+    ("s3cret=$x", "/bin/sh"), ("", "/bin/sh"),
+  ])
+  func theLineOfAShellIsNotTold(_ line: String, _ program: String) {
+    let command = Transport.Command.shell(line)
+    #expect(command.description == program)
+    #expect(!"\(command)".contains("cret"))
+  }
+
+  @Test func anErrorNamesTheProgramOnly() async throws {
+    try await withLoop { loop in
+      let error = await failure(.shell("PASSWORD=s3cret false --password=s3cret"), loop)
+      #expect(error?.transportMessage == "false ended with exit status 1 before it said anything")
     }
   }
 
@@ -324,7 +348,7 @@ import Testing
       var configuration = IMAPClient.Configuration(transport: .shell("exit 1"))
       configuration.proxy = .socks5(host: "127.0.0.1")
       let error = await failure(configuration, loop)
-      #expect(error?.transportMessage == "exit 1: a proxy needs TCP; leave out one of the two")
+      #expect(error?.transportMessage == "exit: a proxy needs TCP; leave out one of the two")
     }
   }
 

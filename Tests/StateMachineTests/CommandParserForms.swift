@@ -237,7 +237,7 @@ extension CommandParserTests {
     Fault("a SEARCH SEEN(ALL)", .unexpectedByte(0x28), 13),
     Fault("a SEARCH OR SEEN", .unexpectedEnd, 16),
     Fault("a SEARCH YOUNGER 0", .invalidValue, 17),
-    Fault("a SEARCH YOUNGISH 5", .invalidValue, 9),
+    Fault("a SEARCH YOUNGISH 5", .unknownSearchKey, 9),
     Fault("a SEARCH SINCE 1-Foo-1994", .invalidValue, 17),
     Fault("a SEARCH SINCE 0-Jan-1994", .invalidValue, 15),
     Fault("a SEARCH SINCE 1-Jan-94", .unexpectedEnd, 23),

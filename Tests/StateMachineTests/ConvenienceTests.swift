@@ -59,13 +59,100 @@ import Testing
     #expect(try SearchKey(parsing: "X-GM-RAW \"has:attachment\"") == .gmailRaw("has:attachment"))
   }
 
-  @Test(arguments: [
-    ("", 0), ("NOSUCHKEY", 0), ("ALL FROM", 8), ("SINCE 31-Foo-2024", 9), ("(ALL", 4), ("ALL\r\nX LOGOUT", 5),
-    ("CHARSET UTF-8 ALL", 0), ("RETURN (MIN) ALL", 0), ("FROM \"a", 5), ("FROM {3}\r\nabc X", 14),
-  ])
-  func textThatIsNoSearch(_ text: String, _ offset: Int) {
-    #expect { try SearchKey(parsing: text) } throws: { error in
-      (error as? ParseError)?.offset == offset
+  /// Python's libraries want the charset there.
+  @Test(arguments: ["UTF-8", "utf8", "US-ASCII", "\"UTF-8\""])
+  func charsetBeforeATextSaysNothingNew(_ charset: String) throws {
+    #expect(try SearchKey(parsing: "CHARSET \(charset) SUBJECT \"grüße\"") == .subject("grüße"))
+  }
+
+  @Test(
+    arguments: [
+      ("", 0, ""), ("ALL FROM", 8, ""), ("SINCE 31-Foo-2024", 9, "Foo-2024"), ("(ALL", 4, ""),
+      ("ALL\r\nX LOGOUT", 5, "X"), ("FROM \"a", 5, "\"a"), ("FROM {3}\r\nabc X", 14, "X"),
+    ] as [(String, Int, String)])
+  func textThatIsNoSearch(_ text: String, _ offset: Int, _ word: String) {
+    #expect {
+      try SearchKey(parsing: text)
+    } throws: { error in
+      guard let error = error as? SearchTextError else { return false }
+      return error.offset == offset && error.word == word
+    }
+  }
+
+  /// The word, the place, and what to do.
+  @Test(
+    arguments: [
+      ("FOO bar", SearchTextError.Reason.unknownKey, 0, "FOO", "unknown search key at byte 0: FOO; check the spelling"),
+      ("UNSEEN (x-guid abc)", .unknownKey, 8, "x-guid", "unknown search key at byte 8: x-guid; check the spelling"),
+      (
+        "CHARSET KOI8-R ALL", .charset, 0, "CHARSET", "a charset other than UTF-8 at byte 0: CHARSET; leave CHARSET out"
+      ),
+      ("RETURN (MIN) ALL", .returnOptions, 0, "RETURN", "options of a search at byte 0: RETURN; leave RETURN out"),
+      ("ON 31-Feb-2024", .syntax(.invalidValue), 3, "31-Feb-2024", "invalid value at byte 3: 31-Feb-2024"),
+    ] as [(String, SearchTextError.Reason, Int, String, String)])
+  func whatIsWrongIsNamed(
+    _ text: String, _ reason: SearchTextError.Reason, _ offset: Int, _ word: String, _ description: String
+  ) {
+    #expect {
+      try SearchKey(parsing: text)
+    } throws: { error in
+      guard let error = error as? SearchTextError else { return false }
+      return error.reason == reason && error.offset == offset && error.word == word
+        && error.description.hasPrefix(description)
+    }
+  }
+
+  private func encoded(_ command: Command) throws -> String {
+    var encoder = CommandEncoder(literals: .nonSynchronizing, mailboxEncoding: .modifiedUTF7, hasSASLIR: true)
+    do throws(CommandEncoder.EncodingError) {
+      try encoder.encode(command, tag: 1)
+    } catch {
+      throw InvalidArgument(encoder.place, error.rule)
+    }
+    return String(decoding: encoder.output.takeTail(behind: 0), as: UTF8.self)
+  }
+
+  /// Keys that have no case, with arguments of every kind, and wherever keys can stand.
+  @Test func keysOfNoCase() throws {
+    let guid = SearchKey.other("X-GUID", [.atom("abc")])
+    #expect(try encoded(.search(guid)) == "A1 UID SEARCH X-GUID abc\r\n")
+    #expect(try encoded(.search(.other("X-BARE"))) == "A1 UID SEARCH X-BARE\r\n")
+    #expect(
+      try encoded(.search(guid && !.seen && (!guid || .fuzzy(guid)), returning: [.count]))
+        == "A1 UID SEARCH RETURN (COUNT) X-GUID abc UNSEEN OR NOT X-GUID abc FUZZY X-GUID abc\r\n")
+    #expect(
+      try encoded(.sort([SortCriterion(.date)], guid)) == "A1 UID SORT (DATE) UTF-8 X-GUID abc\r\n")
+    #expect(
+      try encoded(.thread(.references, .other("X", [.raw("a (b \"c\")"), .number(7), .set([1, 2])])))
+        == "A1 UID THREAD REFERENCES UTF-8 X a (b \"c\") 7 1:2\r\n")
+    #expect(
+      try encoded(.search(.other("X-MAILBOX", [.list([.string("a \"b\""), .string("ü")])])))
+        == "A1 UID SEARCH CHARSET UTF-8 X-MAILBOX (\"a \\\"b\\\"\" {2+}\r\nü)\r\n")
+  }
+
+  @Test(
+    arguments: [
+      (SearchKey.other("", []), InvalidArgument(.searchKey, .empty)), (.other("X Y"), .init(.searchKey, .character)),
+      (.other("1:3"), .init(.searchKey, .character)), (.other("$"), .init(.searchKey, .character)),
+      (.other("X\r\nA2 LOGOUT"), .init(.searchKey, .character)), (.other("(X)"), .init(.searchKey, .character)),
+      (.other("X", [.raw("a\r\nA2 LOGOUT")]), .init(.argument, .character)),
+      (.other("X", [.raw("a\0")]), .init(.argument, .character)), (.other("X", [.raw("")]), .init(.argument, .empty)),
+      (.other("X", [.raw("{3}")]), .init(.argument, .form)),
+      (.other("X", [.atom("a b")]), .init(.argument, .character)),
+      (.other("X", [.string("a\0")]), .init(.argument, .nul)), (.other("X", [.set([])]), .init(.messages, .empty)),
+      (.since(2024, 2, 31), .init(.date, .noSuchDay)), (!.sentOn(2023, 2, 29), .init(.date, .noSuchDay)),
+    ] as [(SearchKey, InvalidArgument)])
+  func whatCannotBeSentSaysWhy(_ key: SearchKey, _ expected: InvalidArgument) {
+    #expect(throws: expected) { try encoded(.search(.all && key)) }
+    #expect(throws: expected) { try encoded(.search(.or(.all, key))) }
+  }
+
+  @Test func aDayThatThereIsNotIsShown() {
+    for (key, text) in [
+      (SearchKey.since(2024, 2, 31), "since(2024-2-31)"), (.on(2024, 13, 1), "on(2024-13-1)"),
+      (.before(.max, .min, 1), "before(32767--32768-1)"), (.sentOn(2024, 2, 29), "sentOn(29-Feb-2024)"),
+    ] {
+      #expect("\(key)".hasSuffix(text), "\(key)")
     }
   }
 

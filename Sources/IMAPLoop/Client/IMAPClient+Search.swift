@@ -1,7 +1,8 @@
 import IMAPStateMachine
 
 /// SEARCH, SORT and THREAD. Numbers are UIDs; of sequence numbers the functions are named. A key of an extension that the server has
-/// not announced throws `.capabilityMissing`.
+/// not announced throws `.capabilityMissing`. An empty set of messages, as of a search that found nothing, matches no message: a key
+/// that nothing can match because of one finds nothing, and the server is not asked.
 extension IMAPClient {
   /// SEARCH (RFC 9051, section 6.4.4): the UIDs of the messages that match. `charset` is that of the texts in `key`; nil leaves
   /// it to the connection.
@@ -9,6 +10,7 @@ extension IMAPClient {
   /// Where `key` is a set of UIDs, or names one that must hold them, and that is too long for a line, there is a search for each part
   /// of it.
   public func search(_ key: SearchKey, charset: String? = nil) async throws(IMAPError) -> [UID] {
+    guard let key = key.withoutEmptySets else { return [] }
     do throws(IMAPError) {
       return try await numbers("SEARCH", .search(key, uid: true, charset: charset)).map { UID(rawValue: $0) }
     } catch {
@@ -22,24 +24,31 @@ extension IMAPClient {
 
   /// SEARCH: the sequence numbers of the messages that match.
   public func searchSequence(_ key: SearchKey, charset: String? = nil) async throws(IMAPError) -> [SequenceNumber] {
-    try await numbers("SEARCH", .search(key, uid: false, charset: charset)).map { SequenceNumber(rawValue: $0) }
+    guard let key = key.withoutEmptySets else { return [] }
+    return try await numbers("SEARCH", .search(key, uid: false, charset: charset)).map {
+      SequenceNumber(rawValue: $0)
+    }
   }
 
   /// SEARCH with RETURN (RFC 4731, 9394): only what `returning` asks for goes over the wire. On a server that has no ESEARCH the
   /// messages are searched for and min, max, count and all are made of the result; other options throw
   /// `.capabilityMissing`. Either way a search by `MODSEQ` brings the highest modification sequence of what it has found (RFC
-  /// 7162, section 3.1.10).
+  /// 7162, section 3.1.10). Where nothing can match, the server is asked only for what lasts, as SAVE does.
   public func search(
     _ key: SearchKey, returning: [SearchReturnOption], charset: String? = nil
   ) async throws(IMAPError) -> ExtendedSearchResult {
+    let known: [SearchReturnOption] = [.min, .max, .count, .all]
+    let isPlain = returning.allSatisfy { known.contains($0) }
+    let matching = key.withoutEmptySets
+    if matching == nil, isPlain {
+      return ExtendedSearchResult(isUID: true, items: returning.contains(.count) ? [.count(0)] : [])
+    }
+    let key = matching ?? .not(.all)
     if try await has("ESEARCH") {
       let command = Command.search(key, uid: true, charset: charset, returning: returning)
       return try await gather("SEARCH", command, into: SearchAnswer()) { $1.take($0) }.value.extended(isUID: true)
     }
-    let known: [SearchReturnOption] = [.min, .max, .count, .all]
-    if !returning.allSatisfy({ known.contains($0) }) {
-      throw .capabilityMissing(Capability("ESEARCH"), command: "SEARCH")
-    }
+    if !isPlain { throw .capabilityMissing(Capability("ESEARCH"), command: "SEARCH") }
     let command = Command.search(key, uid: true, charset: charset)
     let answer = try await gather("SEARCH", command, into: SearchAnswer()) { $1.take($0) }.value
     let found = answer.numbers(limit: limit).map { UID(rawValue: $0) }
@@ -60,6 +69,9 @@ extension IMAPClient {
   /// A search through several mailboxes (RFC 7377): a result for each in which something was found. Throws `.capabilityMissing`
   /// without MULTISEARCH.
   public func search(_ search: MultiSearch) async throws(IMAPError) -> [ExtendedSearchResult] {
+    var search = search
+    guard let key = search.key.withoutEmptySets else { return [] }
+    search.key = key
     return try await gather("ESEARCH", .multiSearch(search), into: []) { view, results in
       guard case .extendedSearch(let result) = copy view else { return false }
       results.append(result.copy())
@@ -72,6 +84,7 @@ extension IMAPClient {
   public func sort(
     _ order: [SortCriterion], _ key: SearchKey = .all, charset: String = "UTF-8"
   ) async throws(IMAPError) -> [UID] {
+    guard let key = key.withoutEmptySets else { return [] }
     return try await numbers("SORT", .sort(order, key, uid: true, charset: charset)).map { UID(rawValue: $0) }
   }
 
@@ -80,6 +93,7 @@ extension IMAPClient {
   public func thread(
     _ algorithm: ThreadAlgorithm = .references, _ key: SearchKey = .all, charset: String = "UTF-8"
   ) async throws(IMAPError) -> [MessageThread] {
+    guard let key = key.withoutEmptySets else { return [] }
     return try await gather("THREAD", .thread(algorithm, key, uid: true, charset: charset), into: []) { view, threads in
       guard case .thread(let answer) = copy view else { return false }
       threads += answer.copy()

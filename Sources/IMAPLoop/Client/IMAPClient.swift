@@ -37,7 +37,7 @@ public actor IMAPClient {
       case plain
     }
 
-    /// A host name or address.
+    /// A host name or address, without a port; an IPv6 address may stand in brackets.
     public var host: String
     /// The port; nil is 993 for implicit TLS, else 143.
     public var port: UInt16?
@@ -109,6 +109,14 @@ public actor IMAPClient {
       }
     }
 
+    /// Makes the host what it is connected to, and throws where it is none, or the proxy's. Without TCP it is only compared with
+    /// a certificate.
+    mutating func checkHosts() throws(InvalidArgument) {
+      if !transport.isTCP { return }
+      host = try HostName.checked(host)
+      if let proxy { try HostName.check(proxy) }
+    }
+
     func tlsContext() throws(ConnectionError) -> TLSContext {
       if let tls { tls } else { try contexts.context(trust) }
     }
@@ -118,15 +126,21 @@ public actor IMAPClient {
   }
 
   /// Connects, waits for the greeting, and starts TLS where the configuration says so. Throws `.connection` with what was
-  /// in the way.
+  /// in the way, and `.invalidArgument` before anything is opened where the host, or that of the proxy, is none.
   public static func connect(_ configuration: Configuration, on loop: EventLoop) async throws(IMAPError) -> IMAPClient {
+    var configuration = configuration
+    do throws(InvalidArgument) {
+      try configuration.checkHosts()
+    } catch {
+      throw .invalidArgument(error, command: "connect")
+    }
     let security: TransportSecurity
     do throws(ConnectionError) {
       security = try configuration.transportSecurity()
     } catch {
       throw .connection(error)
     }
-    let client = await loop.run { IMAPClient(configuration, security, loop) }
+    let client = await loop.run { [configuration] in IMAPClient(configuration, security, loop) }
     try await client.start(configuration.security)
     return client
   }

@@ -21,7 +21,7 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
   /// What the caller was to provide could not be had, for this reason: the bytes of a message, or credentials. Where the outcome is
   /// unknown the server had all that was announced, and may have stored it; else it was not done.
   case source(command: String, String, outcomeUnknown: Bool = false)
-  /// An argument cannot be sent: which, and why. Nothing was sent.
+  /// An argument cannot be sent, or the host that was to be connected to is none: which, and why. Nothing was sent.
   case invalidArgument(InvalidArgument, command: String)
   /// The server has not announced what the call needs, and it can't be done in another way. Nothing was sent.
   case capabilityMissing(Capability, command: String)
@@ -54,8 +54,10 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// One line for a person or a log. It never holds a secret.
-  public var description: String {
+  /// One line for a person or a log, control characters escaped. It never holds a secret.
+  public var description: String { WireLine.escaped(text) }
+
+  private var text: String {
     switch self {
     case .connection(let error): error.description
     case .outcomeUnknown(let command, let error): "\(command) may or may not have been done: \(error)"
@@ -67,6 +69,7 @@ public enum IMAPError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchMailbox(let name, let command, let status): "\(command): there is no mailbox \(name) (\(status))"
     case .cancelled(let command, outcomeUnknown: false): "\(command) was cancelled"
     case .cancelled(let command, outcomeUnknown: true): "\(command) was cancelled, and may or may not have been done"
+    case .invalidArgument(let argument, "connect"): "cannot connect: \(argument)"
     case .invalidArgument(let argument, let command): "\(command) cannot be sent: \(argument)"
     case .source(let command, let reason, outcomeUnknown: false): "nothing to go on with for \(command): \(reason)"
     case .source(let command, let reason, outcomeUnknown: true):

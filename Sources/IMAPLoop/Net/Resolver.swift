@@ -161,9 +161,8 @@ final class Resolver {
       }
       let status = start(lookup)
       if status == 0 { continue }
-      let error = LoopError(status, "resolve").connectionError(.resolve)
       drop(lookup)
-      completeLater(lookup.queries, .failure(error))
+      completeLater(lookup.queries, .failure(failure(of: lookup, status)))
     }
   }
 
@@ -214,13 +213,21 @@ final class Resolver {
     if status == UV_EAI_CANCELED.rawValue || status == UV_ECANCELED.rawValue {
       finished(lookup, .failure(.closedLocally))
     } else if status != 0 {
-      finished(lookup, .failure(LoopError(status, "resolve").connectionError(.resolve)))
+      finished(lookup, .failure(failure(of: lookup, status)))
     } else if addresses.isEmpty {
       finished(
-        lookup, .failure(.transport(.init(.resolve, message: "no internet address for \(lookup.host)"))))
+        lookup, .failure(.transport(.init(.resolve, message: "\(lookup.host): no internet address"))))
     } else {
       finished(lookup, .success(addresses))
     }
+  }
+
+  /// libuv's `status` with the name that was looked up: a program may have many.
+  private func failure(of lookup: Lookup, _ status: Int32) -> ConnectionError {
+    let error = LoopError(status, "resolve").connectionError(.resolve)
+    guard case .transport(var failure) = error else { return error }
+    failure.message = "\(lookup.host): \(failure.message)"
+    return .transport(failure)
   }
 
   private func finished(_ lookup: Lookup, _ outcome: Outcome) {

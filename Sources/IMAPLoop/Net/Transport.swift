@@ -70,8 +70,52 @@ public struct Transport: Sendable {
       return command
     }
 
-    /// The line, or the program, without its arguments: those may hold secrets.
-    public var description: String { line ?? executable }
+    /// The program, or the first word of the line: arguments and the shell's assignments, as in `PASSWORD=x program`, may hold
+    /// secrets. Where the line does not begin with the plain name of a program it is the shell.
+    public var description: String { line.flatMap(Self.program) ?? executable }
+
+    /// The first word of a line of the shell that is no assignment; nil where that takes more than a look.
+    private static func program(of line: String) -> String? {
+      var rest = Substring(line)
+      while true {
+        rest = rest.drop { $0.isWhitespace }
+        let word = rest.prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "_./+-@:,~".contains($0)) }
+        rest = rest.dropFirst(word.count)
+        if !word.isEmpty, rest.first.map({ $0.isWhitespace || ";|&<>".contains($0) }) ?? true { return String(word) }
+        let isName =
+          word.first.map { !$0.isNumber } == true && word.allSatisfy { $0.isLetter || $0.isNumber || $0 == "_" }
+        guard isName, rest.first == "=", let end = endOfWord(rest) else { return nil }
+        rest = rest[end...]
+      }
+    }
+
+    /// Where the word ends that `text` begins with, behind its quotes; nil where they do not end, or the shell would have to
+    /// expand something with words of its own.
+    private static func endOfWord(_ text: Substring) -> Substring.Index? {
+      var quote: Character?
+      var isEscaped = false
+      for index in text.indices {
+        let character = text[index]
+        // A quotation mark with an accent is one character, and to the shell a quotation mark.
+        if !character.isASCII { return nil }
+        if isEscaped {
+          isEscaped = false
+        } else if character == "\\", quote != "'" {
+          isEscaped = true
+        } else if character == quote {
+          quote = nil
+        } else if quote != "'", "$`(".contains(character) {
+          return nil
+        } else if quote == nil, character == "'" || character == "\"" {
+          quote = character
+        } else if quote == nil, character.isWhitespace {
+          return index
+        } else if quote == nil, ";|&<>".contains(character) {
+          return nil
+        }
+      }
+      return nil
+    }
   }
 
   /// Whether a second connection can be made.

@@ -48,30 +48,33 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Reads `socks5://user:password@host:1080`, `socks4://user@host:1080`, `http://host:3128` or `https://host`; `socks5h` means
-  /// the same as `socks5`, and `socks4a` as `socks4`. The parts of the user may be percent-encoded. Nil where `url` is nothing of
-  /// the kind.
-  public init?(url: String) {
-    guard let separator = url.firstRange(of: "://") else { return nil }
+  /// the same as `socks5`, and `socks4a` as `socks4`. The parts of the user may be percent-encoded. Throws what is wrong with
+  /// `url` where it is nothing of the kind: an error that holds nothing of it, and so no password.
+  public init(url: String) throws(InvalidArgument) {
+    if url.isEmpty { throw Self.flaw(.empty) }
+    guard let separator = url.firstRange(of: "://") else { throw Self.flaw(.scheme) }
     let standard: UInt16
     switch url[..<separator.lowerBound].lowercased() {
     case "socks5", "socks5h": (kind, standard) = (.socks5, 1080)
     case "socks4", "socks4a": (kind, standard) = (.socks4, 1080)
     case "http": (kind, standard) = (.httpConnect, 80)
     case "https": (kind, standard) = (.httpsConnect, 443)
-    default: return nil
+    default: throw Self.flaw(.scheme)
     }
     var rest = url[separator.upperBound...]
     if rest.hasSuffix("/") { rest.removeLast() }
     if let end = rest.lastIndex(of: "@") {
       let parts = rest[..<end].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
       rest = rest[rest.index(after: end)...]
-      guard let name = parts.first.flatMap(Self.decoded), let user = String(validating: name, as: UTF8.self),
-        !user.isEmpty
-      else { return nil }
+      guard let name = parts.first.flatMap(Self.decoded), let user = String(validating: name, as: UTF8.self) else {
+        throw Self.flaw(.percentEncoding)
+      }
+      if user.isEmpty { throw Self.flaw(.noUser) }
       self.user = user
       if parts.count > 1 {
         // SOCKS4 has no place for it, and nobody should think that it is checked.
-        guard kind != .socks4, let bytes = Self.decoded(parts[1]) else { return nil }
+        if kind == .socks4 { throw Self.flaw(.passwordOfSOCKS4) }
+        guard let bytes = Self.decoded(parts[1]) else { throw Self.flaw(.percentEncoding) }
         password = Secret(bytes)
       } else {
         password = nil
@@ -80,7 +83,7 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
       user = nil
       password = nil
     }
-    guard let (host, port) = Self.address(rest) else { return nil }
+    let (host, port) = try Self.address(rest)
     self.host = host
     self.port = port ?? standard
   }
@@ -124,28 +127,33 @@ public struct Proxy: Sendable, Hashable, CustomStringConvertible {
     self.password = password
   }
 
+  private static func flaw(_ rule: InvalidArgument.Rule) -> InvalidArgument { InvalidArgument(.proxyURL, rule) }
+
   /// `host`, `host:port` or `[address]:port`.
-  private static func address(_ text: Substring) -> (host: String, port: UInt16?)? {
+  private static func address(_ text: Substring) throws(InvalidArgument) -> (host: String, port: UInt16?) {
+    // What else a URL may have is no part of a proxy.
+    if text.utf8.contains(where: { "/?#".utf8.contains($0) }) { throw flaw(.path) }
     var host = text
     var digits: Substring?
     if text.hasPrefix("[") {
-      guard let end = text.firstIndex(of: "]") else { return nil }
+      guard let end = text.firstIndex(of: "]") else { throw flaw(.authority) }
       host = text[text.index(after: text.startIndex)..<end]
       let behind = text[text.index(after: end)...]
       if !behind.isEmpty {
-        if !behind.hasPrefix(":") { return nil }
+        if !behind.hasPrefix(":") { throw flaw(.authority) }
         digits = behind.dropFirst()
       }
     } else if let colon = text.firstIndex(of: ":") {
       host = text[..<colon]
       digits = text[text.index(after: colon)...]
     }
-    // What else a URL may have, a path say, is no part of a proxy.
-    if host.isEmpty || host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f || "/?#@".utf8.contains($0) }) {
-      return nil
+    if host.isEmpty || host.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7f || $0 == UInt8(ascii: "@") }) {
+      throw flaw(.authority)
     }
     guard let digits else { return (String(host), nil) }
-    guard digits.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let port = UInt16(digits), port > 0 else { return nil }
+    guard digits.utf8.allSatisfy({ 0x30...0x39 ~= $0 }), let port = UInt16(digits), port > 0 else {
+      throw flaw(.portNumber)
+    }
     return (String(host), port)
   }
 

@@ -361,6 +361,10 @@ extension CommandTraits {
       case .modSeq:
         here.reads.insert(.modSeq)
         rules.insert(.enablesCondStore)
+      case .other(_, let arguments):
+        // It may name anything.
+        here.reads.formUnion(.ofMessage)
+        if CommandArgument.list(arguments).contents.sequenceNumbers { rules.insert(.usesSequenceNumbers) }
       case .and(let keys): pending += keys
       case .or(let left, let right): pending += [left, right]
       case .not(let inner), .fuzzy(let inner): pending.append(inner)

@@ -84,6 +84,10 @@ extension SearchKey {
       case .and(let keys): pending += keys
       case .or(let left, let right): pending += [left, right]
       case .not(let inner), .fuzzy(let inner): pending.append(inner)
+      case .other(_, let arguments):
+        let contents = CommandArgument.list(arguments).contents
+        if contents.savedResult || contents.isRaw { names.savedResult = true }
+        if contents.sequenceNumbers || contents.isRaw { names.numbers = true }
       default: break
       }
     }

@@ -88,8 +88,10 @@ extension WireLine {
   }
 
   /// UTF-8 as it is, but for control characters: nothing that a terminal or a log obeys.
-  package static func escaped(_ bytes: [UInt8]) -> String {
-    let text = String(decoding: bytes, as: UTF8.self)
+  package static func escaped(_ bytes: [UInt8]) -> String { escaped(String(decoding: bytes, as: UTF8.self)) }
+
+  /// The same of text. What is escaped already stays as it is.
+  package static func escaped(_ text: String) -> String {
     func isControl(_ scalar: Unicode.Scalar) -> Bool {
       scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || scalar.value == 0x2028 || scalar.value == 0x2029
     }

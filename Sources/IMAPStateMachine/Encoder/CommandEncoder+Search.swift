@@ -201,12 +201,12 @@ extension CommandEncoder {
       try searchText(name, .headerField)
       output.append(UInt8(ascii: " "))
       try searchText(text)
-    case .before(let date): day("BEFORE ", date)
-    case .on(let date): day("ON ", date)
-    case .since(let date): day("SINCE ", date)
-    case .sentBefore(let date): day("SENTBEFORE ", date)
-    case .sentOn(let date): day("SENTON ", date)
-    case .sentSince(let date): day("SENTSINCE ", date)
+    case .before(let date): try day("BEFORE ", date)
+    case .on(let date): try day("ON ", date)
+    case .since(let date): try day("SINCE ", date)
+    case .sentBefore(let date): try day("SENTBEFORE ", date)
+    case .sentOn(let date): try day("SENTON ", date)
+    case .sentSince(let date): try day("SENTSINCE ", date)
     case .larger(let size): try self.size("LARGER ", size)
     case .smaller(let size): try self.size("SMALLER ", size)
     default: try extensionKey(key, depth: depth)
@@ -228,9 +228,9 @@ extension CommandEncoder {
       try modSeq(value)
     case .older(let seconds): try interval("OLDER ", seconds)
     case .younger(let seconds): try interval("YOUNGER ", seconds)
-    case .savedBefore(let date): day("SAVEDBEFORE ", date)
-    case .savedOn(let date): day("SAVEDON ", date)
-    case .savedSince(let date): day("SAVEDSINCE ", date)
+    case .savedBefore(let date): try day("SAVEDBEFORE ", date)
+    case .savedOn(let date): try day("SAVEDON ", date)
+    case .savedSince(let date): try day("SAVEDSINCE ", date)
     case .saveDateSupported: output.append("SAVEDATESUPPORTED")
     case .emailID(let id):
       output.append("EMAILID ")
@@ -264,10 +264,32 @@ extension CommandEncoder {
     case .gmailLabel(let label):
       output.append("X-GM-LABELS ")
       try self.label(label)
+    case .other(let name, let arguments):
+      try label(ofExtension: name)
+      for value in arguments {
+        output.append(UInt8(ascii: " "))
+        try argument(value)
+      }
     default:
       // Every key is written here or by ``key(_:depth:)``.
       throw EncodingError()
     }
+  }
+
+  /// RFC 9051, section 9: tagged-ext-label. What begins with a digit would be a set of messages, and `$` is one.
+  private mutating func label(ofExtension name: String) throws(EncodingError) {
+    if name.isEmpty { throw EncodingError(rule: .empty) }
+    for (index, byte) in name.utf8.enumerated() {
+      switch byte {
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"),
+        UInt8(ascii: "_"), UInt8(ascii: "."):
+        break
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: ":"):
+        if index == 0 { throw EncodingError(rule: .character) }
+      default: throw EncodingError(rule: .character)
+      }
+    }
+    output.append(name)
   }
 
   /// A number above 0.
@@ -296,7 +318,11 @@ extension CommandEncoder {
     output.append(decimal: size)
   }
 
-  private mutating func day(_ name: StaticString, _ date: SearchDate) {
+  private mutating func day(_ name: StaticString, _ date: SearchDate) throws(EncodingError) {
+    if !date.isDay {
+      place = .date
+      throw EncodingError(rule: .noSuchDay)
+    }
     output.append(name)
     output.append(date.description)
   }

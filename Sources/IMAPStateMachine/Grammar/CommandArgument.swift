@@ -37,3 +37,37 @@ public indirect enum CommandArgument: Hashable, Sendable {
   /// Text in its form on the wire.
   public static func raw(_ text: String) -> CommandArgument { .raw(Array(text.utf8)) }
 }
+
+extension CommandArgument {
+  /// What an argument holds that matters for the command around it.
+  struct Contents {
+    /// Bytes outside ASCII.
+    var isOutsideASCII = false
+    /// Sets of messages other than `$`.
+    var sequenceNumbers = false
+    /// `$`.
+    var savedResult = false
+    /// Text of which nothing is known.
+    var isRaw = false
+  }
+
+  /// Complexity: O(n).
+  var contents: Contents {
+    var contents = Contents()
+    // By an explicit stack: nesting is checked when the argument is written.
+    var pending = [self]
+    while let argument = pending.popLast() {
+      switch argument {
+      case .atom, .number: break
+      case .set(let set): if set.isSavedResult { contents.savedResult = true } else { contents.sequenceNumbers = true }
+      case .string(let bytes), .binary(let bytes):
+        if bytes.contains(where: { $0 >= 0x80 }) { contents.isOutsideASCII = true }
+      case .list(let values): pending += values
+      case .raw(let bytes):
+        contents.isRaw = true
+        if bytes.contains(where: { $0 >= 0x80 }) { contents.isOutsideASCII = true }
+      }
+    }
+    return contents
+  }
+}

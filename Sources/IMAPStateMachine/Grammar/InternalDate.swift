@@ -139,8 +139,13 @@ public struct SearchDate: Hashable, Sendable, CustomStringConvertible {
     self.day = day
   }
 
+  /// Whether there is such a day. The searches that are made of numbers, as `.since(2024, 2, 31)`, do not say otherwise before
+  /// they are sent.
+  var isDay: Bool { InternalDate.isDay(year: year, month: month, day: day) }
+
   /// As on the wire: `d-Mon-yyyy`.
   public var description: String {
-    "\(day)-\(InternalDate.months[month - 1])-\(InternalDate.padded(year, 4))"
+    if !isDay { return "\(year)-\(month)-\(day)" }
+    return "\(day)-\(InternalDate.months[month - 1])-\(InternalDate.padded(year, 4))"
   }
 }

@@ -31,6 +31,7 @@ enum SearchCharset: Comparable {
       // These are bytes, and are written as they are.
       case .annotation(_, _, let value?): if value.contains(where: { $0 >= 0x80 }) { self = .utf8 }
       case .gmailLabel(let label): if label.bytes.contains(where: { $0 >= 0x80 }) { self = .utf8 }
+      case .other(_, let arguments): if CommandArgument.list(arguments).contents.isOutsideASCII { self = .utf8 }
       default: break
       }
     }

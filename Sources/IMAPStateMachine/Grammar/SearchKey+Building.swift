@@ -91,24 +91,33 @@ extension SearchKey {
   }
 
   private static func on(_ year: Int, _ month: Int, _ day: Int, _ key: (SearchDate) -> SearchKey) -> SearchKey {
-    // No set is empty on the wire.
-    SearchDate(year: year, month: month, day: day).map(key) ?? .uid(UIDSet(ranges: []))
+    // The encoder refuses one that there is not. Far outside of the calendar it may as well be another one of that kind.
+    func field(_ value: Int) -> Int { Int(Int16(clamping: value)) }
+    return key(SearchDate(checkedYear: field(year), field(month), field(day)))
   }
 
   // MARK: As text
 
   /// The search that `text` says in IMAP's own words, as Python's `imaplib` takes it: `UNSEEN SINCE 31-Jan-2024 FROM "anna"`.
-  /// UTF-8 may stand between quotes. Throws where it is not one, with the offset in `text`; complexity: O(n).
-  public init(parsing text: String) throws(ParseError) {
+  /// UTF-8 may stand between quotes. `CHARSET UTF-8` or `CHARSET US-ASCII` in front says nothing new: in what texts are sent is
+  /// found when they are. Throws where `text` is no search, and names the word; complexity: O(n).
+  public init(parsing text: String) throws(SearchTextError) {
     let head = "A SEARCH "
     let line = Array(head.utf8) + Array(text.utf8)
     let command: Command
     do throws(ParseError) {
       command = try CommandParser().parse((line + [0x0d, 0x0a]).span).command
     } catch {
-      throw ParseError(error.reason, offset: max(0, error.offset - head.utf8.count))
+      throw SearchTextError(error.shifted(by: -head.utf8.count), in: text)
     }
-    guard case .search(let key, _, nil, nil) = command else { throw ParseError(.invalidValue, offset: 0) }
+    guard case .search(let key, _, let charset, nil) = command else {
+      throw SearchTextError(.returnOptions, 0, in: text)
+    }
+    if let charset {
+      guard let known = SearchCharset(named: charset), known != .latin1 else {
+        throw SearchTextError(.charset, 0, in: text)
+      }
+    }
     self = key
   }
 }

@@ -90,6 +90,11 @@ public indirect enum SearchKey: Hashable, Sendable {
   case gmailThreadID(UInt64)
   /// The message has the label (X-GM-LABELS).
   case gmailLabel(GmailLabel)
+  /// A key without a case of its own, such as Dovecot's `X-GUID`: its name and what stands behind it, spaces between them. The
+  /// name is a tagged-ext-label (RFC 9051, section 9): letters, digits, `-`, `_`, `.` and `:`, the first no digit. Strings become
+  /// quoted or literals as they must; `CommandArgument.raw` takes text as Python's `imaplib` does. What the server must have
+  /// announced for it is the caller's to know, and of sequence numbers in raw text nothing is known here.
+  case other(String, [CommandArgument] = [])
 }
 
 /// What a search for modification sequences is about (RFC 7162, section 3.1.5).

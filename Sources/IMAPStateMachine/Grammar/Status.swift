@@ -28,9 +28,9 @@ public struct Status: Hashable, Sendable, CustomStringConvertible {
     self.text = text
   }
 
-  /// As on the wire.
+  /// As on the wire, but in one line whatever the text holds: control characters are escaped.
   public var description: String {
     let code = code.map { " [\($0)]" } ?? ""
-    return "\(condition.rawValue)\(code)\(text.isEmpty ? "" : " ")\(text)"
+    return WireLine.escaped("\(condition.rawValue)\(code)\(text.isEmpty ? "" : " ")\(text)")
   }
 }

@@ -343,7 +343,7 @@ extension CommandReader {
       try space()
       return .annotation(entry: entry, attribute: attribute, value: try value())
     }
-    throw ParseError(.invalidValue, offset: word.lowerBound)
+    throw ParseError(.unknownSearchKey, offset: word.lowerBound)
   }
 
   @_lifetime(self: copy self)

@@ -81,7 +81,7 @@ public enum SASLError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .credential(let what, let flaw): "the \(what.rawValue) \(flaw.rawValue)"
-    case .malformedChallenge(let what): "malformed challenge: \(what)"
+    case .malformedChallenge(let what): "malformed challenge: \(WireLine.escaped(what))"
     case .unexpectedChallenge: "the server asks more than the mechanism can answer"
     case .nonceNotExtended: "the server's nonce does not extend the client's"
     case .mandatoryExtension: "the server requires an extension of SCRAM that is not known"
@@ -89,7 +89,7 @@ public enum SASLError: Error, Hashable, Sendable, CustomStringConvertible {
     case .serverSignature: "the server does not know the password: its signature is wrong"
     case .serverNotVerified: "the server said OK without proving that it knows the password"
     case .completedEarly: "the server said OK without waiting for the answer to its challenge"
-    case .server(let reason): "the server refused: \(reason)"
+    case .server(let reason): "the server refused: \(WireLine.escaped(reason))"
     case .tokenRefused(let refusal): refusal.description
     case .hashUnavailable(let hash): "no \(hash.rawValue) here"
     case .cancelled: "authentication cancelled"

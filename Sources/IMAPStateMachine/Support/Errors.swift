@@ -14,6 +14,8 @@ public struct ParseError: Error, Hashable, Sendable, CustomStringConvertible {
     case invalidValue
     /// A command that the parser does not know.
     case unknownCommand
+    /// A key of a search that the parser does not know.
+    case unknownSearchKey
     /// A command that the state of the connection does not allow (RFC 9051, section 6).
     case notAllowed
     /// A bound was passed.
@@ -45,6 +47,7 @@ public struct ParseError: Error, Hashable, Sendable, CustomStringConvertible {
     case .unterminatedString: "unterminated string at byte \(offset)"
     case .invalidValue: "invalid value at byte \(offset)"
     case .unknownCommand: "unknown command at byte \(offset)"
+    case .unknownSearchKey: "unknown search key at byte \(offset)"
     case .notAllowed: "command not allowed in this state at byte \(offset)"
     case .limit(let limit): limit.description
     }
@@ -202,8 +205,10 @@ public enum ConnectionError: Error, Hashable, Sendable, CustomStringConvertible 
     }
   }
 
-  /// One line for a person or a log. It never holds a secret.
-  public var description: String {
+  /// One line for a person or a log, control characters escaped. It never holds a secret.
+  public var description: String { WireLine.escaped(text) }
+
+  private var text: String {
     switch self {
     case .peer(let violation):
       violation.text.isEmpty ? violation.rule.rawValue : "\(violation.rule.rawValue): \(violation.text)"

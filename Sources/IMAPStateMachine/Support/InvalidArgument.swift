@@ -1,5 +1,6 @@
-/// An argument of a command that has no form on the wire, and why. It holds nothing of the value, which may be a secret.
-public struct InvalidArgument: Hashable, Sendable, CustomStringConvertible {
+/// An argument that cannot be what it is meant for, and why: mostly one of a command that has no form on the wire. It holds
+/// nothing of the value, which may be a secret.
+public struct InvalidArgument: Error, Hashable, Sendable, CustomStringConvertible {
   /// Which argument.
   public enum Argument: String, Hashable, Sendable {
     /// The name of a mailbox, or a pattern.
@@ -32,6 +33,8 @@ public struct InvalidArgument: Hashable, Sendable, CustomStringConvertible {
     case searchText = "search text"
     /// A key of SEARCH that is no text.
     case searchKey = "search key"
+    /// A day of a search.
+    case date = "date"
     /// The charset of a search.
     case charset = "charset"
     /// What messages are sorted by.
@@ -62,6 +65,12 @@ public struct InvalidArgument: Hashable, Sendable, CustomStringConvertible {
     case quotaLimit = "quota limit"
     /// A URL.
     case url = "URL"
+    /// The name or address of a server.
+    case host = "host"
+    /// The name or address of a proxy.
+    case proxyHost = "host of the proxy"
+    /// The URL of a proxy.
+    case proxyURL = "proxy URL"
     /// A field of ID.
     case idField = "ID field"
     /// A language or comparator.
@@ -90,6 +99,28 @@ public struct InvalidArgument: Hashable, Sendable, CustomStringConvertible {
     case nesting = "is nested more than 64 deep: make it flatter"
     /// The charset lacks a character, or is not known here.
     case charset = "cannot be written in this charset: use UTF-8"
+    /// A URL where a host is wanted.
+    case url = "is a URL: give the name or address alone, and the port and the kind of TLS where they belong"
+    /// A host with its port.
+    case port = "has a port behind it: give the name or address alone, and the port where it belongs"
+    /// What no host is called (RFC 1123, section 2.1) and no address is written like.
+    case hostName = "is no name and no address: write it as mail.example.org, 192.0.2.1 or 2001:db8::1"
+    /// A date that the Gregorian calendar lacks, or a year without four digits.
+    case noSuchDay = "is on a day that there is not, like 31 February: check year, month and day"
+    /// The URL of a proxy of another kind, or of none.
+    case scheme = "does not start with socks5://, socks4://, http:// or https://: put one of them in front"
+    /// The host of a URL (RFC 3986, section 3.2.2).
+    case authority = "has no host, or none that can be read: write scheme://host:port, an IPv6 address in [ ]"
+    /// The port of a URL.
+    case portNumber = "has a port that is no number from 1 to 65535: correct it, or leave it out"
+    /// A path, a query or a fragment of a URL.
+    case path = "has something behind host and port: end it there"
+    /// The user or the password of a URL (RFC 3986, section 2.1).
+    case percentEncoding = "has a user or password in a wrong percent-encoding: write UTF-8, and %25 for a percent sign"
+    /// A URL with `@`, and nothing or only a password before it.
+    case noUser = "has no user in front of the @: write one, or take the @ out"
+    /// SOCKS4 has a place for a user only.
+    case passwordOfSOCKS4 = "has a password, and SOCKS4 knows none: take it out, or use SOCKS5"
     /// Something that the RFC of the command forbids.
     case form = "is of a form that is not allowed there: see the RFC of the command"
   }

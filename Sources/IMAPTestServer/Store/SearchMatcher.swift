@@ -81,7 +81,8 @@ indirect enum SearchMatcher {
     // RFC 7162, section 3.1.5: a server with one modification sequence a message ignores the entry.
     case .modSeq(let value, _): self = .modSeq(value.rawValue)
     case .older, .younger, .savedBefore, .savedOn, .savedSince, .saveDateSupported, .emailID, .threadID, .fuzzy,
-      .filter, .annotation, .uidAfter, .uidBefore, .gmailRaw, .gmailMessageID, .gmailThreadID, .gmailLabel:
+      .filter, .annotation, .uidAfter, .uidBefore, .gmailRaw, .gmailMessageID, .gmailThreadID, .gmailLabel,
+      .other:
       throw .notOffered
     }
   }

@@ -42,7 +42,9 @@ struct Account {
     /// For messages.
     var name: String {
       switch self {
-      case .host(let text), .stream(let text): text
+      case .host(let text): text
+      // Not the line: what stands behind the program may be a secret.
+      case .stream(let line): Transport.Command.shell(line).description
       // With a slash, which tells it from a host.
       case .socket(let path):
         FilePath.expanded(path).contains("/") ? FilePath.expanded(path) : "./" + path
@@ -105,7 +107,7 @@ struct Account {
     self.host = host
     self.user = user
     port = value(.port).flatMap { UInt16($0) }
-    proxy = place.isHost ? value(.proxy).flatMap { Proxy(url: $0) } : nil
+    proxy = try place.isHost ? value(.proxy).map(Self.proxy) : nil
     localAddresses =
       place.isHost
       ? AccountKey.words(value(.localAddress) ?? "").compactMap { SocketAddress(numeric: $0, port: 0) } : []
@@ -135,6 +137,10 @@ struct Account {
       proxy?.trust = .file(path)
       files.append((path, "--proxy-ca-file", .proxyCAFile))
     }
+  }
+
+  private static func proxy(_ url: String) throws(Failure) -> Proxy {
+    do throws(InvalidArgument) { return try Proxy(url: url) } catch { throw Failure(.usage, "\(error); check --proxy") }
   }
 
   /// Whoever names the certificates to trust wants them checked, whatever is said behind that.

@@ -76,7 +76,7 @@ enum AccountKey: String, CaseIterable {
         ? nil : "\(said(value)): write a URL that starts with https://"
     case .proxy:
       // Not shown: it may hold a password.
-      return Proxy(url: value) == nil
+      return (try? Proxy(url: value)) == nil
         ? "proxy: write a URL such as socks5://host:1080, socks4://host:1080, http://host:3128 or https://host:443, "
           + "with user:password@ before the host where it wants them (SOCKS4 knows no password)" : nil
     case .host, .stream, .socket, .mailbox, .username, .password, .passwordCommand, .proxyCAFile, .sslCAFile,

@@ -44,7 +44,8 @@ enum RawCriteria {
       let place = rest.isEmpty ? "something is missing at their end" : "they go wrong at \(Table.cut(rest, to: 40))"
       throw Failure(
         .usage,
-        "these search criteria are none: \(words.joined(separator: " ")); \(place); RFC 9051, section 6.4.4, has all")
+        "these search criteria are none: \(words.joined(separator: " ")); \(place); RFC 9051, section 6.4.4, has all"
+          + (error.reason == .unknownSearchKey ? ", and `imap raw --mailbox NAME UID SEARCH ...` sends any other" : ""))
     }
     throw Failure(.usage, "these search criteria are none: \(words.joined(separator: " "))")
   }

@@ -483,7 +483,8 @@ extension CommandFacts {
     case .annotation: effects.append(.reports(Resource(.annotations, selected)))
     case .gmailLabel: effects.append(.reports(Resource(.labels, selected)))
     // What a named filter, or a web search, asks for is not known: `is:unread`.
-    case .filter, .gmailRaw:
+    case .filter, .gmailRaw, .other:
+      if case .other(_, let arguments) = key, arguments.contains(where: Self.isSequence) { numbers = .arguments }
       effects += [Resource.Kind.flags, .labels, .annotations, .modSeq].map { .reports(Resource($0, selected)) }
     case .uid(let set): if set.isSavedResult { effects.append(.uses(.savedResult)) }
     case .sequence(let set):
@@ -492,6 +493,14 @@ extension CommandFacts {
       .sentSince, .larger, .smaller, .older, .younger, .savedBefore, .savedOn, .savedSince, .saveDateSupported,
       .emailID, .threadID, .uidAfter, .uidBefore, .gmailMessageID, .gmailThreadID:
       break
+    }
+  }
+
+  private static func isSequence(_ argument: CommandArgument) -> Bool {
+    switch argument {
+    case .set(let set): !set.isSavedResult
+    case .list(let values): values.contains(where: isSequence)
+    case .atom, .number, .string, .binary, .raw: false
     }
   }
 
