@@ -160,6 +160,31 @@ extension IMAPClient {
     return answers
   }
 
+  /// As ``runFetch(_:_:isGathered:prepare:)``: each response is handed to `take` as it comes, and `end` is called when the command is
+  /// over, before anything behind it is read, both on the loop's thread.
+  func fetchEach(
+    _ command: Command, _ take: @escaping @Sendable (FetchResponse) -> Void, end: @escaping @Sendable () -> Void
+  ) async throws(IMAPError) {
+    // Written on this actor's thread only, before `runFetch` returns.
+    var isTold = false
+    do throws(IMAPError) {
+      _ = try await runFetch("FETCH", command, isGathered: true) { waiter in
+        waiter.collect = { response in
+          isTold = true
+          take(response)
+        }
+        let finish = waiter.onFinish
+        waiter.onFinish = { outcome in
+          end()
+          finish?(outcome)
+        }
+      }
+    } catch {
+      // As ``gatherMessages(_:isNews:keepsNews:)``.
+      guard isTold, case .refused(_, let status) = error, status.saysSomeAreGone else { throw error }
+    }
+  }
+
   /// As ``runFetch(_:_:isGathered:prepare:)``, and returns the responses that came.
   func gatherFetch(
     _ name: String, _ command: Command

@@ -130,6 +130,7 @@ final class ClientSession: ClientChannelDelegate {
   /// Whoever takes the events has it.
   private weak var events: EventQueue<MailboxEvent>?
   private var eventHandler: ((MailboxEvent, _ bytes: Int) -> Void)?
+  private var openedHandler: (() -> Void)?
   /// Those that watch by IDLE.
   var watchers: [WaitList.ID: EventQueue<MailboxEvent>] = [:]
   /// The one of them that gives IDLE.
@@ -216,8 +217,12 @@ final class ClientSession: ClientChannelDelegate {
 
   func stopAwaitingClose(_ id: WaitList.ID) { closeWaiters.cancel(id) }
 
-  /// Unsolicited events go to `handler` from now on, too, on the loop's thread, none of them lost.
-  func setHandler(_ handler: @escaping (MailboxEvent, _ bytes: Int) -> Void) { eventHandler = handler }
+  /// Unsolicited events go to `handler` from now on, too, on the loop's thread, none of them lost. `opened` is called at the end of
+  /// each command that opens or leaves a mailbox.
+  func setHandler(_ handler: @escaping (MailboxEvent, _ bytes: Int) -> Void, opened: @escaping () -> Void) {
+    eventHandler = handler
+    openedHandler = opened
+  }
 
   /// Something happened, as the response says that is being read.
   func yield(_ event: MailboxEvent, _ channel: ClientChannel) { yield(event, bytes: channel.responseSize) }
@@ -324,12 +329,15 @@ final class ClientSession: ClientChannelDelegate {
     events?.finish()
     events = nil
     eventHandler = nil
+    openedHandler = nil
   }
 
   func finish(_ id: CommandID, _ outcome: Outcome, _ channel: ClientChannel) {
     observer?.ended(id, outcome, channel)
     guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
-    waiters.remove(at: index).finish(outcome)
+    let waiter = waiters.remove(at: index)
+    if waiter.leavesMailbox { openedHandler?() }
+    waiter.finish(outcome)
     updateReading(channel)
   }
 

@@ -283,8 +283,13 @@ public actor IMAPClient {
   static let mostEvents = 10_000
   static let mostEventBytes = 4 << 20
 
-  /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread.
-  func deliver(to handler: @escaping @Sendable (MailboxEvent, _ bytes: Int) -> Void) { session.setHandler(handler) }
+  /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread; `opened` is called when a command is
+  /// completed that opens or leaves a mailbox, before anything behind that is read.
+  func deliver(
+    to handler: @escaping @Sendable (MailboxEvent, _ bytes: Int) -> Void, opened: @escaping @Sendable () -> Void
+  ) {
+    session.setHandler(handler, opened: opened)
+  }
 
   /// Whether TLS protects the connection.
   public var isSecure: Bool { channel.isSecure }

@@ -97,10 +97,18 @@ public actor IMAPSession {
   private var held: [(event: MailboxEvent, bytes: Int)]?
   /// How many bytes those in ``held`` have; the highest number where there were too many.
   private var heldBytes = 0
+  /// What the session's own FETCHes have told, and how many events were in ``held`` by then.
+  private var told: [(response: FetchResponse, place: Int)] = []
+  /// How many there were when the last of them was completed.
+  private var toldPlace = 0
+  /// How many messages were expunged since SELECT, of which ``held`` does not tell any more.
+  private var expungedCount: UInt32 = 0
   /// What ``IMAPClient/selection`` is while the mailbox is open that is watched.
   private var selection: UInt64 = 0
   /// How many callers of ``withClient(_:)`` are at work.
   private var users = 0
+  /// Whether the server tells the news by itself.
+  private var isNotified = false
   /// Whether the mailbox is being opened again because one of them has left it.
   private var isReopening = false
   /// The connection that there was last, or is.
@@ -265,6 +273,7 @@ public actor IMAPSession {
       state = .loggingIn
       try await logIn(client, profile)
       state = .opening
+      isNotified = false
       try await open(client, profile)
       backoff.succeeded(at: loop.now)
       hasRenewed = false
@@ -311,17 +320,17 @@ public actor IMAPSession {
     } else if let known, let validity = known.uidValidity, let modSeq = known.highestModSeq {
       parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq)
     }
-    (held, heldBytes) = ([], 0)
+    (held, heldBytes, expungedCount) = ([], 0, 0)
     await client.deliver { [weak self, weak client] event, bytes in
       self?.assumeIsolated { $0.take(event, bytes, client) }
+    } opened: { [weak self] in
+      self?.assumeIsolated { $0.dropRemovals() }
     }
     let selection = await client.selection + 1
-    let (mailbox, vanished, changed) = try await client.resynchronize(
+    var (mailbox, vanished, changed) = try await client.resynchronize(
       configuration.mailbox, isReadOnly: configuration.isReadOnly, parameters)
     let resumption = try await MailboxTie.run(client, at: selection) { () async throws(IMAPError) -> Resumption in
       if parameters.qResync != nil, mailbox.resynchronization == .resynchronized, isKnown(mailbox) {
-        // What came while SELECT was in flight was its answer.
-        held?.removeAll { if case .vanished = $0.event { true } else { false } }
         return .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
       }
       let isCounted = hasQResync || parameters.condStore
@@ -333,10 +342,21 @@ public actor IMAPSession {
     self.selection = selection
     hasOverflown = false
     known = selected
+    mailbox.exists -= min(mailbox.exists, expungedCount)
     yield(.connected(mailbox, resumption))
     let news = held ?? []
     held = nil
     for (event, bytes) in news where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
+  }
+
+  /// SELECT is completed: what came before was its answer, or of the mailbox that was open. With NOTIFY news may follow at once.
+  private func dropRemovals() {
+    held?.removeAll { held in
+      switch held.event {
+      case .expunged, .vanished: true
+      default: false
+      }
+    }
   }
 
   /// Whether what was known of the mailbox is still good.
@@ -353,8 +373,7 @@ public actor IMAPSession {
     // Of all ways to ask this is the one in which nothing can be expunged before the answer is complete (RFC 9051, section
     // 7.5.1), so that sequence numbers of what comes later count from it.
     let items: [FetchItem] = mailbox.highestModSeq != nil && isCounted ? [.uid, .flags, .modSeq] : [.uid, .flags]
-    let states = try await Self.states(of: mailbox, items, batch: batch, client)
-    held?.removeAll { if case .expunged = $0.event { true } else { false } }
+    let states = try await states(of: mailbox, items, batch: batch, client)
     return isSame ? .current(states) : .fresh(states)
   }
 
@@ -373,7 +392,7 @@ public actor IMAPSession {
     var changed: [MessageState] = []
     if since < last {
       let items: [FetchItem] = [.uid, .flags, .modSeq]
-      changed = try await Self.states(of: mailbox, items, since: since, batch: batch, client)
+      changed = try await states(of: mailbox, items, since: since, batch: batch, client)
     }
     // An expunge between the two answers, or an answer that lacks something: then everything is asked for.
     let wasExpunged = held?.contains { held in
@@ -383,7 +402,8 @@ public actor IMAPSession {
       }
     }
     let counted = present.count(largest: UID(rawValue: .max))
-    if wasExpunged == true || counted < UInt64(mailbox.exists) || counted > UInt64(exists) { return nil }
+    if wasExpunged == true || expungedCount > 0 { return nil }
+    if counted < UInt64(mailbox.exists) || counted > UInt64(exists) { return nil }
     return .changes(vanished: present.gaps(below: mailbox.uidNext ?? .max), changed: changed)
   }
 
@@ -432,31 +452,96 @@ public actor IMAPSession {
     }
   }
 
-  /// All messages, or those that changed since `since`, in batches of at most `batch`. Nothing is expunged between them, as no
-  /// other command is given meanwhile.
-  private static func states(
+  /// All messages, or those that changed since `since`, in batches of at most `batch`: those that there are when the last of them is
+  /// complete. What was expunged by then is not in ``held`` any more.
+  private func states(
     of mailbox: SelectedMailbox, _ items: [FetchItem], since: ModSeq? = nil, batch: UInt32?, _ client: IMAPClient
   ) async throws(IMAPError) -> [MessageState] {
-    if mailbox.exists == 0 { return [] }
-    guard let batch, batch > 0, mailbox.exists > batch else {
-      return try await client.fetch(.sequence(.all), items, changedSince: since).compactMap { MessageState($0) }
+    defer { told = [] }
+    // RFC 5465, section 5.3: where the server tells by itself what is expunged, messages are not named by numbers.
+    let isNumbered = !isNotified
+    let size = !isNumbered ? .max : batch.map { UInt64(max($0, 1)) } ?? .max
+    var (done, exists) = (UInt64(0), UInt64(mailbox.exists))
+    var place = held?.count ?? 0
+    toldPlace = place
+    while done < exists {
+      let isLast = exists - done <= size
+      let last: MessageBound = isLast ? .star : MessageBound(UInt32(clamping: done + size))
+      let set = SequenceSet(ranges: [SequenceSet.Range(MessageBound(UInt32(clamping: done + 1)), last)])
+      let messages: MessageReference = isNumbered ? .sequence(set) : .uids(.all)
+      try await client.fetchEach(.fetch(messages, items, changedSince: since)) { [weak self] response in
+        self?.assumeIsolated { $0.told.append((response, $0.held?.count ?? 0)) }
+      } end: { [weak self] in
+        self?.assumeIsolated { $0.toldPlace = $0.held?.count ?? 0 }
+      }
+      done = isLast ? exists : done + size
+      // Who asks by number knows of it by now, and those behind it have moved up.
+      for case (.expunged(let number), _) in (held ?? []).dropFirst(place) {
+        if UInt64(number.rawValue) <= done { done -= 1 }
+        if UInt64(number.rawValue) <= exists { exists -= 1 }
+      }
+      place = held?.count ?? 0
     }
-    var states: [MessageState] = []
-    var first: UInt64 = 1
-    while first <= UInt64(mailbox.exists) {
-      defer { first += UInt64(batch) }
-      let start = UInt32(clamping: first)
-      let isLast = first + UInt64(batch) > UInt64(mailbox.exists)
-      let last: MessageBound = isLast ? .star : MessageBound(UInt32(clamping: first + UInt64(batch) - 1))
-      let set = SequenceSet(ranges: [SequenceSet.Range(MessageBound(start), last)])
-      states += try await client.fetch(.sequence(set), items, changedSince: since).compactMap { MessageState($0) }
+    return try present().compactMap { MessageState($0) }
+  }
+
+  /// The messages of ``told`` that were not expunged before the last FETCH was completed. Takes the expunges out of ``held``.
+  private func present() throws(IMAPError) -> [FetchResponse] {
+    var merger = FetchMerger()
+    var expunges: [(number: SequenceNumber, place: Int)] = []
+    for (place, held) in (held ?? []).prefix(toldPlace).enumerated() {
+      if case .expunged(let number) = held.event { expunges.append((number, place)) }
     }
-    return states
+    if expunges.isEmpty {
+      for (response, _) in told { merger.add(response) }
+      return merger.responses
+    }
+    // Nobody is to keep the loop busy by expunging.
+    if expunges.count * told.count > Self.mostSteps { throw .connection(.closedLocally) }
+    var numbers: [(number: UInt32, uid: UID)] = []
+    var gone: Set<UID> = []
+    var next = 0
+    func expunge(before place: Int) {
+      while next < expunges.count, expunges[next].place < place {
+        let expunged = expunges[next].number.rawValue
+        next += 1
+        merger.renumber()
+        for message in numbers where message.number == expunged { gone.insert(message.uid) }
+        numbers.removeAll { $0.number == expunged }
+        for index in numbers.indices where numbers[index].number > expunged { numbers[index].number -= 1 }
+      }
+    }
+    for (response, place) in told {
+      expunge(before: place)
+      merger.add(response)
+      if let uid = response.uid { numbers.append((response.sequence.rawValue, uid)) }
+    }
+    expunge(before: toldPlace)
+    forget(expunges.count)
+    return merger.responses.filter { response in response.uid.map { !gone.contains($0) } ?? true }
+  }
+
+  /// Takes all `count` expunges out of what was held before the last FETCH was completed, as if they had come before SELECT.
+  private func forget(_ count: Int) {
+    var kept: [(event: MailboxEvent, bytes: Int)] = []
+    var before: UInt32 = 0
+    for (event, bytes) in (held ?? []).prefix(toldPlace) {
+      switch event {
+      case .expunged: before += 1
+      case .exists(let exists):
+        let behind = UInt32(clamping: count) - before
+        kept.append((.exists(exists - min(exists, behind)), bytes))
+      default: kept.append((event, bytes))
+      }
+    }
+    held = kept + (held ?? []).dropFirst(toldPlace)
+    toldPlace = kept.count
+    expungedCount += before
   }
 
   /// Waits for news until the connection ends.
   private func watch(_ client: IMAPClient, _ profile: HostProfile?) async throws(IMAPError) {
-    let isNotified = try await notify(client)
+    isNotified = try await notify(client)
     var canIdle = try await client.has(.idle)
     while !isStopping {
       if hasOverflown { throw .connection(.closedLocally) }
@@ -592,4 +677,5 @@ public actor IMAPSession {
 
   private static let mostEvents = 100_000
   private static let mostBytes = 32 << 20
+  private static let mostSteps = 20_000_000
 }
