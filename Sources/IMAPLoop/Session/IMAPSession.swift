@@ -201,9 +201,10 @@ public actor IMAPSession {
     while !isStopping {
       do throws(IMAPError) {
         try await connectAndWatch()
-      } catch {
+      } catch let failure {
         live = nil
         if isStopping { break }
+        let error = Self.withoutDoubt(failure)
         let isRenewed = await hasOthers(error)
         if isRenewed {
           hasRenewed = true
@@ -239,6 +240,11 @@ public actor IMAPSession {
     case .notAuthenticated, .expired: return await credentialsRefused() && !isStopping
     default: return false
     }
+  }
+
+  /// What the session asks for itself may be done twice: nobody's change is in doubt where its answer was lost.
+  private static func withoutDoubt(_ error: IMAPError) -> IMAPError {
+    if case .outcomeUnknown(_, let cause) = error { .connection(cause) } else { error }
   }
 
   /// Trying again would lock the account.
