@@ -33,6 +33,8 @@ final class CommandWaiter {
   var feed: LiteralFeed?
   /// Where the responses of a FETCH wait to be taken.
   var queue: FetchQueue?
+  /// What of its answers is news for whoever follows the mailbox.
+  var news = AnswerNews.none
   /// Called when the command is over.
   var onFinish: ((Outcome) -> Void)?
   /// The code of the parts that are over, of a command that was sent as several; of a login the page that the server wants
@@ -129,7 +131,7 @@ final class ClientSession: ClientChannelDelegate {
   private var closeWaiters = WaitList()
   /// Whoever takes the events has it.
   private weak var events: EventQueue<MailboxEvent>?
-  private var eventHandler: ((MailboxEvent, _ bytes: Int) -> Void)?
+  private(set) var eventHandler: ((MailboxEvent, _ bytes: Int) -> Void)?
   private var openedHandler: (() -> Void)?
   /// Those that watch by IDLE.
   var watchers: [WaitList.ID: EventQueue<MailboxEvent>] = [:]
@@ -143,6 +145,8 @@ final class ClientSession: ClientChannelDelegate {
   private(set) var selection: UInt64 = 0
   /// The FETCH response that is being read.
   var fetching = Fetching.none
+  /// What of it others are told, where its owner sees it as it comes.
+  var answer: FetchResponse?
   /// Whether the server is held up.
   private var isHolding = false
 
@@ -217,7 +221,8 @@ final class ClientSession: ClientChannelDelegate {
 
   func stopAwaitingClose(_ id: WaitList.ID) { closeWaiters.cancel(id) }
 
-  /// Unsolicited events go to `handler` from now on, too, on the loop's thread, none of them lost. `opened` is called at the end of
+  /// Unsolicited events go to `handler` from now on, too, on the loop's thread, none of them lost, and what commands have changed
+  /// (``AnswerNews``). `opened` is called at the end of
   /// each command that opens or leaves a mailbox.
   func setHandler(_ handler: @escaping (MailboxEvent, _ bytes: Int) -> Void, opened: @escaping () -> Void) {
     eventHandler = handler

@@ -283,7 +283,8 @@ public actor IMAPClient {
   static let mostEvents = 10_000
   static let mostEventBytes = 4 << 20
 
-  /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread; `opened` is called when a command is
+  /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread, and what commands have changed is told, too
+  /// (``AnswerNews``); `opened` is called when a command is
   /// completed that opens or leaves a mailbox, before anything behind that is read.
   func deliver(
     to handler: @escaping @Sendable (MailboxEvent, _ bytes: Int) -> Void, opened: @escaping @Sendable () -> Void
@@ -426,6 +427,7 @@ public actor IMAPClient {
     ThrottledAttempt.current?.note(name, command)
     // Before anything suspends: an answer may come in any turn of the loop behind this one.
     let waiter = CommandWaiter(id, leavesMailbox: command.leavesMailbox)
+    waiter.news = AnswerNews(of: command)
     prepare(waiter)
     session.add(waiter, channel)
     return waiter
