@@ -1,4 +1,5 @@
 import IMAPStateMachine
+import Synchronization
 
 /// A client that stays: connected to one account, with one mailbox open, watching it. It connects again when the connection is
 /// lost, with growing waits, and says what happened in the meantime.
@@ -7,6 +8,9 @@ import IMAPStateMachine
 /// let session = IMAPSession(.init(client: .init(host: "imap.example.org")) { .password(user: "joe", password: secret) }, on: loop)
 /// for await event in await session.start() { print(event) }
 /// ```
+///
+/// A program that stores what the events say stores ``resumePoint`` with it: its next process gives that to
+/// ``Configuration/resumePoint``, and is told what has changed since instead of all messages.
 ///
 /// It never repeats a command by itself: one whose answer was lost throws `.outcomeUnknown`, and only its caller knows whether it
 /// may be done twice.
@@ -21,6 +25,11 @@ public actor IMAPSession {
     public var mailbox: MailboxName
     /// Whether the mailbox is opened for reading only.
     public var isReadOnly: Bool
+    /// What is known of the mailbox from before, for the first connection; nil for nothing. With QRESYNC or CONDSTORE only changes are
+    /// asked for: `.changes`; with neither all messages: `.current`. Where the mailbox has another UID validity value: `.fresh`.
+    public var resumePoint: ResumePoint?
+    /// What is asked for when the mailbox is opened.
+    public var catchUp = CatchUp.all
     /// What is enabled at each connect, as far as the server has it, besides QRESYNC, which always is.
     public var enabling: [Capability] = []
     /// What the server is told of the client, where it has ID (RFC 2971); nil tells nothing.
@@ -60,6 +69,15 @@ public actor IMAPSession {
     }
   }
 
+  /// What a session asks for when it has opened its mailbox.
+  public enum CatchUp: Hashable, Sendable {
+    /// What has become of the messages since the last connection, and at the first one which there are.
+    case all
+    /// Nothing: for whoever only wants to hear what happens from now on. ``Resumption/notAsked`` comes with each connection, unless a
+    /// server with QRESYNC tells the changes without being asked for more than SELECT.
+    case none
+  }
+
   /// What a session is doing.
   public enum State: Hashable, Sendable {
     /// Nothing: it was not started, or is over.
@@ -86,8 +104,12 @@ public actor IMAPSession {
   /// Whether other credentials were asked for since the last login.
   private var hasRenewed = false
   private var live: IMAPClient?
-  /// What the server said of the mailbox last, to go on from there.
-  private var known: SelectedMailbox?
+  /// What is known of the mailbox, to go on from there; nil before it was opened.
+  private var known: Known?
+  /// How many events were told, and how many of them were taken.
+  private var eventCount = 0
+  private let takenCount = TakenCount()
+  private var resumePoints = ResumePoints()
   /// Whether events were lost because nobody took them.
   private var hasOverflown = false
   private var waiting = WaitList()
@@ -114,6 +136,21 @@ public actor IMAPSession {
   /// The connection that there was last, or is.
   private var latest: IMAPClient?
 
+  private struct Known {
+    var uidValidity: UInt64?
+    var modSeq: ModSeq?
+    var uids: UIDSet?
+
+    init(_ point: ResumePoint) { (uidValidity, modSeq, uids) = (point.uidValidity, point.modSeq, point.knownUIDs) }
+
+    init(_ mailbox: SelectedMailbox) { (uidValidity, modSeq) = (mailbox.uidValidity, mailbox.highestModSeq) }
+  }
+
+  /// How many events were taken, which any thread may do.
+  private final class TakenCount: Sendable {
+    let count = Atomic(0)
+  }
+
   /// What the session is doing now.
   public private(set) var state = State.idle
 
@@ -129,6 +166,7 @@ public actor IMAPSession {
     }
     self.configuration = configuration
     backoff = configuration.backoff
+    known = configuration.resumePoint.map { Known($0) }
   }
 
   /// Connects, and stays connected until ``stop()``. The stream has all that happens; it ends behind `.stopped`. Up to 100,000
@@ -136,7 +174,11 @@ public actor IMAPSession {
   /// there is then. A second call returns a stream that has ended.
   public func start() -> AsyncStream<SessionEvent> {
     let queue = EventQueue<SessionEvent>(dropping: .newest, count: Self.mostEvents, bytes: Self.mostBytes)
-    let stream = AsyncStream(unfolding: { try? await queue.next() })
+    let stream = AsyncStream(unfolding: { [takenCount] in
+      let event = try? await queue.next()
+      if event != nil { takenCount.count.add(1, ordering: .relaxed) }
+      return event
+    })
     if running != nil || isStopping {
       queue.finish()
       return stream
@@ -153,6 +195,13 @@ public actor IMAPSession {
     // Nobody waits for what the session itself has asked for.
     if let live { await live.logOut(isHurried: users == 0) } else { running?.cancel() }
     await running?.value
+  }
+
+  /// From where another session can go on for whoever knows all that the events have said that were taken by now: ask for it when the
+  /// work on an event is done, and store it with what that has changed. It may be somewhat older than that, never newer: then some
+  /// changes are told again. Nil before the first `.connected`, and where the server names no UID validity value.
+  public var resumePoint: ResumePoint? {
+    resumePoints.point(behind: takenCount.count.load(ordering: .relaxed))
   }
 
   /// The connection that there is now.
@@ -323,8 +372,10 @@ public actor IMAPSession {
     var parameters = SelectParameters()
     if !hasQResync {
       parameters.condStore = try await client.supports(.condStore)
-    } else if let known, let validity = known.uidValidity, let modSeq = known.highestModSeq {
-      parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq)
+    } else if let known, let validity = known.uidValidity, let modSeq = known.modSeq, validity > 0, modSeq.rawValue > 0
+    {
+      let uids = known.uids.flatMap { canBeSent($0, profile) ? $0 : nil }
+      parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq, knownUIDs: uids)
     }
     (held, heldBytes, expungedCount) = ([], 0, 0)
     await client.deliver { [weak self, weak client] event, bytes in
@@ -339,6 +390,7 @@ public actor IMAPSession {
       if parameters.qResync != nil, mailbox.resynchronization == .resynchronized, isKnown(mailbox) {
         return .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
       }
+      if configuration.catchUp == .none { return .notAsked }
       let isCounted = hasQResync || parameters.condStore
       return try await states(of: mailbox, client, isCounted: isCounted, batch: profile?.fetchBatch)
     }
@@ -347,12 +399,20 @@ public actor IMAPSession {
     guard let selected = await client.selected(at: selection) else { throw .mailboxWasLeft }
     self.selection = selection
     hasOverflown = false
-    known = selected
+    known = Known(selected)
     mailbox.exists -= min(mailbox.exists, expungedCount)
     yield(.connected(mailbox, resumption))
+    notePoint(ResumePoint(mailbox))
     let news = held ?? []
     held = nil
     for (event, bytes) in news where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
+  }
+
+  /// Whether SELECT can name `uids`, without which it does as well. RFC 7162, section 3.2.5.2: no `*`.
+  private func canBeSent(_ uids: UIDSet, _ profile: HostProfile?) -> Bool {
+    let most = min(configuration.client.connection.maximumLineLength, profile?.lineLength ?? .max)
+    return !uids.isEmpty && !uids.isSavedResult && uids.description.utf8.count < most / 2
+      && uids.ranges.allSatisfy { $0.first.number != nil && $0.last.number != nil }
   }
 
   /// SELECT is completed: what came before was its answer, or of the mailbox that was open. With NOTIFY news may follow at once.
@@ -389,7 +449,7 @@ public actor IMAPSession {
     in mailbox: SelectedMailbox, _ client: IMAPClient, batch: UInt32?
   ) async throws(IMAPError) -> Resumption? {
     // What went back in time was restored from somewhere.
-    guard mailbox.uidValidity != nil, let since = known?.highestModSeq, let last = mailbox.highestModSeq, since <= last,
+    guard mailbox.uidValidity != nil, let since = known?.modSeq, let last = mailbox.highestModSeq, since <= last,
       mailbox.exists > 0
     else { return nil }
     guard case .uids(let present)? = try await client.search(.all, returning: [.all]).all else { return nil }
@@ -576,7 +636,10 @@ public actor IMAPSession {
         await sleep(configuration.pollInterval, unlessClosed: client)
         if !isStopping { try await client.noop() }
       }
-      if let selected = await client.selected(at: selection) { known = selected }
+      if let selected = await client.selected(at: selection) {
+        known = Known(selected)
+        notePoint(ResumePoint(selected))
+      }
     }
   }
 
@@ -640,11 +703,19 @@ public actor IMAPSession {
   // MARK: Waiting
 
   private func yield(_ event: SessionEvent, _ bytes: Int = 0) {
-    guard events?.add(event, bytes: bytes) == false else { return }
+    guard events?.add(event, bytes: bytes) == false else {
+      eventCount += 1
+      return
+    }
     // What there is then is told anew: the reader has missed something.
     if hasOverflown { return }
     hasOverflown = true
     if let live { Task { await live.close() } }
+  }
+
+  /// `point` is that of whoever takes all events up to now. One who has missed some has to be told anew.
+  private func notePoint(_ point: ResumePoint?) {
+    if let point, !hasOverflown { resumePoints.add(point, behind: eventCount) }
   }
 
   private func release() { waiting.resumeAll() }
