@@ -27,7 +27,7 @@ public enum Resumption: Hashable, Sendable {
   /// went; of one that has only CONDSTORE these are all UIDs that have no message now, also those that never had one.
   case changes(vanished: UIDSet, changed: [MessageState])
   /// The messages were not asked for, as ``IMAPSession/CatchUp/none`` says. UIDs from before are still good where the mailbox has the
-  /// same UID validity value.
+  /// same UID validity value. What happened before, since the last connection as well, is not told.
   case notAsked
 }
 
