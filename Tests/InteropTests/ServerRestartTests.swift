@@ -151,6 +151,7 @@ private struct SessionView {
             messages.append(message)
           }
         }
+      case .notAsked: break
       }
     case .mailbox(let event): take(event)
     case .disconnected: disconnections += 1

@@ -97,6 +97,38 @@ import Testing
     #expect(await loop.shutdown().isClean)
   }
 
+  /// A FETCH of a caller names no more messages than the provider bears, where it can be told how many it names.
+  @Test(arguments: known) func aCallersFetchFollowsTheProfile(_ profile: HostProfile) async throws {
+    let server = try ScriptedServer(
+      capabilities: "ID",
+      [
+        ("ID", ["* ID NIL"]), ("UID FETCH 1:", ["* 1 FETCH (UID 1 FLAGS ())"]),
+        ("UID FETCH 3", ["* 2 FETCH (UID 3 FLAGS ())"]), ("UID FETCH 9", ["* 3 FETCH (UID 9 FLAGS ())"]),
+        ("UID FETCH", []), ("FETCH", []), ("UID STORE", []),
+      ])
+    defer { server.stop() }
+    let loop = try EventLoop.start()
+    let client = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
+    var configuration = IMAPPool.Configuration(client: client) { .password(user: "user", password: Secret("password")) }
+    configuration.profiles = [profile]
+    let pool = IMAPPool(configuration, on: loop)
+    try await pool.withClient(in: .inbox) { client in
+      let found = try await client.fetch(.uids([1, 2, 3, 5, 9]), [.flags])
+      #expect(found.map(\.uid) == [1, 3, 9])
+      _ = try await client.fetch(.uids([20, 21]), [.flags])
+      _ = try await client.fetch(.uids(.all), [.flags])
+      _ = try await client.fetch(.sequence([1, 2, 3]), [.flags])
+      try await client.store(.uids([30, 31, 32]), StoreOperation(.add, [.seen], silent: true))
+    }
+    #expect(
+      server.commands.suffix(7) == [
+        "UID FETCH 1:2 (FLAGS)", "UID FETCH 3,5 (FLAGS)", "UID FETCH 9 (FLAGS)", "UID FETCH 20:21 (FLAGS)",
+        "UID FETCH 1:* (FLAGS)", "FETCH 1:3 (FLAGS)", #"UID STORE 30:32 +FLAGS.SILENT (\Seen)"#,
+      ])
+    await pool.close()
+    #expect(await loop.shutdown().isClean)
+  }
+
   /// A session that finds no room waits until another one has gone.
   @Test func sessionsShareTheConnectionsOfAHost() async throws {
     let server = try await IMAPTestServer.start()

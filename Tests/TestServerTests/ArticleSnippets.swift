@@ -122,6 +122,27 @@ private func busiest(_ pool: IMAPPool, _ names: [MailboxName]) async throws -> M
   }
 }
 
+/// What a program stores.
+private actor MailArchive {
+  private(set) var resumePoint: ResumePoint?
+  private(set) var events: [SessionEvent] = []
+
+  func take(_ event: SessionEvent) { events.append(event) }
+
+  func keep(_ point: ResumePoint?) { resumePoint = point }
+}
+
+private func follow(_ configuration: IMAPSession.Configuration, _ store: MailArchive, on loop: EventLoop) async {
+  var configuration = configuration
+  configuration.resumePoint = await store.resumePoint
+  let session = IMAPSession(configuration, on: loop)
+  for await event in await session.start() {
+    await store.take(event)
+    // Not before: what the point holds is known to the store by now.
+    await store.keep(session.resumePoint)
+  }
+}
+
 private func careful(_ show: @escaping @Sendable (String) -> Void) -> ClientConnection.Configuration {
   var configuration = ClientConnection.Configuration()
   configuration.limits.line = 1 << 20

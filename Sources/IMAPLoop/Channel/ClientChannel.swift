@@ -135,9 +135,9 @@ public final class ClientChannel: Channel {
     self.setup = setup
   }
 
-  /// Narrows what is sent; see `ClientConnection.narrow(commandsInFlight:lineLength:)`.
-  func narrow(commandsInFlight: Int?, lineLength: Int?) {
-    awake.connection.narrow(commandsInFlight: commandsInFlight, lineLength: lineLength)
+  /// Narrows what is sent; see `ClientConnection.narrow(commandsInFlight:lineLength:fetchBatch:)`.
+  func narrow(commandsInFlight: Int?, lineLength: Int?, fetchBatch: UInt32?) {
+    awake.connection.narrow(commandsInFlight: commandsInFlight, lineLength: lineLength, fetchBatch: fetchBatch)
   }
 
   /// Enqueues a command; see `ClientConnection.enqueue(_:now:)`. Throws `.misuse` before the transport is up as well.

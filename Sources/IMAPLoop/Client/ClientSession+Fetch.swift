@@ -23,7 +23,9 @@ extension ClientSession {
     }
     switch fetching {
     case .none: return
-    case .streaming(let owner): owner.fetchHandler?(event)
+    case .streaming(let owner):
+      owner.fetchHandler?(event)
+      noteAnswer(event, owner)
     case .gathering(var collector):
       // One reference, so that nothing is copied.
       fetching = .none
@@ -51,6 +53,29 @@ extension ClientSession {
     (waiter.fetchHandler != nil || waiter.collect != nil) && channel.isInFlight(waiter.id)
   }
 
+  /// Keeps of an answer that its owner sees as it comes what others are told of, too.
+  private func noteAnswer(_ event: borrowing ResponseEvent, _ owner: CommandWaiter) {
+    if owner.news == .none || eventHandler == nil { return }
+    switch copy event {
+    case .fetchBegin(let sequence): answer = FetchResponse(sequence: sequence, attributes: [])
+    case .uidFetchBegin(let uid): answer = FetchResponse(uid: uid)
+    case .fetchAttribute(let attribute):
+      switch copy attribute {
+      case .uid, .flags, .modSeq, .gmailLabels: answer?.attributes.append(attribute.copy())
+      default: break
+      }
+    case .fetchEnd:
+      if let answer { tell(answer, owner) }
+      answer = nil
+    default: break
+    }
+  }
+
+  /// Tells whoever follows the mailbox what a command has changed.
+  private func tell(_ answer: FetchResponse, _ owner: CommandWaiter) {
+    if let eventHandler, let news = owner.news.part(of: answer) { eventHandler(.changed(news), news.changeSize) }
+  }
+
   /// Brings a response to whoever named the message. What is of another one is news.
   private func deliver(_ response: FetchResponse, _ channel: ClientChannel) {
     var owner: CommandWaiter?
@@ -63,6 +88,8 @@ extension ClientSession {
     }
     if let owner, let collect = owner.collect, channel.isInFlight(owner.id) {
       collect(response)
+      // What has flags alone is told by whoever has gathered it.
+      if owner.news != .flags || !response.isNews { tell(response, owner) }
     } else if !response.attributes.isEmpty {
       yield(.changed(response), channel)
     }
@@ -81,13 +108,63 @@ extension ClientSession {
     fetching = .unsolicited(response)
   }
 
-  /// A FETCH response turned out to be no answer to the command that gathered it. It has nothing but what STORE changes.
-  func wasUnsolicited(_ response: FetchResponse) {
-    yield(.changed(response), bytes: response.attributes.reduce(0) { $0 + $1.changeSize })
+  /// A FETCH response turned out to be no answer to the command that gathered it. It has nothing but what STORE changes. Whoever follows
+  /// the mailbox may have been told of it.
+  func wasUnsolicited(_ response: FetchResponse, isTold: Bool = false) {
+    yield(.changed(response), bytes: response.changeSize, isTold: isTold)
+  }
+}
+
+/// What of the answers to a command whoever follows the mailbox is told, who has not given it.
+enum AnswerNews {
+  case none
+  /// The flags of messages that were fetched without having been asked for: one that is read is marked so. Flags that were asked for
+  /// are no news, as somebody asks for those of a whole mailbox.
+  case flags
+  /// Flags and labels of messages that were changed.
+  case changes
+
+  init(of command: borrowing Command) {
+    switch copy command {
+    case .store, .storeLabels, .other: self = .changes
+    case .fetch(_, let items, _): self = items.contains { $0.asksForFlags } ? .none : .flags
+    case .partial: self = .flags
+    default: self = .none
+    }
+  }
+
+  /// Nil where there is nothing to tell.
+  func part(of response: FetchResponse) -> FetchResponse? {
+    var part = response
+    var isChange = false
+    part.attributes.removeAll { attribute in
+      switch attribute {
+      case .uid, .modSeq: return false
+      case .flags: isChange = true
+      case .gmailLabels where self == .changes: isChange = true
+      default: return true
+      }
+      return false
+    }
+    return self != .none && isChange ? part : nil
+  }
+}
+
+extension FetchItem {
+  fileprivate var asksForFlags: Bool {
+    switch self {
+    case .flags: true
+    // FLAGS, and the macros that hold it.
+    case .other(let word): ["FLAGS", "FAST", "ALL", "FULL"].contains(word.uppercased())
+    default: false
+    }
   }
 }
 
 extension FetchResponse {
+  /// About how many bytes those of its items have that STORE changes.
+  fileprivate var changeSize: Int { attributes.reduce(0) { $0 + $1.changeSize } }
+
   /// Whether it has nothing but what a server sends without being asked.
   var isNews: Bool {
     attributes.allSatisfy {
@@ -179,6 +256,31 @@ extension IMAPClient {
     return (answers, UIDSet(ranges: vanished))
   }
 
+  /// As ``runFetch(_:_:isGathered:prepare:)``: each response is handed to `take` as it comes, and `end` is called when the command is
+  /// over, before anything behind it is read, both on the loop's thread.
+  func fetchEach(
+    _ command: Command, _ take: @escaping @Sendable (FetchResponse) -> Void, end: @escaping @Sendable () -> Void
+  ) async throws(IMAPError) {
+    // Written on this actor's thread only, before `runFetch` returns.
+    var isTold = false
+    do throws(IMAPError) {
+      _ = try await runFetch("FETCH", command, isGathered: true) { waiter in
+        waiter.collect = { response in
+          isTold = true
+          take(response)
+        }
+        let finish = waiter.onFinish
+        waiter.onFinish = { outcome in
+          end()
+          finish?(outcome)
+        }
+      }
+    } catch {
+      // As ``gatherMessages(_:isNews:keepsNews:)``.
+      guard isTold, case .refused(_, let status) = error, status.saysSomeAreGone else { throw error }
+    }
+  }
+
   /// As ``runFetch(_:_:isGathered:prepare:)``, and returns the responses that came. Where it throws they are news.
   func gatherFetch(
     _ name: String, _ command: Command
@@ -192,7 +294,8 @@ extension IMAPClient {
       return (responses, status)
     } catch {
       // RFC 2180, section 4.2.3: a STORE that is refused may have been done for some of the messages.
-      for response in responses { session.wasUnsolicited(response) }
+      let news = AnswerNews(of: command)
+      for response in responses { session.wasUnsolicited(response, isTold: news.part(of: response) != nil) }
       throw error
     }
   }

@@ -33,6 +33,8 @@ final class CommandWaiter {
   var feed: LiteralFeed?
   /// Where the responses of a FETCH wait to be taken.
   var queue: FetchQueue?
+  /// What of its answers is news for whoever follows the mailbox.
+  var news = AnswerNews.none
   /// Called when the command is over.
   var onFinish: ((Outcome) -> Void)?
   /// The code of the parts that are over, of a command that was sent as several; of a login the page that the server wants
@@ -129,7 +131,8 @@ final class ClientSession: ClientChannelDelegate {
   private var closeWaiters = WaitList()
   /// Whoever takes the events has it.
   private weak var events: EventQueue<MailboxEvent>?
-  private var eventHandler: ((MailboxEvent, _ bytes: Int) -> Void)?
+  private(set) var eventHandler: ((MailboxEvent, _ bytes: Int) -> Void)?
+  private var openedHandler: (() -> Void)?
   /// Those that watch by IDLE.
   var watchers: [WaitList.ID: EventQueue<MailboxEvent>] = [:]
   /// The one of them that gives IDLE.
@@ -143,6 +146,8 @@ final class ClientSession: ClientChannelDelegate {
   private(set) var selection: UInt64 = 0
   /// The FETCH response that is being read.
   var fetching = Fetching.none
+  /// What of it others are told, where its owner sees it as it comes.
+  var answer: FetchResponse?
   /// Whether the server is held up.
   private var isHolding = false
 
@@ -222,15 +227,20 @@ final class ClientSession: ClientChannelDelegate {
 
   func stopAwaitingClose(_ id: WaitList.ID) { closeWaiters.cancel(id) }
 
-  /// Unsolicited events go to `handler` from now on, too, on the loop's thread, none of them lost.
-  func setHandler(_ handler: @escaping (MailboxEvent, _ bytes: Int) -> Void) { eventHandler = handler }
+  /// Unsolicited events go to `handler` from now on, too, on the loop's thread, none of them lost, and what commands have changed
+  /// (``AnswerNews``). `opened` is called at the end of
+  /// each command that opens or leaves a mailbox.
+  func setHandler(_ handler: @escaping (MailboxEvent, _ bytes: Int) -> Void, opened: @escaping () -> Void) {
+    eventHandler = handler
+    openedHandler = opened
+  }
 
   /// Something happened, as the response says that is being read.
   func yield(_ event: MailboxEvent, _ channel: ClientChannel) { yield(event, bytes: channel.responseSize) }
 
-  /// Something happened, which the server has said in so many bytes.
-  func yield(_ event: MailboxEvent, bytes: Int) {
-    eventHandler?(event, bytes)
+  /// Something happened, which the server has said in so many bytes. Whoever follows the mailbox may have been told.
+  func yield(_ event: MailboxEvent, bytes: Int, isTold: Bool = false) {
+    if !isTold { eventHandler?(event, bytes) }
     events?.add(event, bytes: bytes)
     for watcher in watchers.values { watcher.add(event, bytes: bytes) }
   }
@@ -330,12 +340,15 @@ final class ClientSession: ClientChannelDelegate {
     events?.finish()
     events = nil
     eventHandler = nil
+    openedHandler = nil
   }
 
   func finish(_ id: CommandID, _ outcome: Outcome, _ channel: ClientChannel) {
     observer?.ended(id, outcome, channel)
     guard let index = waiters.firstIndex(where: { $0.id == id }) else { return }
-    waiters.remove(at: index).finish(outcome)
+    let waiter = waiters.remove(at: index)
+    if waiter.leavesMailbox { openedHandler?() }
+    waiter.finish(outcome)
     updateReading(channel)
   }
 

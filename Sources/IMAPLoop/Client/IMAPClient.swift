@@ -297,8 +297,14 @@ public actor IMAPClient {
   static let mostEvents = 10_000
   static let mostEventBytes = 4 << 20
 
-  /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread.
-  func deliver(to handler: @escaping @Sendable (MailboxEvent, _ bytes: Int) -> Void) { session.setHandler(handler) }
+  /// As ``events()``, but each is handed to `handler` as it comes, on the loop's thread, and what commands have changed is told, too
+  /// (``AnswerNews``); `opened` is called when a command is
+  /// completed that opens or leaves a mailbox, before anything behind that is read.
+  func deliver(
+    to handler: @escaping @Sendable (MailboxEvent, _ bytes: Int) -> Void, opened: @escaping @Sendable () -> Void
+  ) {
+    session.setHandler(handler, opened: opened)
+  }
 
   /// Whether TLS protects the connection.
   public var isSecure: Bool { channel.isSecure }
@@ -435,6 +441,7 @@ public actor IMAPClient {
     ThrottledAttempt.current?.note(name, command)
     // Before anything suspends: an answer may come in any turn of the loop behind this one.
     let waiter = CommandWaiter(id, leavesMailbox: command.leavesMailbox)
+    waiter.news = AnswerNews(of: command)
     prepare(waiter)
     session.add(waiter, channel)
     return waiter

@@ -27,6 +27,13 @@ struct WaitList {
     return true
   }
 
+  /// The one with this name gets true. False where it does not wait any more. Complexity: O(waiting).
+  mutating func resume(_ id: ID) -> Bool {
+    guard let index = waiting.firstIndex(where: { $0.id == id }) else { return false }
+    waiting.remove(at: index).continuation.resume(returning: true)
+    return true
+  }
+
   /// All get true.
   mutating func resumeAll() {
     let all = waiting

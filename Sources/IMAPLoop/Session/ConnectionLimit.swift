@@ -22,11 +22,12 @@ public actor ConnectionLimit {
   }
 
   /// Returns true once another connection to `host` may be opened, in the order of asking, and false where the task is
-  /// cancelled before. Pools that keep one which nobody uses are asked to close it.
-  func take(_ host: String) async -> Bool {
+  /// cancelled before. Pools that keep one which nobody uses are asked to close it, but for `pool`, which asks.
+  func take(_ host: String, for pool: ObjectIdentifier? = nil) async -> Bool {
     if tryTake(host) { return true }
-    let reclaims = hosts[host]?.reclaims.values.map { $0 } ?? []
-    Task { for reclaim in reclaims { await reclaim() } }
+    let reclaims = hosts[host]?.reclaims.filter { $0.key != pool }.map(\.value) ?? []
+    // Until there are enough for all that wait.
+    Task { for reclaim in reclaims where isWanted(host) { await reclaim() } }
     let id = hosts[host, default: Host()].waiting.makeID()
     return await withTaskCancellationHandler {
       await wait(host, id)

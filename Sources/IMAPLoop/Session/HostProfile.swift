@@ -15,7 +15,8 @@ public struct HostProfile: Hashable, Sendable {
   public var connections: Int?
   /// Commands in flight at the most.
   public var commandsInFlight: Int?
-  /// Messages that one FETCH may name.
+  /// Messages that one FETCH may name. One that a caller gives is sent as several where it names them by UIDs; a set with `*`, and
+  /// sequence numbers, go as they are.
   public var fetchBatch: UInt32?
   /// Bytes that the line of a command may have.
   public var lineLength: Int?
@@ -79,12 +80,16 @@ extension IMAPClient.Configuration {
     if let lifetime = profile.idleLifetime { connection.idleRenewal = min(connection.idleRenewal, lifetime) }
     if let most = profile.commandsInFlight { connection.maximumInFlight = min(connection.maximumInFlight, most) }
     if let most = profile.lineLength { connection.maximumLineLength = min(connection.maximumLineLength, most) }
+    if let most = profile.fetchBatch {
+      connection.maximumFetchBatch = min(connection.maximumFetchBatch ?? .max, most)
+    }
   }
 }
 
 extension IMAPClient {
   /// Makes the bounds of the connection as narrow as those of `profile`: what only the greeting told it did not know at its start.
   func apply(_ profile: HostProfile) {
-    channel.narrow(commandsInFlight: profile.commandsInFlight, lineLength: profile.lineLength)
+    channel.narrow(
+      commandsInFlight: profile.commandsInFlight, lineLength: profile.lineLength, fetchBatch: profile.fetchBatch)
   }
 }

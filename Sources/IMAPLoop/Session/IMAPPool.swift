@@ -18,7 +18,10 @@ public actor IMAPPool {
     public var spare = 2
     /// A connection that nobody has used for so long is asked whether it is still there before it is handed out.
     public var probeAfter = Duration.seconds(30)
-    /// What limits the connections of all pools to this host; nil for nothing.
+    /// How long the answer to that may take. A connection that gives none is closed, without LOGOUT.
+    public var probeTimeout = Duration.seconds(5)
+    /// What limits the connections of all pools to this host; nil for nothing. Where there are as many as there may be a call waits
+    /// for one of its own pool and for room at the host, whichever comes first; pools that keep one which nobody uses close it.
     public var limit: ConnectionLimit?
     /// What limits how often all that share this log in to the host; nil for nothing.
     public var loginLimit: LoginLimit?
@@ -78,8 +81,11 @@ public actor IMAPPool {
 
   /// Runs `body` with a connection that nobody else uses meanwhile, with `mailbox` open where one is named: one that has it
   /// open already, else another that is spare, else a new one. Where there are as many as there may be it waits, in the
-  /// order of the calls, and no longer than `timeout`. Throws what `body` throws, and what connecting, logging in and SELECT
-  /// throw; `.connection(.timedOut(.turn))` where no connection came free in time.
+  /// order of the calls. Throws what `body` throws, and what connecting, logging in and SELECT throw.
+  ///
+  /// Where there is no connection to be had within `timeout` it throws `.connection(.timedOut(.turn))`. In that time falls all that
+  /// comes before: the wait for one that comes free, for room at the host and for ``Configuration/loginLimit``, the question whether
+  /// one is still there, connecting and logging in. SELECT does not, nor `body`.
   public func withClient<Value: Sendable>(
     in mailbox: MailboxName? = nil, timeout: Duration? = nil, _ body: @Sendable (IMAPClient) async throws -> Value
   ) async throws -> Value {
@@ -111,6 +117,7 @@ public actor IMAPPool {
   }
 
   private func take(_ mailbox: MailboxName?, until deadline: MonotonicInstant?) async throws -> IMAPClient {
+    var mayLogIn = true
     while true {
       if isClosed { throw IMAPError.connection(.closedLocally) }
       if Task.isCancelled {
@@ -118,35 +125,43 @@ public actor IMAPPool {
         wakeOne()
         throw IMAPError.cancelled(command: "connect")
       }
-      if let index = spares.firstIndex(where: { $0.mailbox == mailbox }) ?? spares.indices.last {
-        let spare = spares.remove(at: index)
-        if await isThere(spare) { return spare.client }
-        await end(spare.client)
-      } else if count < (isGreeted ? maximum : 1), try await mayConnect(until: deadline) {
-        do { return try await connect() } catch {
-          await configuration.limit?.give(configuration.client.host)
-          leave()
-          throw error
+      if let spare = takeSpare(mailbox) {
+        if let client = try await usable(spare, until: deadline) { return client }
+      } else if mayLogIn, count < (isGreeted ? maximum : 1) {
+        switch try await roomOrSpare(mailbox, until: deadline) {
+        case .room:
+          if let client = try await connectInRoom(until: deadline) { return client }
+          // It may not log in that soon. One that is there already may come free.
+          mayLogIn = false
+        case .spare(let spare): if let client = try await usable(spare, until: deadline) { return client }
+        case .neither: break
         }
-      } else if spares.isEmpty {
-        try await wait(until: deadline)
+      } else if await !isWoken(waiting.makeID(), until: deadline) {
+        // What it may have been woken for in vain.
+        if !mayLogIn { wakeOne() }
+        throw Self.failure
       }
     }
   }
 
-  /// Waits for a connection to come free.
-  private func wait(until deadline: MonotonicInstant?) async throws {
-    let id = waiting.makeID()
+  /// The spare connection that is taken next: one that has `mailbox` open, if there is one.
+  private func takeSpare(_ mailbox: MailboxName?) -> Spare? {
+    let index = spares.firstIndex { $0.mailbox == mailbox } ?? spares.indices.last
+    return index.map { spares.remove(at: $0) }
+  }
+
+  /// Waits for a connection to come free, or for whatever else resumes `id`. False where the time was over first, or the task was
+  /// cancelled.
+  private func isWoken(_ id: WaitList.ID, until deadline: MonotonicInstant?) async -> Bool {
     let timer = deadline.map { deadline in
-      loop.schedule(after: loop.now.duration(to: deadline)) { [weak self] in self?.assumeIsolated { $0.giveUp(id) } }
+      loop.schedule(after: left(until: deadline)) { [weak self] in self?.assumeIsolated { $0.giveUp(id) } }
     }
     defer { timer?.cancel() }
-    let isWoken = await withTaskCancellationHandler {
+    return await withTaskCancellationHandler {
       await park(id)
     } onCancel: {
       Task { await self.giveUp(id) }
     }
-    if !isWoken { throw Self.failure }
   }
 
   /// Why a wait ended without a connection.
@@ -162,39 +177,124 @@ public actor IMAPPool {
 
   private func giveUp(_ id: WaitList.ID) { waiting.cancel(id) }
 
-  private func isThere(_ spare: Spare) async -> Bool {
-    if await spare.client.phase == .closed { return false }
-    if spare.since.duration(to: loop.now) < configuration.probeAfter { return true }
-    return (try? await spare.client.noop()) != nil
+  private func left(until deadline: MonotonicInstant) -> Duration { max(loop.now.duration(to: deadline), .zero) }
+
+  /// Its client, where it can still be used; else it is ended. Throws where it has taken all the time that there was.
+  private func usable(_ spare: Spare, until deadline: MonotonicInstant?) async throws -> IMAPClient? {
+    if await isThere(spare, until: deadline) { return spare.client }
+    await end(spare.client)
+    if let deadline, loop.now >= deadline { throw Self.failure }
+    return nil
   }
 
-  /// Whether another connection may be opened, which then counts. Where the host has as many as it may, one of this pool will
-  /// come back; only a pool that has none waits for those of others.
-  private func mayConnect(until deadline: MonotonicInstant?) async throws -> Bool {
+  private func isThere(_ spare: Spare, until deadline: MonotonicInstant?) async -> Bool {
+    let client = spare.client
+    if await client.phase == .closed { return false }
+    if spare.since.duration(to: loop.now) < configuration.probeAfter { return true }
+    let patience = deadline.map { min(left(until: $0), configuration.probeTimeout) } ?? configuration.probeTimeout
+    let timer = loop.schedule(after: patience) {
+      // Where nobody hears NOOP nobody hears LOGOUT.
+      client.assumeIsolated { $0.channel.close() }
+    }
+    defer { timer.cancel() }
+    return (try? await client.noop()) != nil
+  }
+
+  // MARK: Connecting
+
+  /// What a call goes on with that has found no connection.
+  private enum Found {
+    /// It may open another one, which counts already, here and at the host.
+    case room
+    /// It has one that came free meanwhile.
+    case spare(Spare)
+    /// It has to look again.
+    case neither
+  }
+
+  /// Waits for what comes first: room at the host for another connection, or one of this pool that comes free.
+  private func roomOrSpare(_ mailbox: MailboxName?, until deadline: MonotonicInstant?) async throws -> Found {
     count += 1
-    guard let limit = configuration.limit else { return true }
+    guard let limit = configuration.limit else { return .room }
     let host = configuration.client.host
     await limit.join(host, ObjectIdentifier(self)) { [weak self] in await self?.endSpare() }
-    if await limit.tryTake(host) { return true }
-    if count > 1 {
-      count -= 1
-      return false
+    let hasRoom = await limit.tryTake(host)
+    if isClosed {
+      if hasRoom { await limit.give(host) }
+      await limit.leave(host, ObjectIdentifier(self))
+      leave()
+      return .neither
     }
-    let taking = Task { await limit.take(host) }
-    let timer = deadline.map { loop.schedule(after: loop.now.duration(to: $0)) { taking.cancel() } }
-    defer { timer?.cancel() }
-    let isTaken = await withTaskCancellationHandler {
-      await taking.value
-    } onCancel: {
-      taking.cancel()
+    if hasRoom { return .room }
+    if let spare = takeSpare(mailbox) {
+      leave()
+      return .spare(spare)
     }
-    if isTaken { return true }
+    let id = waiting.makeID()
+    let taking = Task {
+      let isTaken = await limit.take(host, for: ObjectIdentifier(self))
+      return (isTaken: isTaken, hasWoken: isTaken && waiting.resume(id))
+    }
+    let isWoken = await isWoken(id, until: deadline)
+    // In the turn in which it was woken: nobody else is to have it.
+    let spare = isWoken && !Task.isCancelled ? takeSpare(mailbox) : nil
+    taking.cancel()
+    let room = await taking.value
+    if room.isTaken, spare == nil, isWoken, !Task.isCancelled, !isClosed {
+      // It was woken for something else as well.
+      if !room.hasWoken { wakeOne() }
+      return .room
+    }
+    if room.isTaken { await limit.give(host) }
+    if let spare {
+      leave()
+      return .spare(spare)
+    }
     leave()
-    throw Self.failure
+    if !isWoken { throw Self.failure }
+    return .neither
+  }
+
+  /// Opens a connection for which there is room. Nil where it may not log in before `deadline`.
+  private func connectInRoom(until deadline: MonotonicInstant?) async throws -> IMAPClient? {
+    do {
+      if let client = try await connect(until: deadline) { return client }
+    } catch {
+      await configuration.limit?.give(configuration.client.host)
+      leave()
+      throw error
+    }
+    await configuration.limit?.give(configuration.client.host)
+    leave()
+    return nil
+  }
+
+  private func connect(until deadline: MonotonicInstant?) async throws -> IMAPClient? {
+    let host = configuration.client.host
+    guard let deadline else {
+      try await configuration.loginLimit?.wait(for: host)
+      return try await connect()
+    }
+    if try await configuration.loginLimit?.wait(for: host, within: left(until: deadline)) == false { return nil }
+    let connecting = Task { try await connect() }
+    let timer = loop.schedule(after: left(until: deadline)) { connecting.cancel() }
+    defer { timer.cancel() }
+    do {
+      return try await withTaskCancellationHandler {
+        try await connecting.value
+      } onCancel: {
+        connecting.cancel()
+      }
+    } catch {
+      guard !Task.isCancelled, loop.now >= deadline else { throw error }
+      switch error {
+      case IMAPError.cancelled, is CancellationError: throw Self.failure
+      default: throw error
+      }
+    }
   }
 
   private func connect() async throws -> IMAPClient {
-    try await configuration.loginLimit?.wait(for: configuration.client.host)
     let client = try await IMAPClient.connect(configuration.client, on: loop)
     do {
       let greeting = await client.greeting?.text ?? ""
@@ -224,7 +324,7 @@ public actor IMAPPool {
 
   /// Somebody else needs a connection to the host.
   private func endSpare() async {
-    if !spares.isEmpty { await end(spares.removeFirst().client) }
+    if waiting.isEmpty, !spares.isEmpty { await end(spares.removeFirst().client) }
   }
 
   private func give(_ client: IMAPClient) async {
@@ -239,7 +339,9 @@ public actor IMAPPool {
     if !isUsable || isClosed || isTooMany { return await end(client) }
     // In the turn in which it was looked whether the pool is closed.
     spares.append(Spare(client: client, mailbox: mailbox, since: loop.now))
-    wakeOne()
+    if waiting.resumeFirst() { return }
+    // Others may have asked for it while it was in use.
+    if let limit = configuration.limit, await limit.isWanted(configuration.client.host) { await endSpare() }
   }
 
   private func end(_ client: IMAPClient) async {

@@ -1,4 +1,5 @@
 import IMAPStateMachine
+import Synchronization
 
 /// A client that stays: connected to one account, with one mailbox open, watching it. It connects again when the connection is
 /// lost, with growing waits, and says what happened in the meantime.
@@ -7,6 +8,9 @@ import IMAPStateMachine
 /// let session = IMAPSession(.init(client: .init(host: "imap.example.org")) { .password(user: "joe", password: secret) }, on: loop)
 /// for await event in await session.start() { print(event) }
 /// ```
+///
+/// A program that stores what the events say stores ``resumePoint`` with it: its next process gives that to
+/// ``Configuration/resumePoint``, and is told what has changed since instead of all messages.
 ///
 /// It never repeats a command by itself: one whose answer was lost throws `.outcomeUnknown`, and only its caller knows whether it
 /// may be done twice.
@@ -21,6 +25,11 @@ public actor IMAPSession {
     public var mailbox: MailboxName
     /// Whether the mailbox is opened for reading only.
     public var isReadOnly: Bool
+    /// What is known of the mailbox from before, for the first connection; nil for nothing. With QRESYNC or CONDSTORE only changes are
+    /// asked for: `.changes`; with neither all messages: `.current`. Where the mailbox has another UID validity value: `.fresh`.
+    public var resumePoint: ResumePoint?
+    /// What is asked for when the mailbox is opened.
+    public var catchUp = CatchUp.all
     /// What is enabled at each connect, as far as the server has it, besides QRESYNC, which always is.
     public var enabling: [Capability] = []
     /// What the server is told of the client, where it has ID (RFC 2971); nil tells nothing.
@@ -60,6 +69,15 @@ public actor IMAPSession {
     }
   }
 
+  /// What a session asks for when it has opened its mailbox.
+  public enum CatchUp: Hashable, Sendable {
+    /// What has become of the messages since the last connection, and at the first one which there are.
+    case all
+    /// Nothing: for whoever only wants to hear what happens from now on. ``Resumption/notAsked`` comes with each connection, unless a
+    /// server with QRESYNC tells the changes without being asked for more than SELECT.
+    case none
+  }
+
   /// What a session is doing.
   public enum State: Hashable, Sendable {
     /// Nothing: it was not started, or is over.
@@ -86,8 +104,12 @@ public actor IMAPSession {
   /// Whether other credentials were asked for since the last login.
   private var hasRenewed = false
   private var live: IMAPClient?
-  /// What the server said of the mailbox last, to go on from there.
-  private var known: SelectedMailbox?
+  /// What is known of the mailbox, to go on from there; nil before it was opened.
+  private var known: Known?
+  /// How many events were told, and how many of them were taken.
+  private var eventCount = 0
+  private let takenCount = TakenCount()
+  private var resumePoints = ResumePoints()
   /// Whether events were lost because nobody took them.
   private var hasOverflown = false
   private var waiting = WaitList()
@@ -97,14 +119,37 @@ public actor IMAPSession {
   private var held: [(event: MailboxEvent, bytes: Int)]?
   /// How many bytes those in ``held`` have; the highest number where there were too many.
   private var heldBytes = 0
+  /// What the session's own FETCHes have told, and how many events were in ``held`` by then.
+  private var told: [(response: FetchResponse, place: Int)] = []
+  /// How many there were when the last of them was completed.
+  private var toldPlace = 0
+  /// How many messages were expunged since SELECT, of which ``held`` does not tell any more.
+  private var expungedCount: UInt32 = 0
   /// What ``IMAPClient/selection`` is while the mailbox is open that is watched.
   private var selection: UInt64 = 0
   /// How many callers of ``withClient(_:)`` are at work.
   private var users = 0
+  /// Whether the server tells the news by itself.
+  private var isNotified = false
   /// Whether the mailbox is being opened again because one of them has left it.
   private var isReopening = false
   /// The connection that there was last, or is.
   private var latest: IMAPClient?
+
+  private struct Known {
+    var uidValidity: UInt64?
+    var modSeq: ModSeq?
+    var uids: UIDSet?
+
+    init(_ point: ResumePoint) { (uidValidity, modSeq, uids) = (point.uidValidity, point.modSeq, point.knownUIDs) }
+
+    init(_ mailbox: SelectedMailbox) { (uidValidity, modSeq) = (mailbox.uidValidity, mailbox.highestModSeq) }
+  }
+
+  /// How many events were taken, which any thread may do.
+  private final class TakenCount: Sendable {
+    let count = Atomic(0)
+  }
 
   /// What the session is doing now.
   public private(set) var state = State.idle
@@ -121,6 +166,7 @@ public actor IMAPSession {
     }
     self.configuration = configuration
     backoff = configuration.backoff
+    known = configuration.resumePoint.map { Known($0) }
   }
 
   /// Connects, and stays connected until ``stop()``. The stream has all that happens; it ends behind `.stopped`. Up to 100,000
@@ -128,7 +174,11 @@ public actor IMAPSession {
   /// there is then. A second call returns a stream that has ended.
   public func start() -> AsyncStream<SessionEvent> {
     let queue = EventQueue<SessionEvent>(dropping: .newest, count: Self.mostEvents, bytes: Self.mostBytes)
-    let stream = AsyncStream(unfolding: { try? await queue.next() })
+    let stream = AsyncStream(unfolding: { [takenCount] in
+      let event = try? await queue.next()
+      if event != nil { takenCount.count.add(1, ordering: .relaxed) }
+      return event
+    })
     if running != nil || isStopping {
       queue.finish()
       return stream
@@ -145,6 +195,13 @@ public actor IMAPSession {
     // Nobody waits for what the session itself has asked for.
     if let live { await live.logOut(isHurried: users == 0) } else { running?.cancel() }
     await running?.value
+  }
+
+  /// From where another session can go on for whoever knows all that the events have said that were taken by now: ask for it when the
+  /// work on an event is done, and store it with what that has changed. It may be somewhat older than that, never newer: then some
+  /// changes are told again. Nil before the first `.connected`, and where the server names no UID validity value.
+  public var resumePoint: ResumePoint? {
+    resumePoints.point(behind: takenCount.count.load(ordering: .relaxed))
   }
 
   /// The connection that there is now.
@@ -193,9 +250,10 @@ public actor IMAPSession {
     while !isStopping {
       do throws(IMAPError) {
         try await connectAndWatch()
-      } catch {
+      } catch let failure {
         live = nil
         if isStopping { break }
+        let error = Self.withoutDoubt(failure)
         let isRenewed = await hasOthers(error)
         if isRenewed {
           hasRenewed = true
@@ -233,6 +291,11 @@ public actor IMAPSession {
     }
   }
 
+  /// What the session asks for itself may be done twice: nobody's change is in doubt where its answer was lost.
+  private static func withoutDoubt(_ error: IMAPError) -> IMAPError {
+    if case .outcomeUnknown(_, let cause) = error { .connection(cause) } else { error }
+  }
+
   /// Trying again would lock the account.
   private static func isFinal(_ error: IMAPError) -> Bool {
     switch error.reason {
@@ -265,6 +328,7 @@ public actor IMAPSession {
       state = .loggingIn
       try await logIn(client, profile)
       state = .opening
+      isNotified = false
       try await open(client, profile)
       backoff.succeeded(at: loop.now)
       hasRenewed = false
@@ -308,22 +372,25 @@ public actor IMAPSession {
     var parameters = SelectParameters()
     if !hasQResync {
       parameters.condStore = try await client.supports(.condStore)
-    } else if let known, let validity = known.uidValidity, let modSeq = known.highestModSeq {
-      parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq)
+    } else if let known, let validity = known.uidValidity, let modSeq = known.modSeq, validity > 0, modSeq.rawValue > 0
+    {
+      let uids = known.uids.flatMap { canBeSent($0, profile) ? $0 : nil }
+      parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq, knownUIDs: uids)
     }
-    (held, heldBytes) = ([], 0)
+    (held, heldBytes, expungedCount) = ([], 0, 0)
     await client.deliver { [weak self, weak client] event, bytes in
       self?.assumeIsolated { $0.take(event, bytes, client) }
+    } opened: { [weak self] in
+      self?.assumeIsolated { $0.dropRemovals() }
     }
     let selection = await client.selection + 1
-    let (mailbox, vanished, changed) = try await client.resynchronize(
+    var (mailbox, vanished, changed) = try await client.resynchronize(
       configuration.mailbox, isReadOnly: configuration.isReadOnly, parameters)
     let resumption = try await MailboxTie.run(client, at: selection) { () async throws(IMAPError) -> Resumption in
       if parameters.qResync != nil, mailbox.resynchronization == .resynchronized, isKnown(mailbox) {
-        // What came while SELECT was in flight was its answer.
-        held?.removeAll { if case .vanished = $0.event { true } else { false } }
         return .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
       }
+      if configuration.catchUp == .none { return .notAsked }
       let isCounted = hasQResync || parameters.condStore
       return try await states(of: mailbox, client, isCounted: isCounted, batch: profile?.fetchBatch)
     }
@@ -332,11 +399,30 @@ public actor IMAPSession {
     guard let selected = await client.selected(at: selection) else { throw .mailboxWasLeft }
     self.selection = selection
     hasOverflown = false
-    known = selected
+    known = Known(selected)
+    mailbox.exists -= min(mailbox.exists, expungedCount)
     yield(.connected(mailbox, resumption))
+    notePoint(ResumePoint(mailbox))
     let news = held ?? []
     held = nil
     for (event, bytes) in news where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
+  }
+
+  /// Whether SELECT can name `uids`, without which it does as well. RFC 7162, section 3.2.5.2: no `*`.
+  private func canBeSent(_ uids: UIDSet, _ profile: HostProfile?) -> Bool {
+    let most = min(configuration.client.connection.maximumLineLength, profile?.lineLength ?? .max)
+    return !uids.isEmpty && !uids.isSavedResult && uids.description.utf8.count < most / 2
+      && uids.ranges.allSatisfy { $0.first.number != nil && $0.last.number != nil }
+  }
+
+  /// SELECT is completed: what came before was its answer, or of the mailbox that was open. With NOTIFY news may follow at once.
+  private func dropRemovals() {
+    held?.removeAll { held in
+      switch held.event {
+      case .expunged, .vanished: true
+      default: false
+      }
+    }
   }
 
   /// Whether what was known of the mailbox is still good.
@@ -353,8 +439,7 @@ public actor IMAPSession {
     // Of all ways to ask this is the one in which nothing can be expunged before the answer is complete (RFC 9051, section
     // 7.5.1), so that sequence numbers of what comes later count from it.
     let items: [FetchItem] = mailbox.highestModSeq != nil && isCounted ? [.uid, .flags, .modSeq] : [.uid, .flags]
-    let states = try await Self.states(of: mailbox, items, batch: batch, client)
-    held?.removeAll { if case .expunged = $0.event { true } else { false } }
+    let states = try await states(of: mailbox, items, batch: batch, client)
     return isSame ? .current(states) : .fresh(states)
   }
 
@@ -364,7 +449,7 @@ public actor IMAPSession {
     in mailbox: SelectedMailbox, _ client: IMAPClient, batch: UInt32?
   ) async throws(IMAPError) -> Resumption? {
     // What went back in time was restored from somewhere.
-    guard mailbox.uidValidity != nil, let since = known?.highestModSeq, let last = mailbox.highestModSeq, since <= last,
+    guard mailbox.uidValidity != nil, let since = known?.modSeq, let last = mailbox.highestModSeq, since <= last,
       mailbox.exists > 0
     else { return nil }
     guard case .uids(let present)? = try await client.search(.all, returning: [.all]).all else { return nil }
@@ -373,7 +458,7 @@ public actor IMAPSession {
     var changed: [MessageState] = []
     if since < last {
       let items: [FetchItem] = [.uid, .flags, .modSeq]
-      changed = try await Self.states(of: mailbox, items, since: since, batch: batch, client)
+      changed = try await states(of: mailbox, items, since: since, batch: batch, client)
     }
     // An expunge between the two answers, or an answer that lacks something: then everything is asked for.
     let wasExpunged = held?.contains { held in
@@ -383,7 +468,8 @@ public actor IMAPSession {
       }
     }
     let counted = present.count(largest: UID(rawValue: .max))
-    if wasExpunged == true || counted < UInt64(mailbox.exists) || counted > UInt64(exists) { return nil }
+    if wasExpunged == true || expungedCount > 0 { return nil }
+    if counted < UInt64(mailbox.exists) || counted > UInt64(exists) { return nil }
     return .changes(vanished: present.gaps(below: mailbox.uidNext ?? .max), changed: changed)
   }
 
@@ -432,31 +518,96 @@ public actor IMAPSession {
     }
   }
 
-  /// All messages, or those that changed since `since`, in batches of at most `batch`. Nothing is expunged between them, as no
-  /// other command is given meanwhile.
-  private static func states(
+  /// All messages, or those that changed since `since`, in batches of at most `batch`: those that there are when the last of them is
+  /// complete. What was expunged by then is not in ``held`` any more.
+  private func states(
     of mailbox: SelectedMailbox, _ items: [FetchItem], since: ModSeq? = nil, batch: UInt32?, _ client: IMAPClient
   ) async throws(IMAPError) -> [MessageState] {
-    if mailbox.exists == 0 { return [] }
-    guard let batch, batch > 0, mailbox.exists > batch else {
-      return try await client.fetch(.sequence(.all), items, changedSince: since).compactMap { MessageState($0) }
+    defer { told = [] }
+    // RFC 5465, section 5.3: where the server tells by itself what is expunged, messages are not named by numbers.
+    let isNumbered = !isNotified
+    let size = !isNumbered ? .max : batch.map { UInt64(max($0, 1)) } ?? .max
+    var (done, exists) = (UInt64(0), UInt64(mailbox.exists))
+    var place = held?.count ?? 0
+    toldPlace = place
+    while done < exists {
+      let isLast = exists - done <= size
+      let last: MessageBound = isLast ? .star : MessageBound(UInt32(clamping: done + size))
+      let set = SequenceSet(ranges: [SequenceSet.Range(MessageBound(UInt32(clamping: done + 1)), last)])
+      let messages: MessageReference = isNumbered ? .sequence(set) : .uids(.all)
+      try await client.fetchEach(.fetch(messages, items, changedSince: since)) { [weak self] response in
+        self?.assumeIsolated { $0.told.append((response, $0.held?.count ?? 0)) }
+      } end: { [weak self] in
+        self?.assumeIsolated { $0.toldPlace = $0.held?.count ?? 0 }
+      }
+      done = isLast ? exists : done + size
+      // Who asks by number knows of it by now, and those behind it have moved up.
+      for case (.expunged(let number), _) in (held ?? []).dropFirst(place) {
+        if UInt64(number.rawValue) <= done { done -= 1 }
+        if UInt64(number.rawValue) <= exists { exists -= 1 }
+      }
+      place = held?.count ?? 0
     }
-    var states: [MessageState] = []
-    var first: UInt64 = 1
-    while first <= UInt64(mailbox.exists) {
-      defer { first += UInt64(batch) }
-      let start = UInt32(clamping: first)
-      let isLast = first + UInt64(batch) > UInt64(mailbox.exists)
-      let last: MessageBound = isLast ? .star : MessageBound(UInt32(clamping: first + UInt64(batch) - 1))
-      let set = SequenceSet(ranges: [SequenceSet.Range(MessageBound(start), last)])
-      states += try await client.fetch(.sequence(set), items, changedSince: since).compactMap { MessageState($0) }
+    return try present().compactMap { MessageState($0) }
+  }
+
+  /// The messages of ``told`` that were not expunged before the last FETCH was completed. Takes the expunges out of ``held``.
+  private func present() throws(IMAPError) -> [FetchResponse] {
+    var merger = FetchMerger()
+    var expunges: [(number: SequenceNumber, place: Int)] = []
+    for (place, held) in (held ?? []).prefix(toldPlace).enumerated() {
+      if case .expunged(let number) = held.event { expunges.append((number, place)) }
     }
-    return states
+    if expunges.isEmpty {
+      for (response, _) in told { merger.add(response) }
+      return merger.responses
+    }
+    // Nobody is to keep the loop busy by expunging.
+    if expunges.count * told.count > Self.mostSteps { throw .connection(.closedLocally) }
+    var numbers: [(number: UInt32, uid: UID)] = []
+    var gone: Set<UID> = []
+    var next = 0
+    func expunge(before place: Int) {
+      while next < expunges.count, expunges[next].place < place {
+        let expunged = expunges[next].number.rawValue
+        next += 1
+        merger.renumber()
+        for message in numbers where message.number == expunged { gone.insert(message.uid) }
+        numbers.removeAll { $0.number == expunged }
+        for index in numbers.indices where numbers[index].number > expunged { numbers[index].number -= 1 }
+      }
+    }
+    for (response, place) in told {
+      expunge(before: place)
+      merger.add(response)
+      if let uid = response.uid { numbers.append((response.sequence.rawValue, uid)) }
+    }
+    expunge(before: toldPlace)
+    forget(expunges.count)
+    return merger.responses.filter { response in response.uid.map { !gone.contains($0) } ?? true }
+  }
+
+  /// Takes all `count` expunges out of what was held before the last FETCH was completed, as if they had come before SELECT.
+  private func forget(_ count: Int) {
+    var kept: [(event: MailboxEvent, bytes: Int)] = []
+    var before: UInt32 = 0
+    for (event, bytes) in (held ?? []).prefix(toldPlace) {
+      switch event {
+      case .expunged: before += 1
+      case .exists(let exists):
+        let behind = UInt32(clamping: count) - before
+        kept.append((.exists(exists - min(exists, behind)), bytes))
+      default: kept.append((event, bytes))
+      }
+    }
+    held = kept + (held ?? []).dropFirst(toldPlace)
+    toldPlace = kept.count
+    expungedCount += before
   }
 
   /// Waits for news until the connection ends.
   private func watch(_ client: IMAPClient, _ profile: HostProfile?) async throws(IMAPError) {
-    let isNotified = try await notify(client)
+    isNotified = try await notify(client)
     var canIdle = try await client.has(.idle)
     while !isStopping {
       if hasOverflown { throw .connection(.closedLocally) }
@@ -485,7 +636,10 @@ public actor IMAPSession {
         await sleep(configuration.pollInterval, unlessClosed: client)
         if !isStopping { try await client.noop() }
       }
-      if let selected = await client.selected(at: selection) { known = selected }
+      if let selected = await client.selected(at: selection) {
+        known = Known(selected)
+        notePoint(ResumePoint(selected))
+      }
     }
   }
 
@@ -549,11 +703,19 @@ public actor IMAPSession {
   // MARK: Waiting
 
   private func yield(_ event: SessionEvent, _ bytes: Int = 0) {
-    guard events?.add(event, bytes: bytes) == false else { return }
+    guard events?.add(event, bytes: bytes) == false else {
+      eventCount += 1
+      return
+    }
     // What there is then is told anew: the reader has missed something.
     if hasOverflown { return }
     hasOverflown = true
     if let live { Task { await live.close() } }
+  }
+
+  /// `point` is that of whoever takes all events up to now. One who has missed some has to be told anew.
+  private func notePoint(_ point: ResumePoint?) {
+    if let point, !hasOverflown { resumePoints.add(point, behind: eventCount) }
   }
 
   private func release() { waiting.resumeAll() }
@@ -592,4 +754,5 @@ public actor IMAPSession {
 
   private static let mostEvents = 100_000
   private static let mostBytes = 32 << 20
+  private static let mostSteps = 20_000_000
 }

@@ -14,12 +14,19 @@ public actor LoginLimit {
     self.period = period
   }
 
-  /// Returns when one may log in to `host`, in the order of asking. Throws where the task is cancelled.
-  func wait(for host: String) async throws(IMAPError) {
+  /// Returns true when one may log in to `host`, in the order of asking; at once false where that is not within `time`. Throws where
+  /// the task is cancelled.
+  @discardableResult
+  func wait(for host: String, within time: Duration? = nil) async throws(IMAPError) -> Bool {
     let now = MonotonicInstant(nanoseconds: 0).advanced(by: ContinuousClock.now - start)
-    let at = hosts[host, default: LoginSchedule(most: most, in: period)].reserve(at: now)
-    if at <= now { return }
+    var schedule = hosts[host] ?? LoginSchedule(most: most, in: period)
+    let at = schedule.reserve(at: now)
+    // Whoever does not come takes no turn.
+    if let time, now.duration(to: at) > max(time, .zero) { return false }
+    hosts[host] = schedule
+    if at <= now { return true }
     do { try await Task.sleep(for: now.duration(to: at)) } catch { throw .cancelled(command: "LOGIN") }
+    return true
   }
 }
 

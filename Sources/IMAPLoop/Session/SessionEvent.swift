@@ -1,6 +1,8 @@
 import IMAPStateMachine
 
-/// What happens in an ``IMAPSession``. Whoever takes all events in their order knows the mailbox as the server does.
+/// What happens in an ``IMAPSession``. Whoever takes all events in their order knows the mailbox as the server does: what callers of
+/// ``IMAPSession/withClient(_:)`` change in it is told as well, as far as the server answers them. It does not say what a silent STORE
+/// has set, so that only its caller knows that; and flags that a caller has asked for are told to him alone.
 public enum SessionEvent: Hashable, Sendable {
   /// There is a connection, and the mailbox is open. What is known of it from before holds as far as the second value says. It comes
   /// without a `.disconnected` before it where a caller of ``IMAPSession/withClient(_:)`` had opened another mailbox.
@@ -15,8 +17,8 @@ public enum SessionEvent: Hashable, Sendable {
 
 /// What became of a mailbox while there was no connection.
 public enum Resumption: Hashable, Sendable {
-  /// These are the messages that there are, in order. All that was known before is void: it is the first connection, the
-  /// mailbox has another UID validity value, or more events waited than are kept.
+  /// These are the messages that there are, in order. All that was known before is void: it is the first connection, and there is no
+  /// ``IMAPSession/Configuration/resumePoint``, the mailbox has another UID validity value, or more events waited than are kept.
   case fresh([MessageState])
   /// These are the messages that there are, in order. UIDs from before are still good; messages that are not among these are
   /// gone.
@@ -24,6 +26,9 @@ public enum Resumption: Hashable, Sendable {
   /// These went, and these are new or have changed; all others are as they were (RFC 7162). A server with QRESYNC says what
   /// went; of one that has only CONDSTORE these are all UIDs that have no message now, also those that never had one.
   case changes(vanished: UIDSet, changed: [MessageState])
+  /// The messages were not asked for, as ``IMAPSession/CatchUp/none`` says. UIDs from before are still good where the mailbox has the
+  /// same UID validity value. What happened before, since the last connection as well, is not told.
+  case notAsked
 }
 
 /// A message, as far as a session keeps track of it.

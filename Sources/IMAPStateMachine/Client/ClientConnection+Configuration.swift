@@ -89,6 +89,14 @@ extension ClientConnection {
       set { change { $0.maximumLineLength = newValue } }
     }
 
+    /// Messages that one FETCH may name by their UIDs; nil for any number. One that names more is sent as several commands: see
+    /// ``ClientEvent/partCompleted(_:_:)``. A set with `*`, as `1:*`, goes as it is, as nobody knows how many messages it names;
+    /// sequence numbers do, too.
+    public var maximumFetchBatch: UInt32? {
+      get { storage.values.maximumFetchBatch }
+      set { change { $0.maximumFetchBatch = newValue } }
+    }
+
     /// Whether the UIDs of the selected mailbox's messages are kept, as far as FETCH tells them, for
     /// ``ClientConnection/uid(of:)`` and ``ClientConnection/sequence(of:)``. Off, it costs nothing.
     public var mapsUIDs: Bool {
@@ -135,6 +143,7 @@ extension ClientConnection {
       var maximumInFlight = 20
       var maximumQueued = 10_000
       var maximumLineLength = 8192
+      var maximumFetchBatch: UInt32?
       var mapsUIDs = false
       var maximumUIDRanges = 1_000_000
       var wireObserver: (@Sendable (WireLine) -> Void)?

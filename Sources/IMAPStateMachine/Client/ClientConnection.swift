@@ -98,14 +98,18 @@ public struct ClientConnection: ~Copyable {
   /// the last 256 such commands. Complexity: O(such commands).
   public func mayHaveBeenDone(_ id: CommandID) -> Bool { state.unanswered.contains(id) }
 
-  /// Makes ``Configuration/maximumInFlight`` and ``Configuration/maximumLineLength`` of this connection as narrow as this, where
-  /// they are wider: for what only the greeting tells of a server. Commands that were sent stay as they are.
-  public mutating func narrow(commandsInFlight: Int? = nil, lineLength: Int? = nil) {
+  /// Makes ``Configuration/maximumInFlight``, ``Configuration/maximumLineLength`` and ``Configuration/maximumFetchBatch`` of this
+  /// connection as narrow as this, where they are wider: for what only the greeting tells of a server. Commands that were sent stay
+  /// as they are.
+  public mutating func narrow(commandsInFlight: Int? = nil, lineLength: Int? = nil, fetchBatch: UInt32? = nil) {
     if let most = commandsInFlight, most < state.configuration.maximumInFlight {
       state.configuration.maximumInFlight = most
     }
     if let most = lineLength, most < state.configuration.maximumLineLength {
       state.configuration.maximumLineLength = most
+    }
+    if let most = fetchBatch, most < state.configuration.maximumFetchBatch ?? .max {
+      state.configuration.maximumFetchBatch = most
     }
   }
 

@@ -280,10 +280,21 @@ struct ClientState: ~Copyable {
     return nil
   }
 
-  /// Queues the parts of a command whose line of `length` bytes is too long, before all others.
+  private func namesTooMany(_ next: borrowing Queued) -> Bool {
+    guard let most = configuration.maximumFetchBatch, next.parts == nil else { return false }
+    return next.command.batches(of: most) != nil
+  }
+
+  private func parts(of command: Command, lineOf length: Int, to maximum: Int) -> [Command]? {
+    let parts = command.split(lineOf: length, to: maximum)
+    guard let most = configuration.maximumFetchBatch else { return parts }
+    return parts?.flatMap { $0.batches(of: most) ?? [$0] }
+  }
+
+  /// Queues the parts of a command whose line of `length` bytes is too long, or that names too many messages, before all others.
   private mutating func split(_ next: Queued, lineOf length: Int, now: MonotonicInstant) {
     let maximum = configuration.maximumLineLength
-    var parts = next.parts == nil ? next.command.split(lineOf: length, to: maximum) : nil
+    var parts = next.parts == nil ? self.parts(of: next.command, lineOf: length, to: maximum) : nil
     // The tags of later parts may have more digits than the one that was counted; a search that goes again may take one.
     var room = 0
     while let count = parts?.count {
@@ -291,7 +302,7 @@ struct ClientState: ~Copyable {
       let needed = String(last).utf8.count - String(nextTag).utf8.count
       if needed <= room { break }
       room = needed
-      parts = next.command.split(lineOf: length + room, to: maximum)
+      parts = self.parts(of: next.command, lineOf: length + room, to: maximum)
     }
     guard let parts, parts.count > 1 else {
       let limit = LimitExceeded(limit: .commandLine, value: UInt64(max(0, maximum)), offset: parser.offset)
@@ -385,7 +396,7 @@ struct ClientState: ~Copyable {
       return fail(next, .misuse(ConnectionError.Misuse(invalid, state: phase.description)))
     }
     let length = outbound.count - start - encoder.literalBytes
-    if length > configuration.maximumLineLength {
+    if length > configuration.maximumLineLength || namesTooMany(next) {
       _ = outbound.takeTail(behind: start)
       return split(next, lineOf: length, now: now)
     }

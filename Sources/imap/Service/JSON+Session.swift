@@ -24,6 +24,7 @@ extension JSON {
     case .changes(let gone, let changed):
       (name, states) = ("changes", changed)
       vanished = [("vanished", .string(gone.description))]
+    case .notAsked: (name, states) = ("notAsked", [])
     }
     let validity: JSON = mailbox.uidValidity.map { .unsigned($0) } ?? .null
     let members: [Member] = [

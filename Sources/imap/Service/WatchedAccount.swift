@@ -127,6 +127,7 @@ actor WatchedAccount {
     switch resumption {
     case .fresh(let states), .current(let states), .changes(_, let states):
       for state in states { last = max(last, state.uid.rawValue) }
+    case .notAsked: break
     }
     nextUID = max(mailbox.uidNext ?? 1, last == .max ? last : last + 1)
   }

@@ -1,0 +1,173 @@
+import IMAPStateMachine
+import IMAPTestServer
+import Testing
+
+@testable import IMAPLoop
+
+/// Pools that share how many connections there may be to a host.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct PoolLimitTests {
+  private static let host = "127.0.0.1"
+
+  /// Opens once, for all that wait.
+  private actor Gate {
+    private var isOpen = false
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    func open() {
+      isOpen = true
+      for continuation in waiting { continuation.resume() }
+      waiting = []
+    }
+
+    func pass() async {
+      if isOpen { return }
+      await withCheckedContinuation { waiting.append($0) }
+    }
+  }
+
+  /// Holds a connection until it is told to give it back.
+  private struct Holder {
+    let gate: Gate
+    let task: Task<ObjectIdentifier, any Error>
+
+    /// Returns when it has the connection.
+    init(_ pool: IMAPPool) async {
+      let (gate, hasIt) = (Gate(), Gate())
+      self.gate = gate
+      task = Task {
+        try await pool.withClient { client in
+          await hasIt.open()
+          await gate.pass()
+          return ObjectIdentifier(client)
+        }
+      }
+      await hasIt.pass()
+    }
+
+    @discardableResult
+    func giveBack() async throws -> ObjectIdentifier {
+      await gate.open()
+      return try await task.value
+    }
+  }
+
+  private func withPools(
+    _ count: Int = 2, most: Int, _ body: (IMAPTestServer, ConnectionLimit, [IMAPPool]) async throws -> Void
+  ) async throws {
+    let server = try await IMAPTestServer.start()
+    let limit = ConnectionLimit(perHost: most)
+    var client = IMAPClient.Configuration(host: Self.host, port: server.plainPort, security: .plain)
+    client.signIn.allowsPlaintext = true
+    var configuration = IMAPPool.Configuration(client: client) {
+      .password(user: "user", password: Secret("password"))
+    }
+    configuration.limit = limit
+    let pools = (0..<count).map { _ in IMAPPool(configuration, on: server.loop) }
+    try await body(server, limit, pools)
+    for pool in pools { await pool.close() }
+    for pool in pools { #expect(await pool.connectionCount == 0) }
+    // All that there may be are there again.
+    for _ in 0..<most { #expect(await limit.tryTake(Self.host)) }
+    #expect(await !limit.tryTake(Self.host))
+    await server.shutdown()
+  }
+
+  /// A pool whose only connection is in use gets what another one keeps and does not use.
+  @Test func aSpareOfAnotherPoolIsTaken() async throws {
+    try await withPools(most: 2) { server, _, pools in
+      try await pools[1].withClient { try await $0.noop() }
+      let holder = await Holder(pools[0])
+      try await pools[0].withClient(timeout: .seconds(20)) { try await $0.noop() }
+      #expect(await server.connectionCount <= 2)
+      try await holder.giveBack()
+    }
+  }
+
+  /// The body of a call may call again where there is room.
+  @Test func callsInsideOfCalls() async throws {
+    try await withPools(most: 3) { server, _, pools in
+      try await pools[1].withClient { _ in try await pools[1].withClient { try await $0.noop() } }
+      #expect(await server.connectionCount == 2)
+      try await pools[0].withClient { _ in
+        try await pools[0].withClient(timeout: .seconds(20)) { _ in
+          try await pools[0].withClient(timeout: .seconds(20)) { try await $0.noop() }
+        }
+      }
+    }
+  }
+
+  /// Who waits gets what another pool gives back, whatever that would keep.
+  @Test(arguments: [true, false]) func whatAnotherPoolGivesBack(_ hasOne: Bool) async throws {
+    try await withPools(most: 2) { _, limit, pools in
+      let other = await Holder(pools[1])
+      let holder = await Holder(hasOne ? pools[0] : pools[1])
+      let waiting = Task { try await pools[0].withClient(timeout: .seconds(60)) { try await $0.noop() } }
+      while await !limit.isWanted(Self.host) { await Task.yield() }
+      try await other.giveBack()
+      try await waiting.value
+      try await holder.giveBack()
+    }
+  }
+
+  /// And what comes back to its own, which is first here.
+  @Test func whatComesBackToThePool() async throws {
+    try await withPools(most: 2) { server, limit, pools in
+      let other = await Holder(pools[1])
+      let holder = await Holder(pools[0])
+      let waiting = Task { try await pools[0].withClient(timeout: .seconds(60)) { ObjectIdentifier($0) } }
+      while await !limit.isWanted(Self.host) { await Task.yield() }
+      #expect(try await holder.giveBack() == waiting.value)
+      #expect(await !limit.isWanted(Self.host))
+      try await other.giveBack()
+    }
+  }
+
+  /// Who has waited long enough, or is told not to, leaves no trace.
+  @Test func whoGivesUpHoldsNothing() async throws {
+    try await withPools(most: 2) { _, limit, pools in
+      let other = await Holder(pools[1])
+      let holder = await Holder(pools[0])
+      await #expect(throws: IMAPError.connection(.timedOut(.turn))) {
+        try await pools[0].withClient(timeout: .milliseconds(5)) { _ in }
+      }
+      let cancelled = Task { try await pools[0].withClient { _ in } }
+      while await !limit.isWanted(Self.host) { await Task.yield() }
+      cancelled.cancel()
+      await #expect(throws: IMAPError.cancelled(command: "connect")) { try await cancelled.value }
+      let closed = Task { try await pools[0].withClient { _ in } }
+      while await !limit.isWanted(Self.host) { await Task.yield() }
+      await pools[0].close()
+      await #expect(throws: IMAPError.connection(.closedLocally)) { try await closed.value }
+      #expect(await !limit.isWanted(Self.host))
+      try await holder.giveBack()
+      try await other.giveBack()
+    }
+  }
+
+  /// Everybody gets one, and none is lost on the way, whoever gives up meanwhile.
+  @Test func manyCallersOfManyPools() async throws {
+    try await withPools(3, most: 2) { server, _, pools in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for number in 0..<90 {
+          let pool = pools[number % 3]
+          group.addTask {
+            if number % 5 == 4 {
+              let task = Task { try await pool.withClient { try await $0.noop() } }
+              for _ in 0..<(number % 7) { await Task.yield() }
+              task.cancel()
+              _ = await task.result
+            } else if number % 5 == 3 {
+              _ = try? await pool.withClient(timeout: .milliseconds(number % 4)) { try await $0.noop() }
+            } else {
+              try await pool.withClient { client in
+                try await client.noop()
+                #expect(await server.connectionCount <= 2)
+              }
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+}
