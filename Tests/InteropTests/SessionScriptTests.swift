@@ -77,6 +77,26 @@ import Testing
     #expect(await loop.shutdown().isClean)
   }
 
+  /// What can never be sent is not tried again.
+  @Test func whatIsImpossibleEndsIt() async throws {
+    let server = try ScriptedServer(capabilities: "", [])
+    defer { server.stop() }
+    let loop = try EventLoop.start()
+    var withoutHost = IMAPSession.Configuration.scripted(server)
+    withoutHost.client.host = "no host"
+    var withoutMailbox = IMAPSession.Configuration.scripted(server)
+    withoutMailbox.mailbox = MailboxName(wire: Array("a\0b".utf8))
+    for configuration in [withoutHost, withoutMailbox] {
+      var seen: [SessionEvent] = []
+      for await event in await IMAPSession(configuration, on: loop).start() { seen.append(event) }
+      guard seen.count == 1, case .stopped(.invalidArgument?) = seen[0] else {
+        Issue.record("\(seen)")
+        continue
+      }
+    }
+    #expect(await loop.shutdown().isClean)
+  }
+
   @Test func eachConnectSaysWhoItIsAndEnables() async throws {
     let result = try await twice("ID ENABLE UTF8=ACCEPT X-KNOWN") { _, command in
       switch command.prefix(while: { $0 != " " }) {

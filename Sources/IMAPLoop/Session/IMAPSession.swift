@@ -296,8 +296,9 @@ public actor IMAPSession {
     if case .outcomeUnknown(_, let cause) = error { .connection(cause) } else { error }
   }
 
-  /// Trying again would lock the account.
+  /// Trying again would lock the account, or go wrong in the same way.
   private static func isFinal(_ error: IMAPError) -> Bool {
+    if case .invalidArgument = error { return true }
     switch error.reason {
     case .notAuthenticated, .expired, .privacyRequired, .accessDisabled, .applicationPasswordRequired,
       .webLoginRequired:
