@@ -250,18 +250,17 @@ struct ConnectionOptions: ParsableArguments {
 
 extension ConnectionOptions: MailServer {
   /// Connects, logs in, runs `body`, logs out. Ctrl-C ends all of that.
-  func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
+  func withServer(_ body: (_ client: IMAPClient, _ host: String) async throws -> Void) async throws {
     let connector = try connector()
     let credentials = try connector.credentials()
     let loop = try EventLoop.start()
     do {
-      try await Interruption.endsConnection({ try await connector.connect(credentials, on: loop) }, body)
-    } catch let error as IMAPError {
-      await loop.shutdown()
-      throw Failure(error, host: connector.name)
+      try await Interruption.endsConnection({ try await connector.connect(credentials, on: loop) }) { client in
+        try await body(client, connector.name)
+      }
     } catch {
       await loop.shutdown()
-      throw error
+      throw Failure(serverError: error, host: connector.name) ?? error
     }
     await loop.shutdown()
   }
@@ -270,7 +269,9 @@ extension ConnectionOptions: MailServer {
     _ mailbox: String?, changing: Bool, _ body: (IMAPClient, SelectedMailbox) async throws -> Void
   ) async throws {
     try await withClient { client in
-      try await body(client, try await open(MailboxName(mailbox ?? "INBOX"), changing: changing, client))
+      let name = MailboxName(mailbox ?? "INBOX")
+      let selected = try await MailboxError.naming(name) { try await open(name, changing: changing, client) }
+      try await body(client, selected)
     }
   }
 

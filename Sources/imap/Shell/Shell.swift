@@ -188,11 +188,19 @@ final class Shell: Sendable {
       throw Failure(.usage, "a shell has one connection; options of others go to `imap shell`")
     }
     if state.withLock(\.json) { command.json = true }
+    // One that fails may have done something before.
+    defer {
+      if command is CreateCommand || command is RenameCommand || command is RemoveMailboxCommand {
+        server.forgetNames()
+      }
+    }
     try await command.work(server)
-    switch command {
-    case is SelectCommand: await server.stay()
-    case is CreateCommand, is RenameCommand, is RemoveMailboxCommand: server.forgetNames()
-    default: break
+    if command is SelectCommand { await server.stay() }
+  }
+
+  private func showWire(_ isOn: Bool) {
+    server.showWire(isOn) { [input] in
+      if input is TerminalInput { input.announce([$0]) } else { Console.error($0) }
     }
   }
 

@@ -67,10 +67,10 @@ final class ShellServer: MailServer {
 
   // MARK: Commands
 
-  func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
+  func withServer(_ body: (_ client: IMAPClient, _ host: String) async throws -> Void) async throws {
     try await talking { client in
       try await reopen(client)
-      try await body(client)
+      try await body(client, connector.name)
     }
   }
 
@@ -84,7 +84,7 @@ final class ShellServer: MailServer {
       if let selected = await client.selected, selected.name == name, !changing || !selected.isReadOnly {
         return try await body(client, selected)
       }
-      let selected = try await open(name, changing: changing, client)
+      let selected = try await MailboxError.naming(name) { try await open(name, changing: changing, client) }
       state.withLock { state in
         if state.mailbox == name { state.isReadOnly = !changing }
       }
@@ -159,8 +159,7 @@ final class ShellServer: MailServer {
     } catch {
       await forget(client)
       if Task.isCancelled { throw Failure(interrupted: error) }
-      if let error = error as? IMAPError { throw Failure(error, host: connector.name) }
-      throw error
+      throw Failure(serverError: error, host: connector.name) ?? error
     }
     await forget(client)
   }
