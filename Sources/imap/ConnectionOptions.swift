@@ -275,7 +275,12 @@ extension ConnectionOptions: MailServer {
     }
   }
 
-  func listedUIDs() throws(Failure) -> NamedMessages { try MessageArguments.inputUIDs() }
+  func listedUIDs() throws(Failure) -> NamedMessages {
+    if passwordStdin {
+      throw Failure(.usage, "standard input cannot be both the password and the UIDs; use --password-file")
+    }
+    return try MessageArguments.inputUIDs()
+  }
 
   func found(_ uids: [UID], in mailbox: SelectedMailbox) {}
 

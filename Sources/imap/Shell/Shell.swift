@@ -66,6 +66,9 @@ final class Shell: Sendable {
       case .end: return input.isInteractive ? nil : first
       case .interrupted:
         if !input.isInteractive { return .interrupted }
+      case .wrong(let status, let message):
+        Console.error("imap: \(message)")
+        first = first ?? status
       case .text(let line):
         let words: [String]
         do throws(Failure) { words = try self.words(line) } catch {
