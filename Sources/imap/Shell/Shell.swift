@@ -247,11 +247,13 @@ final class Shell: Sendable {
     try table.flush()
   }
 
-  private func report(_ error: any Error) -> ExitStatus {
+  /// Returns its status; nil where it is no failure.
+  private func report(_ error: any Error) -> ExitStatus? {
     switch error {
     case OutputError.readerGone:
+      // As everywhere: who has read enough, as `head` has, is content.
       state.withLock { $0.mustEnd = true }
-      return .failure
+      return nil
     case OutputError.failed(let code):
       Console.error("imap: cannot write the output: \(unsafe String(cString: strerror(code)))")
       return .file
