@@ -178,9 +178,12 @@ struct ConnectionOptions: ParsableArguments {
     return connector
   }
 
+  /// Whether the lines of the wire are wanted.
+  var showsWire: Bool { wire || verbose > 1 }
+
   private var logger: Logger? {
     if verbose == 0, !wire { return nil }
-    let level: Logger.Level = wire || verbose > 1 ? .trace : .debug
+    let level: Logger.Level = showsWire ? .trace : .debug
     return Logger(label: "imap", factory: { _ in ConsoleLogHandler(logLevel: level) })
   }
 

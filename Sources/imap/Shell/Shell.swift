@@ -58,6 +58,8 @@ final class Shell: Sendable {
       state.withLock { $0.isOver = true }
       signals.end()
     }
+    // Above what is typed, from now on.
+    if server.showsWire { showWire(true) }
     var first: ExitStatus?
     if let mailbox { first = await execute(["select", mailbox]) }
     while first == nil || keepGoing || input.isInteractive {
@@ -169,9 +171,7 @@ final class Shell: Sendable {
       let isOn = try Self.isOn(words)
       state.withLock { $0.json = isOn }
     case "wire":
-      server.showWire(try Self.isOn(words)) { [input] in
-        if input is TerminalInput { input.announce([$0]) } else { Console.error($0) }
-      }
+      showWire(try Self.isOn(words))
     case "account": try await showAccount()
     case "reconnect": try await server.reconnect()
     default: try await command(words)

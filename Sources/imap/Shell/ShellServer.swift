@@ -26,10 +26,15 @@ final class ShellServer: MailServer {
     var names: [String]?
   }
 
-  /// Connects.
-  init(_ connector: Connector) async throws {
+  /// Connects, and shows the lines of the wire where that is wanted from the start.
+  init(_ connector: Connector, showsWire: Bool) async throws {
     var connector = connector
     connector.wireObserver = { [wire] in wire.show($0) }
+    if showsWire {
+      wire.set { Console.error($0) }
+      // Each line is shown once, and not where `wire off` was said.
+      connector.logger?.logLevel = .debug
+    }
     self.connector = connector
     let credentials = try connector.credentials()
     loop = try EventLoop.start()
@@ -203,6 +208,9 @@ final class ShellServer: MailServer {
     return true
   }
 
+  /// Whether the lines of the wire are shown.
+  var showsWire: Bool { wire.isOn }
+
   /// Hands each line of the wire, without secrets, to `show`, or no longer.
   func showWire(_ isOn: Bool, _ show: @escaping @Sendable (String) -> Void) { wire.set(isOn ? show : nil) }
 
@@ -290,6 +298,8 @@ private final class WireSwitch: Sendable {
   private let output = Mutex<(@Sendable (String) -> Void)?>(nil)
 
   func set(_ output: (@Sendable (String) -> Void)?) { self.output.withLock { $0 = output } }
+
+  var isOn: Bool { output.withLock { $0 != nil } }
 
   func show(_ line: WireLine) {
     let output = output.withLock { $0 }
