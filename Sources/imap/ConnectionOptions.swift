@@ -150,6 +150,9 @@ struct ConnectionOptions: ParsableArguments {
     if let localAddress, let complaint = AccountKey.localAddress.complaint(localAddress) {
       throw ValidationError("--local-address: \(complaint)")
     }
+    if let complaint = ignoredProtection(isPlain: tls == TLS.none, isInsecure: insecure) {
+      throw ValidationError(complaint)
+    }
     if let timeout, !(timeout > 0 && timeout < 1e6) {
       throw ValidationError("--timeout must be above 0 and below 1000000.")
     }
@@ -187,6 +190,20 @@ struct ConnectionOptions: ParsableArguments {
     return Logger(label: "imap", factory: { _ in ConsoleLogHandler(logLevel: level) })
   }
 
+  /// What is said where an option asks for a protection that there is not: whoever gives it counts on it.
+  private func ignoredProtection(isPlain: Bool, isInsecure: Bool) -> String? {
+    let checks = [("--ca-file", caFile != nil), ("--ca-path", caPath != nil), ("--crl", crl != nil)]
+    let others = [("--pin", !pin.isEmpty), ("--client-cert", clientCert != nil), ("--tls-min", tlsMin != nil)]
+    if isPlain, let (option, _) = (checks + others).first(where: \.1) {
+      return "\(option) protects nothing without TLS; use --tls implicit or --tls starttls, or leave it out."
+    }
+    if isInsecure, let (option, _) = checks.first(where: \.1) {
+      return
+        "\(option) counts for nothing where no certificate is checked, as by --insecure; give one of them, not both."
+    }
+    return nil
+  }
+
   /// What all sources say together.
   private func resolve() throws(Failure) -> Account {
     let variables = ProcessInfo.processInfo.environment
@@ -214,6 +231,11 @@ struct ConnectionOptions: ParsableArguments {
       hint += ", which has the accounts \(file.names.joined(separator: ", ")) for --account"
     }
     var result = try Account(layers, file: fileLayers.count, hint: hint)
+    let isInsecure = [.insecure, .pinsOnly].contains(result.tls.trust)
+    if var complaint = ignoredProtection(isPlain: result.security == .plain, isInsecure: isInsecure) {
+      complaint.removeLast()
+      throw Failure(.usage, complaint)
+    }
     if let passwordFile { result.credentials = .passwordFile(passwordFile) }
     if passwordStdin { result.credentials = .standardInput }
     return result
