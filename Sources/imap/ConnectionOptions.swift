@@ -150,6 +150,9 @@ struct ConnectionOptions: ParsableArguments {
     if let localAddress, let complaint = AccountKey.localAddress.complaint(localAddress) {
       throw ValidationError("--local-address: \(complaint)")
     }
+    if let complaint = ignoredProtection(isPlain: tls == TLS.none, isInsecure: insecure) {
+      throw ValidationError(complaint)
+    }
     if let timeout, !(timeout > 0 && timeout < 1e6) {
       throw ValidationError("--timeout must be above 0 and below 1000000.")
     }
@@ -178,10 +181,27 @@ struct ConnectionOptions: ParsableArguments {
     return connector
   }
 
+  /// Whether the lines of the wire are wanted.
+  var showsWire: Bool { wire || verbose > 1 }
+
   private var logger: Logger? {
     if verbose == 0, !wire { return nil }
-    let level: Logger.Level = wire || verbose > 1 ? .trace : .debug
+    let level: Logger.Level = showsWire ? .trace : .debug
     return Logger(label: "imap", factory: { _ in ConsoleLogHandler(logLevel: level) })
+  }
+
+  /// What is said where an option asks for a protection that there is not: whoever gives it counts on it.
+  private func ignoredProtection(isPlain: Bool, isInsecure: Bool) -> String? {
+    let checks = [("--ca-file", caFile != nil), ("--ca-path", caPath != nil), ("--crl", crl != nil)]
+    let others = [("--pin", !pin.isEmpty), ("--client-cert", clientCert != nil), ("--tls-min", tlsMin != nil)]
+    if isPlain, let (option, _) = (checks + others).first(where: \.1) {
+      return "\(option) protects nothing without TLS; use --tls implicit or --tls starttls, or leave it out."
+    }
+    if isInsecure, let (option, _) = checks.first(where: \.1) {
+      return
+        "\(option) counts for nothing where no certificate is checked, as by --insecure; give one of them, not both."
+    }
+    return nil
   }
 
   /// What all sources say together.
@@ -211,6 +231,11 @@ struct ConnectionOptions: ParsableArguments {
       hint += ", which has the accounts \(file.names.joined(separator: ", ")) for --account"
     }
     var result = try Account(layers, file: fileLayers.count, hint: hint)
+    let isInsecure = [.insecure, .pinsOnly].contains(result.tls.trust)
+    if var complaint = ignoredProtection(isPlain: result.security == .plain, isInsecure: isInsecure) {
+      complaint.removeLast()
+      throw Failure(.usage, complaint)
+    }
     if let passwordFile { result.credentials = .passwordFile(passwordFile) }
     if passwordStdin { result.credentials = .standardInput }
     return result
@@ -250,18 +275,17 @@ struct ConnectionOptions: ParsableArguments {
 
 extension ConnectionOptions: MailServer {
   /// Connects, logs in, runs `body`, logs out. Ctrl-C ends all of that.
-  func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
+  func withServer(_ body: (_ client: IMAPClient, _ host: String) async throws -> Void) async throws {
     let connector = try connector()
     let credentials = try connector.credentials()
     let loop = try EventLoop.start()
     do {
-      try await Interruption.endsConnection({ try await connector.connect(credentials, on: loop) }, body)
-    } catch let error as IMAPError {
-      await loop.shutdown()
-      throw Failure(error, host: connector.name)
+      try await Interruption.endsConnection({ try await connector.connect(credentials, on: loop) }) { client in
+        try await body(client, connector.name)
+      }
     } catch {
       await loop.shutdown()
-      throw error
+      throw Failure(serverError: error, host: connector.name) ?? error
     }
     await loop.shutdown()
   }
@@ -270,11 +294,18 @@ extension ConnectionOptions: MailServer {
     _ mailbox: String?, changing: Bool, _ body: (IMAPClient, SelectedMailbox) async throws -> Void
   ) async throws {
     try await withClient { client in
-      try await body(client, try await open(MailboxName(mailbox ?? "INBOX"), changing: changing, client))
+      let name = MailboxName(mailbox ?? "INBOX")
+      let selected = try await MailboxError.naming(name) { try await open(name, changing: changing, client) }
+      try await body(client, selected)
     }
   }
 
-  func listedUIDs() throws(Failure) -> NamedMessages { try MessageArguments.inputUIDs() }
+  func listedUIDs() throws(Failure) -> NamedMessages {
+    if passwordStdin {
+      throw Failure(.usage, "standard input cannot be both the password and the UIDs; use --password-file")
+    }
+    return try MessageArguments.inputUIDs()
+  }
 
   func found(_ uids: [UID], in mailbox: SelectedMailbox) {}
 

@@ -79,17 +79,21 @@ struct Failure: Error {
     others = Array(messages.dropFirst())
   }
 
-  /// What went wrong while talking to `host`, to which one logs in by an access token or by a password.
-  init(_ error: IMAPError, host: String, byToken: Bool = false) {
+  /// What went wrong while talking to `host`, to which one logs in by an access token or by a password. `mailbox` is the one
+  /// that the command was about, where it was about one.
+  init(_ error: IMAPError, host: String, byToken: Bool = false, mailbox: MailboxName? = nil) {
+    // A name that is empty says nothing.
+    let mailbox = mailbox.flatMap { $0.description.isEmpty ? nil : $0 }
     switch error {
     case .connection(let error): self = Failure(error, host: host)
     case .outcomeUnknown(let command, let connection):
       self = Failure(connection, host: host)
-      if !Self.isReading(command) { message += "; whether the server has done \(command) is not known" }
+      if !Self.isReading(command) { message += "; \(Self.unknownOutcome(command, mailbox))" }
     case .capabilityMissing(let capability, let command):
       self.init(.refused, "\(host) cannot do \(command): it has no \(capability); `imap capability` shows what it has")
     case .cancelled: self.init(.failure, "\(host): \(error)")
-    case .invalidArgument: self.init(.usage, error.description)
+    case .invalidArgument:
+      self.init(.usage, (mailbox.map { "\($0): " } ?? "") + error.description)
     case .source(let command, let reason, outcomeUnknown: false): self.init(.file, "\(command) is not done: \(reason)")
     case .source(let command, let reason, outcomeUnknown: true):
       self.init(.file, "\(reason); whether the server has done \(command) is not known")
@@ -97,9 +101,10 @@ struct Failure: Error {
     case .copiedOnly(_, let error):
       self = Failure(error, host: host, byToken: byToken)
       message += "; the copies are made, and the messages still where they were"
-    case .refused(let command, let status), .rejected(let command, let status),
-      .noSuchMailbox(_, let command, let status):
-      self = Failure(error.reason, command, status, host: host, byToken: byToken)
+    case .refused(let command, let status), .rejected(let command, let status):
+      self = Failure(error.reason, command, status, host: host, byToken: byToken, mailbox: mailbox)
+    case .noSuchMailbox(let mailbox, let command, let status):
+      self = Failure(error.reason, command, status, host: host, byToken: byToken, mailbox: mailbox)
     case .authentication(.server, let status?) where error.reason != .notAuthenticated,
       .authentication(.tokenRefused, let status?) where error.reason != .notAuthenticated:
       // What the status says is more than that the mechanism has failed.
@@ -197,11 +202,31 @@ struct Failure: Error {
     }
   }
 
-  private init(_ reason: IMAPError.Reason, _ command: String, _ status: Status, host: String, byToken: Bool) {
+  /// `error` where it is one of a server that is called `host`; nil where it is anything else.
+  init?(serverError error: any Error, host: String) {
+    switch error {
+    case let error as IMAPError: self.init(error, host: host)
+    case let error as MailboxError:
+      self.init(error.error, host: host, mailbox: error.mailbox)
+      if let first = error.first { status = first }
+    default: return nil
+    }
+  }
+
+  /// What is said where nobody knows whether `command` was done.
+  static func unknownOutcome(_ command: String, _ mailbox: MailboxName?) -> String {
+    "whether the server has done \(command)\(mailbox.map { " of \($0)" } ?? "") is not known"
+  }
+
+  private init(
+    _ reason: IMAPError.Reason, _ command: String, _ status: Status, host: String, byToken: Bool,
+    mailbox: MailboxName? = nil
+  ) {
     // The text of BAD may repeat the line, and so a password.
     let mayHoldSecret = status.condition == .bad && ["LOGIN", "AUTHENTICATE"].contains(command)
     let said = mayHoldSecret ? "BAD" : status.text.isEmpty ? status.description : status.text
-    let refusal = "\(host) refused \(command): \(said)"
+    let refusal = "\(host) refused \(command)\(mailbox.map { " of \($0)" } ?? ""): \(said)"
+    let missing = "no such mailbox: \(mailbox.map { "\($0) (\(said))" } ?? said); `imap list` shows those there are"
     if ["LOGIN", "AUTHENTICATE"].contains(command),
       let failure = Self.login(reason, said, status.code, host: host, byToken: byToken)
     {
@@ -217,11 +242,12 @@ struct Failure: Error {
       let time = delay.map { "\(max(1, $0.components.seconds)) seconds" } ?? "a while"
       self.init(.unavailable, "\(refusal); it is asked too much: wait \(time) and try again")
     case (_, .noSuchMailbox):
-      self.init(.missing, "no such mailbox: \(said); `imap list` shows those there are")
-    case ("SELECT", .unspecified), ("EXAMINE", .unspecified), ("STATUS", .unspecified):
+      self.init(.missing, missing)
+    case ("SELECT", .unspecified) where status.condition == .no,
+      ("EXAMINE", .unspecified) where status.condition == .no,
+      ("STATUS", .unspecified) where status.condition == .no:
       // Servers without codes: what else is there to be wrong with a name?
-      self.init(
-        status.code == nil ? .missing : .refused, "no such mailbox: \(said); `imap list` shows those there are")
+      self.init(status.code == nil ? .missing : .refused, missing)
     default: self.init(Self.status(reason), refusal + (Self.advice(reason).map { "; \($0)" } ?? ""))
     }
   }

@@ -216,9 +216,10 @@ extension Failure {
       return
     }
     self.init(.interrupted, "interrupted")
-    switch error as? IMAPError {
+    let named = error as? MailboxError
+    switch named?.error ?? error as? IMAPError {
     case .outcomeUnknown(let command, _)?, .cancelled(let command, outcomeUnknown: true)?:
-      if !Self.isReading(command) { message += "; whether the server has done \(command) is not known" }
+      if !Self.isReading(command) { message += "; \(Self.unknownOutcome(command, named?.mailbox))" }
     case .copiedOnly?: message += "; the copies are made, and the messages still where they were"
     default: break
     }

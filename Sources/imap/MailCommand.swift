@@ -4,8 +4,8 @@ import IMAPStateMachine
 
 /// Where a command finds the server: over a connection of its own, or over that of a shell.
 protocol MailServer: Sendable {
-  /// Runs `body` on a connection that is logged in. Errors become a ``Failure``.
-  func withClient(_ body: (IMAPClient) async throws -> Void) async throws
+  /// Runs `body` on a connection that is logged in, to the server that errors call `host`. Errors become a ``Failure``.
+  func withServer(_ body: (_ client: IMAPClient, _ host: String) async throws -> Void) async throws
 
   /// As ``withClient(_:)``, with a mailbox open for reading, or for changing it. Nil is the one that is meant where none is
   /// named.
@@ -33,6 +33,54 @@ protocol MailServer: Sendable {
 }
 
 extension MailServer {
+  /// As ``withServer(_:)``.
+  func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
+    try await withServer { client, _ in try await body(client) }
+  }
+
+  /// As ``withServer(_:)``, for what is done to `mailbox`, which errors name.
+  func withClient(of mailbox: String, _ body: (IMAPClient) async throws -> Void) async throws {
+    try await withClient { client in try await MailboxError.naming(MailboxName(mailbox)) { try await body(client) } }
+  }
+
+  /// As ``withServer(_:)``, for what is put into `mailbox`, which errors name where it is not there.
+  func withClient(into mailbox: String, _ body: (IMAPClient) async throws -> Void) async throws {
+    try await withClient { client in
+      try await MailboxError.namingTarget(MailboxName(mailbox)) { try await body(client) }
+    }
+  }
+
+  /// Does `work` to each of `mailboxes`. Where that fails for one of them, a line on standard error says which, and the others are
+  /// done all the same; the status is that of the first. What ends the connection ends this. `finish` comes last in any case.
+  func forEach(
+    _ mailboxes: [String], finish: () throws -> Void = {}, _ work: (IMAPClient, MailboxName) async throws -> Void
+  ) async throws {
+    try await withServer { client, host in
+      var first: ExitStatus?
+      for name in mailboxes.map({ MailboxName($0) }) {
+        let failure: Failure
+        do {
+          try await MailboxError.naming(name) { try await work(client, name) }
+          continue
+        } catch let error as Failure {
+          failure = error
+        } catch var error as MailboxError {
+          guard error.leavesConnection else {
+            error.first = first
+            try finish()
+            throw error
+          }
+          failure = Failure(error.error, host: host, mailbox: name)
+        }
+        Console.error("imap: \(failure.message)")
+        first = first ?? failure.status
+      }
+      try finish()
+      // All has been said.
+      if let first { throw Failure(first, "") }
+    }
+  }
+
   func withMailbox(
     _ mailbox: String?, _ body: (IMAPClient, SelectedMailbox) async throws -> Void
   ) async throws {
@@ -59,6 +107,36 @@ extension MailServer {
       throw Failure(.refused, "\(mailbox) can only be read; `imap acl my \(mailbox)` shows what you may do with it")
     }
     return selected
+  }
+}
+
+/// What went wrong with a mailbox: a server's answer mostly does not name it.
+struct MailboxError: Error {
+  var mailbox: MailboxName
+  var error: IMAPError
+  /// How it went wrong with an earlier one, which is the status.
+  var first: ExitStatus?
+
+  /// Whether others can be tried.
+  var leavesConnection: Bool {
+    switch error {
+    case .refused, .rejected, .noSuchMailbox, .invalidArgument, .readOnly: true
+    default: false
+    }
+  }
+
+  /// Runs `work`. Its errors name `mailbox`, those for which `isMeant` says so.
+  static func naming<Result>(
+    _ mailbox: MailboxName, where isMeant: (IMAPError) -> Bool = { _ in true }, _ work: () async throws -> Result
+  ) async throws -> Result {
+    do { return try await work() } catch let error as IMAPError where isMeant(error) {
+      throw MailboxError(mailbox: mailbox, error: error)
+    }
+  }
+
+  /// As ``naming(_:where:_:)``, for a command that has a target besides: what is said to be missing is that.
+  static func namingTarget<Result>(_ target: MailboxName, _ work: () async throws -> Result) async throws -> Result {
+    try await naming(target, where: { $0.reason == .noSuchMailbox }, work)
   }
 }
 

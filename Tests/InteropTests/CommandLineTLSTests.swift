@@ -99,6 +99,40 @@ import Testing
     }
   }
 
+  /// Whoever asks for a protection counts on it.
+  @Test func noProtectionIsIgnored() async throws {
+    let folder = try TemporaryFolder()
+    let pin = "sha256/" + String(repeating: "A", count: 43)
+    let plain = try folder.write("config", "[a]\nhost = 127.0.0.1\nport = 1\nusername = joe\nssl = no\n")
+    let server = ["--host", "127.0.0.1", "--port", "1", "--user", "joe"]
+    let cases: [(arguments: [String], says: String)] = [
+      (server + ["--tls", "none", "--pin", pin], "--pin protects nothing without TLS"),
+      (server + ["--tls", "none", "--ca-file", "x"], "--ca-file protects nothing without TLS"),
+      (server + ["--tls", "none", "--ca-path", "x"], "--ca-path protects nothing without TLS"),
+      (server + ["--tls", "none", "--crl", "x"], "--crl protects nothing without TLS"),
+      (server + ["--tls", "none", "--tls-min", "1.3"], "--tls-min protects nothing without TLS"),
+      (server + ["--tls", "none", "--client-cert", "x"], "--client-cert protects nothing without TLS"),
+      (["--config", plain, "-a", "a", "--pin", pin], "--pin protects nothing without TLS"),
+      (["--stream", "cat", "--pin", pin], "--pin protects nothing without TLS"),
+      (server + ["--insecure", "--ca-file", "x"], "--ca-file counts for nothing"),
+      (server + ["--insecure", "--ca-path", "x"], "--ca-path counts for nothing"),
+      (server + ["--insecure", "--pin", pin, "--crl", "x"], "--crl counts for nothing"),
+    ]
+    for entry in cases {
+      let result = try await Tool.run(["list"] + entry.arguments, environment: ["IMAP_PASSWORD": "secret"])
+      #expect(result.status == 64, "\(entry.arguments): \(result.error)")
+      #expect(result.error.hasPrefix("imap: \(entry.says)"), "\(entry.arguments): \(result.error)")
+      #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+    }
+    // What protects nothing is left out by a file that says so, and what a file says by an option.
+    let both = try folder.write("both", "[a]\nhost = 127.0.0.1\nport = 1\nusername = joe\nssl_pin = \(pin)\n")
+    for option in [["--tls", "none"], ["--insecure"], ["--tls", "none", "--insecure"]] {
+      let result = try await Tool.run(
+        ["list", "--config", both, "-a", "a"] + option, environment: ["IMAP_PASSWORD": "secret"])
+      #expect(result.status == 69, "\(result.error)")
+    }
+  }
+
   /// What the file says of its own host is not for others.
   @Test func thoseOfTheFileAreForItsHost() throws {
     let pin = String(repeating: "ab", count: 32)

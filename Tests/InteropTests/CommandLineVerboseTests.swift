@@ -31,6 +31,18 @@ import Testing
       #expect(wire.error.contains("\nS: * LIST "), "\(wire.error)")
       #expect(!wire.error.contains("secret") && !wire.error.contains("c2Vjcm"), "\(wire.error)")
     }
+    // A shell shows each line once, however often that is asked for, and none where it is not wanted.
+    for (options, script, count) in [
+      (["-vv"], "wire on\nnamespace\n", 1), (["-vv"], "namespace\n", 1), (["--wire"], "namespace\n", 1),
+      (["-vv"], "wire off\nnamespace\n", 0), ([], "wire on\nnamespace\n", 1), (["-v"], "namespace\n", 0),
+    ] {
+      let shell = try await Tool.run(["shell"] + options + account, input: "very-secret\n" + script)
+      #expect(shell.status == 0, "\(shell.error)")
+      let lines = shell.error.split(separator: "\n").filter { $0.hasPrefix("C: ") && $0.hasSuffix(" NAMESPACE") }
+      #expect(lines.count == count, "\(options) \(script): \(shell.error)")
+      #expect(options.isEmpty || shell.error.contains("imap: completed command=NAMESPACE"), "\(shell.error)")
+      #expect(!shell.error.contains("secret"), "\(shell.error)")
+    }
     let refused = try await run(["-v"], password: "very-wrong")
     #expect(refused.status == 77)
     #expect(!refused.error.contains("very"), "\(refused.error)")

@@ -21,7 +21,7 @@ import Testing
 
   @Test func words() throws {
     let cases: [(String, SearchKey)] = [
-      ("", .all), ("unseen", .noFlag(.seen)), ("READ", .flag(.seen)), ("from:anna", .from("anna")),
+      ("all", .all), ("unseen", .noFlag(.seen)), ("READ", .flag(.seen)), ("from:anna", .from("anna")),
       (#"subject:"x y""#, .subject("x y")), (#"subject:"say \"hi\" \\""#, .subject(#"say "hi" \"#)),
       (#""from:x y""#, .from("x y")), ("to:a:b", .to("a:b")), ("header:List-Id", .header("List-Id", "")),
       ("header:X-A=b=c", .header("X-A", "b=c")), ("id:<1@x>", .header("Message-ID", "<1@x>")),
@@ -70,10 +70,14 @@ import Testing
     #expect(try Self.key(words: ["subject:(x)"]) == .subject("(x)"))
     #expect(try Self.key(words: ["(subject:(x))"]) == .subject("(x)"))
     #expect(try Self.key(words: ["text:a \"b"]) == .text("a \"b"))
+    for words in [[], [""], ["seen", ""], [" ", "seen"]] {
+      #expect(throws: Failure.self, "\(words)") { try Self.key(words: words) }
+    }
   }
 
   @Test(arguments: [
-    "unsen", "from:", "since:2026-02-30", "since:soon", "larger:many", "larger:99999999999999999999",
+    "", " ", "\"\"", "header:List-Id=", "unsen", "from:", "since:2026-02-30", "since:soon", "larger:many",
+    "larger:99999999999999999999",
     "larger:99999999999g",
     "older:0", "older:9999999w", "uid:x", "uid:0", "modseq:-1", "nosuch:x", "(seen", "seen)", "()", "not", "or seen",
     "seen or or seen",

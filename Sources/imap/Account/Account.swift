@@ -182,7 +182,7 @@ struct Account {
       let key = file(.sslClientKey, "--client-key") ?? certificate
       tls.identity = .files(
         certificate: certificate, key: key,
-        passphrase: .callback { (try? PasswordPrompt.read("Passphrase of \(key): ")).map { Secret($0) } })
+        passphrase: .callback { PasswordPrompt.passphrase(of: key) })
     }
   }
 

@@ -100,7 +100,7 @@ enum CredentialSource {
     case .passwordFile(let path):
       return .password(user: user, password: Secret(Helper.firstLine(try InputBytes.all(path, "the password file"))))
     case .standardInput:
-      guard let line = readLine(strippingNewline: true) else {
+      guard let line = try InputBytes(nil).line() else {
         throw Failure(.file, "standard input has no line with a password")
       }
       return .password(user: user, password: Secret(line))

@@ -32,7 +32,7 @@ struct ACLGet: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       let list = try await client.accessControlList(of: MailboxName(mailbox))
       if json { return try Console.line(JSON.object(JSON.extensionData(.acl(list)).members)) }
       var table = Table([Table.Column("WHO"), Table.Column("RIGHTS")])
@@ -76,7 +76,7 @@ struct ACLSet: MailCommand {
     }
     let letters = AccessRights(rights)
     let change: AccessRightsChange = add ? .add(letters) : revoke ? .remove(letters) : .replace(letters)
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       try await client.setAccess(MailboxName(mailbox), for: who, change)
       try Done.show(mailbox, "rights set", json, [("identifier", .string(who))])
     }
@@ -99,7 +99,7 @@ struct ACLRemove: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       try await client.removeAccess(MailboxName(mailbox), for: who)
       try Done.show(mailbox, "rights removed", json, [("identifier", .string(who))])
     }
@@ -118,7 +118,7 @@ struct ACLMy: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       let rights = try await client.myRights(MailboxName(mailbox))
       if json {
         try Console.line(JSON.object([("mailbox", .string(mailbox)), ("rights", .string(rights.rawValue))]))
@@ -145,7 +145,7 @@ struct ACLGrantable: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       guard let rights = try await client.grantableRights(MailboxName(mailbox), for: who) else {
         throw Failure(.protocolError, "the server gave no rights of \(who)")
       }

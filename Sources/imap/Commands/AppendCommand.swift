@@ -59,7 +59,7 @@ struct AppendCommand: MailCommand {
     }
     // Looked at before connecting: a missing file must not leave half of the messages behind.
     let messages = try files.map { try MessageSource($0, isCanonical: !asIs) }
-    try await server.withClient { client in
+    try await server.withClient(into: mailbox) { client in
       for message in messages {
         let sent = Counter()
         var result: CopyResult?

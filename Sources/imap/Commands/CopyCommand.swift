@@ -69,9 +69,9 @@ struct TransferOptions: ParsableArguments {
       let found = UIDSet(there)
       let name = MailboxName(target)
       if create, try await !client.mailboxExists(name) { try await client.create(name) }
-      let result =
-        isMove
-        ? try await client.move(.uids(found), to: name) : try await client.copy(.uids(found), to: name)
+      let result = try await MailboxError.namingTarget(name) {
+        isMove ? try await client.move(.uids(found), to: name) : try await client.copy(.uids(found), to: name)
+      }
       try show(result, found, selected.name.description)
       try messages.failIfMissing(there, in: selected)
     }

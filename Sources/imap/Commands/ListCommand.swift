@@ -92,12 +92,25 @@ struct ListOptions: ParsableArguments {
     if status {
       let known = Set(answer.statuses.map(\.mailbox))
       for listing in answer.listings where !known.contains(listing.name) && Self.canSelect(listing) {
-        // One that went away in between, or that may not be looked at, has none.
-        if let found = try? await client.status(listing.name, items) { answer.statuses.append(found) }
+        let found = try await MailboxError.naming(listing.name) { try await Self.status(listing.name, items, client) }
+        if let found { answer.statuses.append(found) }
       }
     }
     return answer
   }
+
+  /// Nil of one that went away in between, or that may not be looked at.
+  private static func status(
+    _ mailbox: MailboxName, _ items: [StatusItem], _ client: IMAPClient
+  ) async throws -> MailboxStatus? {
+    do throws(IMAPError) { return try await client.status(mailbox, items) } catch {
+      if isRefusal(error) { return nil }
+      throw error
+    }
+  }
+
+  /// Whether it is the server's NO.
+  private static func isRefusal(_ error: IMAPError) -> Bool { if case .refused = error { true } else { false } }
 
   private static func canSelect(_ listing: MailboxListing) -> Bool {
     !listing.attributes.contains("\\Noselect") && !listing.attributes.contains("\\NonExistent")

@@ -27,12 +27,10 @@ struct CreateCommand: MailCommand {
 
   func work(_ server: any MailServer) async throws {
     let uses = specialUse.map { MessageFlag($0.hasPrefix("\\") ? $0 : "\\" + $0) }
-    try await server.withClient { client in
-      for name in mailboxes {
-        try await client.create(MailboxName(name), specialUse: uses)
-        if subscribe { try await client.subscribe(MailboxName(name)) }
-        try Done.show(name, "created", json)
-      }
+    try await server.forEach(mailboxes) { client, name in
+      try await client.create(name, specialUse: uses)
+      if subscribe { try await client.subscribe(name) }
+      try Done.show(name.description, "created", json)
     }
   }
 }
@@ -59,7 +57,7 @@ struct RenameCommand: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       try await client.rename(MailboxName(mailbox), to: MailboxName(name))
       try Done.show(mailbox, "renamed", json, [("name", .string(name))])
     }
@@ -146,11 +144,9 @@ struct MailboxesOptions: ParsableArguments {
   func forEach(
     _ server: any MailServer, _ done: String, _ change: (IMAPClient, MailboxName) async throws -> Void
   ) async throws {
-    try await server.withClient { client in
-      for name in mailboxes {
-        try await change(client, MailboxName(name))
-        try Done.show(name, done, json)
-      }
+    try await server.forEach(mailboxes) { client, name in
+      try await change(client, name)
+      try Done.show(name.description, done, json)
     }
   }
 }

@@ -40,7 +40,7 @@ struct MetadataGet: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       let options = MetadataOptions(depth: depth.flatMap { MetadataOptions.Depth(rawValue: $0.rawValue) })
       let found = try await client.metadata(of: MailboxName(mailbox), entries, options)
       if json {
@@ -74,7 +74,7 @@ struct MetadataSet: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       let change = Metadata.Entry(name: Array(entry.utf8), value: Array(value.utf8))
       try await client.setMetadata(of: MailboxName(mailbox), [change])
       try Done.show(mailbox, "\(entry) set", json, [("entry", .string(entry))])
@@ -97,7 +97,7 @@ struct MetadataRemove: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       try await client.setMetadata(
         of: MailboxName(mailbox), entries.map { Metadata.Entry(name: Array($0.utf8), value: nil) })
       for entry in entries { try Done.show(mailbox, "\(entry) removed", json, [("entry", .string(entry))]) }

@@ -33,7 +33,7 @@ struct QuotaCommand: MailCommand {
 
   func work(_ server: any MailServer) async throws {
     let limits = try set.map { try Self.limit($0) }
-    try await server.withClient { client in
+    try await server.withClient(of: root == nil ? mailbox : "") { client in
       var quotas: [Quota] = []
       if let root {
         if !limits.isEmpty { try await client.setQuota(root: root, limits) }

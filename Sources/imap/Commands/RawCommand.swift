@@ -10,6 +10,9 @@ struct RawCommand: MailCommand {
       connection itself, as LOGIN, SELECT and IDLE, are refused; --mailbox opens a mailbox first: for reading, and for changing
       it where the command is one that does, as STORE, MOVE and EXPUNGE.
 
+      A literal in an answer stands behind its length, with its line breaks and without other control characters; programs take
+      --json.
+
       EXAMPLES
         imap raw -a work NOOP
         imap raw -a work 'STATUS INBOX (MESSAGES)'
@@ -135,6 +138,17 @@ struct RawCommand: MailCommand {
     do throws(ConnectionError) { line = try ResponseEncoder().encode(response) } catch {
       return try Console.line(JSON.object(JSON.response(response)))
     }
-    try Console.line(MessageLine.printable(Array(line.prefix { $0 != 0x0d && $0 != 0x0a })))
+    try Console.bytes(Array((Self.text(line) + "\n").utf8))
+  }
+
+  /// `response` as people read it: the line breaks in its literals are line breaks, and other control characters do not get
+  /// through.
+  private static func text(_ response: [UInt8]) -> String {
+    var lines = String(decoding: response, as: UTF8.self).split(omittingEmptySubsequences: false) { character in
+      character == "\r\n" || character == "\n" || character == "\r"
+    }
+    // Its own end.
+    if lines.last?.isEmpty == true { lines.removeLast() }
+    return lines.map { Console.printable(String($0)) }.joined(separator: "\n")
   }
 }

@@ -26,7 +26,7 @@ struct SelectCommand: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
+    try await server.withClient(of: mailbox) { client in
       let name = MailboxName(mailbox)
       let state = readWrite ? try await client.select(name) : try await client.examine(name)
       if json { return try Console.line(JSON.object(Self.json(state))) }

@@ -30,7 +30,7 @@ struct ShellCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let server = try await ShellServer(try connection.connector())
+      let server = try await ShellServer(try connection.connector(), showsWire: connection.showsWire)
       let shell = Shell(server, account: connection.account, keepGoing: keepGoing, json: json)
       let status = await shell.run(mailbox)
       await server.end()

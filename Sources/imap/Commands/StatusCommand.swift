@@ -23,21 +23,18 @@ struct StatusCommand: MailCommand {
   var json = false
 
   func work(_ server: any MailServer) async throws {
-    try await server.withClient { client in
-      let items = item.isEmpty ? [.messages, .unseen, .uidNext, .uidValidity] : item
-      var table = Table(
-        [Table.Column("MAILBOX")] + items.map { Table.Column($0.rawValue, right: $0 != .mailboxID) })
-      for name in mailboxes {
-        guard let status = try await client.status(MailboxName(name), items) else {
-          throw Failure(.protocolError, "the server gave no status of \(name)")
-        }
-        if json {
-          try Console.line(JSON.object(JSON.mailboxStatus(status)))
-        } else {
-          try table.add([status.mailbox.description] + items.map { Self.text(status, $0) })
-        }
+    let items = item.isEmpty ? [.messages, .unseen, .uidNext, .uidValidity] : item
+    var table = Table(
+      [Table.Column("MAILBOX")] + items.map { Table.Column($0.rawValue, right: $0 != .mailboxID) })
+    try await server.forEach(mailboxes, finish: { try table.flush() }) { client, name in
+      guard let status = try await client.status(name, items) else {
+        throw Failure(.protocolError, "the server gave no status of \(name)")
       }
-      try table.flush()
+      if json {
+        try Console.line(JSON.object(JSON.mailboxStatus(status)))
+      } else {
+        try table.add([status.mailbox.description] + items.map { Self.text(status, $0) })
+      }
     }
   }
 

@@ -66,5 +66,25 @@ struct InputBytes: ~Copyable {
     }
   }
 
+  /// The bytes before the next line end; nil where there are none. Nothing is taken of what comes behind it, and nothing is kept.
+  func line() throws(Failure) -> [UInt8]? {
+    var line: [UInt8] = []
+    // One that grows leaves copies of itself behind.
+    line.reserveCapacity(Self.usualLine)
+    while true {
+      guard let byte = try next(1).first else { return line.isEmpty ? nil : line }
+      if byte == 0x0a { break }
+      line.append(byte)
+      if line.count > Self.mostLine {
+        throw Failure(.file, "the first line of \(name) is too long; is that the right one?")
+      }
+    }
+    if line.last == 0x0d { line.removeLast() }
+    return line
+  }
+
+  private static let usualLine = 256
+  private static let mostLine = 64 * 1024
+
   private static func reason(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
 }

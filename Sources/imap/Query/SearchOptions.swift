@@ -18,12 +18,11 @@ struct SearchOptions: ParsableArguments {
     if query != nil, !criteria.isEmpty { throw ValidationError("Give the criteria as words or by --query, not both.") }
   }
 
-  /// What to search for.
+  /// What to search for: everything where nobody has said, and only there. A variable of a script that is empty by mistake must
+  /// not become all messages.
   func key() throws(Failure) -> SearchKey {
-    if raw {
-      let words = query.map { [$0] } ?? criteria
-      return words.isEmpty ? .all : try RawCriteria.parse(words, isWire: query != nil)
-    }
+    if query == nil, criteria.isEmpty { return .all }
+    if raw { return try RawCriteria.parse(query.map { [$0] } ?? criteria, isWire: query != nil) }
     if let query { return try SearchQuery.parse(query, today: .today) }
     return try SearchQuery.parse(words: criteria, today: .today)
   }

@@ -16,6 +16,7 @@ enum SearchQuery {
   static func parse(words: [String], today: SearchDate) throws(Failure) -> SearchKey {
     var tokens: [Token] = []
     for word in words {
+      if word.allSatisfy(\.isWhitespace) { throw nothing }
       var rest = word[...]
       while rest.first == "(" {
         tokens.append(.open)
@@ -40,11 +41,15 @@ enum SearchQuery {
   }
 
   private static func parse(_ tokens: [Token], today: SearchDate) throws(Failure) -> SearchKey {
-    if tokens.isEmpty { return .all }
+    if tokens.isEmpty { throw nothing }
     var parser = Parser(tokens, today)
     let key = try parser.alternatives(depth: 0)
     if let token = parser.next() { throw Parser.misplaced(token) }
     return key
+  }
+
+  private static var nothing: Failure {
+    Failure(.usage, "an empty text is no search criterion; write all for every message, or leave it out")
   }
 
   /// Parts a text into tokens.

@@ -16,6 +16,11 @@ enum SearchWord {
     if name == "keyword" { return .flag(try FlagNames.flag(value)) }
     if let make = texts[name] {
       if value.isEmpty { throw Failure(.usage, "\(name): has no text; write it behind the colon, as \(name):anna") }
+      // On the wire that would be every message with the field.
+      if name == "header", value.hasSuffix("="), value.count(where: { $0 == "=" }) == 1 {
+        throw Failure(
+          .usage, "\(word) has no text; write it behind the =, or leave that out for all that have the field")
+      }
       return make(value)
     }
     if let make = dates[name] { return make(try date(value, name, today)) }

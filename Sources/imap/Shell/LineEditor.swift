@@ -19,6 +19,8 @@ enum InputLine: Sendable, Hashable {
   case interrupted
   /// Ctrl-D, or the end of a pipe.
   case end
+  /// One that is no command, whatever it was meant to be.
+  case wrong(ExitStatus, String)
 }
 
 /// Lines from a terminal, with editing, history and completion by libedit. What happens meanwhile is printed above the line

@@ -58,6 +58,8 @@ final class Shell: Sendable {
       state.withLock { $0.isOver = true }
       signals.end()
     }
+    // Above what is typed, from now on.
+    if server.showsWire { showWire(true) }
     var first: ExitStatus?
     if let mailbox { first = await execute(["select", mailbox]) }
     while first == nil || keepGoing || input.isInteractive {
@@ -66,6 +68,9 @@ final class Shell: Sendable {
       case .end: return input.isInteractive ? nil : first
       case .interrupted:
         if !input.isInteractive { return .interrupted }
+      case .wrong(let status, let message):
+        Console.error("imap: \(message)")
+        first = first ?? status
       case .text(let line):
         let words: [String]
         do throws(Failure) { words = try self.words(line) } catch {
@@ -166,9 +171,7 @@ final class Shell: Sendable {
       let isOn = try Self.isOn(words)
       state.withLock { $0.json = isOn }
     case "wire":
-      server.showWire(try Self.isOn(words)) { [input] in
-        if input is TerminalInput { input.announce([$0]) } else { Console.error($0) }
-      }
+      showWire(try Self.isOn(words))
     case "account": try await showAccount()
     case "reconnect": try await server.reconnect()
     default: try await command(words)
@@ -188,11 +191,19 @@ final class Shell: Sendable {
       throw Failure(.usage, "a shell has one connection; options of others go to `imap shell`")
     }
     if state.withLock(\.json) { command.json = true }
+    // One that fails may have done something before.
+    defer {
+      if command is CreateCommand || command is RenameCommand || command is RemoveMailboxCommand {
+        server.forgetNames()
+      }
+    }
     try await command.work(server)
-    switch command {
-    case is SelectCommand: await server.stay()
-    case is CreateCommand, is RenameCommand, is RemoveMailboxCommand: server.forgetNames()
-    default: break
+    if command is SelectCommand { await server.stay() }
+  }
+
+  private func showWire(_ isOn: Bool) {
+    server.showWire(isOn) { [input] in
+      if input is TerminalInput { input.announce([$0]) } else { Console.error($0) }
     }
   }
 
@@ -236,11 +247,13 @@ final class Shell: Sendable {
     try table.flush()
   }
 
-  private func report(_ error: any Error) -> ExitStatus {
+  /// Returns its status; nil where it is no failure.
+  private func report(_ error: any Error) -> ExitStatus? {
     switch error {
     case OutputError.readerGone:
+      // As everywhere: who has read enough, as `head` has, is content.
       state.withLock { $0.mustEnd = true }
-      return .failure
+      return nil
     case OutputError.failed(let code):
       Console.error("imap: cannot write the output: \(unsafe String(cString: strerror(code)))")
       return .file

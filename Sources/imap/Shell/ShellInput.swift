@@ -53,6 +53,7 @@ final class PipeInput: ShellInput {
   let editor: LineEditor? = nil
   private let queue = DispatchQueue(label: "imap.shell.input")
   private let state = Mutex(State())
+  private let lines = Mutex(InputLines())
 
   private struct State {
     var waiting: CheckedContinuation<InputLine, Never>?
@@ -67,8 +68,21 @@ final class PipeInput: ShellInput {
         return state.end
       }
       if let end { return continuation.resume(returning: end) }
-      // As the password is read: both may come on standard input.
-      queue.async { self.resume(readLine().map { .text($0) } ?? .end) }
+      queue.async { self.resume(self.line()) }
+    }
+  }
+
+  private func line() -> InputLine {
+    while true {
+      if let line = lines.withLock({ $0.next() }) { return line }
+      do throws(Failure) {
+        let bytes = try InputBytes(nil).next(64 * 1024)
+        lines.withLock { $0.add(bytes) }
+      } catch {
+        // It would be the same again.
+        state.withLock { $0.end = $0.end ?? .end }
+        return .wrong(error.status, error.message)
+      }
     }
   }
 
@@ -93,6 +107,44 @@ final class PipeInput: ShellInput {
     }
     continuation?.resume(returning: line)
     return continuation != nil
+  }
+}
+
+/// Takes what comes apart into lines.
+struct InputLines {
+  private var bytes: [UInt8] = []
+  /// What of it was taken, and what has no line end.
+  private var (taken, searched) = (0, 0)
+  private var number = 0
+  private var isOver = false
+
+  /// More of it; nothing is its end.
+  mutating func add(_ more: [UInt8]) {
+    bytes.removeFirst(taken)
+    (taken, searched) = (0, searched - taken)
+    bytes += more
+    isOver = more.isEmpty
+  }
+
+  /// The next line; nil where more has to come.
+  mutating func next() -> InputLine? {
+    guard let end = bytes[searched...].firstIndex(of: 0x0a) else {
+      searched = bytes.count
+      if !isOver { return nil }
+      return taken < bytes.count ? take(upTo: bytes.count, next: bytes.count) : .end
+    }
+    return take(upTo: end, next: end + 1)
+  }
+
+  private mutating func take(upTo end: Int, next: Int) -> InputLine {
+    let hasReturn = end > taken && bytes[end - 1] == 0x0d
+    let line = bytes[taken..<(hasReturn ? end - 1 : end)]
+    (taken, searched) = (next, next)
+    number += 1
+    guard let text = String(validating: line, as: UTF8.self) else {
+      return .wrong(.usage, "line \(number) is not UTF-8; write it in that encoding")
+    }
+    return .text(text)
   }
 }
 

@@ -26,10 +26,15 @@ final class ShellServer: MailServer {
     var names: [String]?
   }
 
-  /// Connects.
-  init(_ connector: Connector) async throws {
+  /// Connects, and shows the lines of the wire where that is wanted from the start.
+  init(_ connector: Connector, showsWire: Bool) async throws {
     var connector = connector
     connector.wireObserver = { [wire] in wire.show($0) }
+    if showsWire {
+      wire.set { Console.error($0) }
+      // Each line is shown once, and not where `wire off` was said.
+      connector.logger?.logLevel = .debug
+    }
     self.connector = connector
     let credentials = try connector.credentials()
     loop = try EventLoop.start()
@@ -67,10 +72,10 @@ final class ShellServer: MailServer {
 
   // MARK: Commands
 
-  func withClient(_ body: (IMAPClient) async throws -> Void) async throws {
+  func withServer(_ body: (_ client: IMAPClient, _ host: String) async throws -> Void) async throws {
     try await talking { client in
       try await reopen(client)
-      try await body(client)
+      try await body(client, connector.name)
     }
   }
 
@@ -84,7 +89,7 @@ final class ShellServer: MailServer {
       if let selected = await client.selected, selected.name == name, !changing || !selected.isReadOnly {
         return try await body(client, selected)
       }
-      let selected = try await open(name, changing: changing, client)
+      let selected = try await MailboxError.naming(name) { try await open(name, changing: changing, client) }
       state.withLock { state in
         if state.mailbox == name { state.isReadOnly = !changing }
       }
@@ -159,8 +164,7 @@ final class ShellServer: MailServer {
     } catch {
       await forget(client)
       if Task.isCancelled { throw Failure(interrupted: error) }
-      if let error = error as? IMAPError { throw Failure(error, host: connector.name) }
-      throw error
+      throw Failure(serverError: error, host: connector.name) ?? error
     }
     await forget(client)
   }
@@ -203,6 +207,9 @@ final class ShellServer: MailServer {
     }
     return true
   }
+
+  /// Whether the lines of the wire are shown.
+  var showsWire: Bool { wire.isOn }
 
   /// Hands each line of the wire, without secrets, to `show`, or no longer.
   func showWire(_ isOn: Bool, _ show: @escaping @Sendable (String) -> Void) { wire.set(isOn ? show : nil) }
@@ -291,6 +298,8 @@ private final class WireSwitch: Sendable {
   private let output = Mutex<(@Sendable (String) -> Void)?>(nil)
 
   func set(_ output: (@Sendable (String) -> Void)?) { self.output.withLock { $0 = output } }
+
+  var isOn: Bool { output.withLock { $0 != nil } }
 
   func show(_ line: WireLine) {
     let output = output.withLock { $0 }

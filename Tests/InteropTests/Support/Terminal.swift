@@ -101,6 +101,17 @@ final class Terminal: @unchecked Sendable {
     }
   }
 
+  /// Sends a signal to the program.
+  func signal(_ number: Int32) { kill(process, number) }
+
+  /// Whether the terminal shows what is typed, and hands it over by lines, as it does at the start.
+  var showsKeys: Bool {
+    var settings = termios()
+    guard unsafe tcgetattr(master, &settings) == 0 else { return false }
+    let wanted = tcflag_t(ECHO | ICANON | ISIG)
+    return settings.c_lflag & wanted == wanted
+  }
+
   /// Waits until `text` has appeared, and returns all up to its end that was not returned yet.
   @discardableResult
   func wait(for text: String) async throws -> String {
