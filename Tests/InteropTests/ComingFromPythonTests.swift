@@ -116,6 +116,7 @@ import Testing
     ) { client, _ in
       let answer = try await client.run(GenericCommand("XFOO", [.number(7), .list([.atom("a")])]))
       #expect(answer.status.condition == .ok)
+      #expect(answer.responses == [.unknown(Array("* XFOO bar\r\n".utf8))])
       try await client.proxyAuthenticate(as: "joe")
       do throws(IMAPError) {
         _ = try await client.run(GenericCommand("UID XBAR"))

@@ -152,7 +152,7 @@ import Testing
     let server = try ScriptedServer(
       capabilities: "",
       [
-        ("EXAMINE", ["* 1 EXISTS"]), ("CAPABILITY", ["* CAPABILITY IMAP4rev1"]),
+        ("EXAMINE", ["* 1 EXISTS"]), ("CAPABILITY", ["* CAPABILITY IMAP4rev1"]), ("XMORE", ["* XMORE x (y"]),
         (
           "UID FETCH",
           [
@@ -166,6 +166,7 @@ import Testing
     func raw(_ arguments: String...) async throws -> Tool.Result {
       try await Tool.run(["raw"] + account + arguments, environment: ["IMAP_PASSWORD": "secret"])
     }
+    #expect(try await raw("XMORE").output == "* XMORE x (y\nOK done\n")
     let fetched = try await raw("-m", "INBOX", "UID FETCH 1 (BODY[HEADER] FLAGS)")
     #expect(fetched.status == 0, "\(fetched.error)")
     #expect(

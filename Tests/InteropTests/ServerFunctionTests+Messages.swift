@@ -134,7 +134,10 @@ extension ServerFunctionTests {
       await #expect(throws: IMAPError.self) { try await client.fetchChanges(.all, [.uid, .flags], since: 1) }
       return
     }
+    // RFC 5161, section 3.1: not with a mailbox open.
+    try await client.unselect()
     try await client.enable([.qResync])
+    try await client.select(.inbox)
     let before = try #require(try await client.fetch(.uids(.all), [.modSeq]).compactMap(\.modSeq).max())
     try await client.addFlags([.draft], to: [1])
     try await client.delete([2])

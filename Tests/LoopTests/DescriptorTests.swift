@@ -19,6 +19,8 @@ import Testing
   /// What is told is what the system would say, with descriptors left and without.
   @Test func whatIsInUseIsCounted() async {
     await #expect(processExitsWith: .success) {
+      // The descriptors of libdispatch come with its first timer, which may be anybody's.
+      try await Task.sleep(for: .nanoseconds(1))
       try Self.lowerLimit(to: 100)
       let before = try #require(DescriptorLimit.current)
       #expect(before.limit == 100)

@@ -27,6 +27,8 @@ final class CommandWaiter {
   var fetchHandler: FetchHandler?
   /// Gets each FETCH response whole; instead of ``fetchHandler``.
   var collect: ((FetchResponse) -> Void)?
+  /// Gets the untagged responses that nobody knows.
+  var unknownHandler: (([UInt8]) -> Void)?
   /// The bytes of an APPEND that were not written yet.
   var literal: ArraySlice<UInt8> = []
   /// Brings more of them.
@@ -376,7 +378,12 @@ final class ClientSession: ClientChannelDelegate {
       if fetching.isInside { receiveFetch(event, channel) }
     case .unknown(let line):
       observer?.unexpected(nil)
-      yield(.unknown(line.copy()), channel)
+      // A command that nobody knows is answered by what nobody knows.
+      if let handler = waiters.first(where: { $0.unknownHandler != nil && channel.isInFlight($0.id) })?.unknownHandler {
+        handler(line.copy())
+      } else {
+        yield(.unknown(line.copy()), channel)
+      }
     case .needMoreInput, .tagged, .continuation, .endOfInput: break
     }
   }

@@ -45,6 +45,7 @@ extension IMAPClient {
       status = try await runFetch(command.name, command) { waiter in
         waiter.dataHandler = takeData
         waiter.fetchHandler = takeFetch
+        if case .other = command { waiter.unknownHandler = { responses.append(.unknown($0)) } }
       }
     case .close, .unselect, .unauthenticate:
       status = try await runLeaving(command.name, command) { $0.dataHandler = takeData }
@@ -59,7 +60,8 @@ extension IMAPClient {
     return (status, responses)
   }
 
-  /// As ``run(_:)-(Command)``, for a command that the library does not know. It is sent alone, as nobody knows what it does.
+  /// As ``run(_:)-(Command)``, for a command that the library does not know. It is sent alone, as nobody knows what it does; untagged
+  /// responses that the library does not know either are its answer.
   public func run(_ command: GenericCommand) async throws(IMAPError) -> (status: Status, responses: [Response]) {
     try await run(.other(command))
   }

@@ -299,7 +299,7 @@ public actor IMAPSession {
   /// Trying again would lock the account, or go wrong in the same way.
   private static func isFinal(_ error: IMAPError) -> Bool {
     if case .invalidArgument = error { return true }
-    switch error.reason {
+    return switch error.reason {
     case .notAuthenticated, .expired, .privacyRequired, .accessDisabled, .applicationPasswordRequired,
       .webLoginRequired:
       true
