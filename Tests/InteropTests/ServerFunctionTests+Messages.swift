@@ -124,24 +124,26 @@ extension ServerFunctionTests {
       let now = try #require(try await client.fetchOne(1 as UID, [.modSeq])?.modSeq)
       #expect(try await client.store(.uids([1]), answered, unchangedSince: now).modified == nil)
       #expect(try await client.flags(of: [1])[1]?.contains(.answered) == true)
-      try await whatHasChanged(client, kind)
+      let third = try await server.client(on: loop)
+      try await whatHasChanged(third, by: client, kind)
+      await third.logout()
     }
   }
 
-  /// FETCH of what has changed, and what has gone, on a server with QRESYNC.
-  private func whatHasChanged(_ client: IMAPClient, _ kind: ServerKind) async throws {
+  /// FETCH of what another client has changed, and what has gone, on a server with QRESYNC.
+  private func whatHasChanged(_ client: IMAPClient, by other: IMAPClient, _ kind: ServerKind) async throws {
     guard kind.has(.qResync) else {
+      try await client.select(.inbox)
       await #expect(throws: IMAPError.self) { try await client.fetchChanges(.all, [.uid, .flags], since: 1) }
       return
     }
-    // RFC 5161, section 3.1: not with a mailbox open.
-    try await client.unselect()
     try await client.enable([.qResync])
     try await client.select(.inbox)
     let before = try #require(try await client.fetch(.uids(.all), [.modSeq]).compactMap(\.modSeq).max())
-    try await client.addFlags([.draft], to: [1])
-    try await client.delete([2])
-    let (changed, vanished) = try await client.fetchChanges(.all, [.uid, .flags], since: before)
+    try await other.addFlags([.draft], to: [1])
+    try await other.delete([2])
+    try await client.noop()
+    let (changed, vanished) = try await client.fetchChanges([1, 2], [.uid, .flags], since: before)
     #expect(changed.map(\.uid) == [1] && changed.first?.flags?.contains(.draft) == true, "\(changed)")
     #expect(vanished.contains(2, largest: 2), "\(vanished)")
   }

@@ -15,7 +15,7 @@ extension IMAPClient {
 
   /// FETCH of what has changed since `modSeq`, and which of the messages have gone since (RFC 7162, section 3.2.6: CHANGEDSINCE with
   /// VANISHED). The server must have QRESYNC, switched on by ``enable(_:)``. Of those that are gone it may name more than there have
-  /// been.
+  /// been. `*` is the last message that there is: of those behind it that are gone a set with it may say nothing.
   public func fetchChanges(
     _ uids: UIDSet, _ items: [FetchItem], since modSeq: ModSeq
   ) async throws(IMAPError) -> (changed: [FetchResponse], vanished: UIDSet) {
