@@ -336,6 +336,8 @@ private func report(_ error: any Error) throws {
     Console.error("imap: cannot write the output: \(unsafe String(cString: strerror(code)))")
     throw ExitCode(ExitStatus.file.rawValue)
   case let failure as Failure:
+    // By a second signal, or one that was heard of late.
+    if failure.status == .interrupted { Interruption.isTold.store(true, ordering: .relaxed) }
     if !failure.message.isEmpty { Console.error("imap: \(failure.message)") }
     for line in failure.others { Console.error("imap: \(line)") }
     throw ExitCode(failure.status.rawValue)

@@ -139,9 +139,12 @@ final class Interruption: Sendable {
     }
   }
 
+  /// Whether the user has been told.
+  static let isTold = Atomic(false)
+
   /// Ends the program as it is, with the same status whichever signal it was.
   static func endProgram() -> Never {
-    Console.lastWords("imap: interrupted")
+    if !isTold.load(ordering: .relaxed) { Console.lastWords("imap: interrupted") }
     _exit(ExitStatus.interrupted.rawValue)
   }
 }

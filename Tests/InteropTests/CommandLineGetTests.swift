@@ -186,6 +186,15 @@ import Testing
       func get(_ name: String) async throws -> Tool.Result {
         try await imap("get", "1", "--output", "\(folder.path)/\(name)", "--force")
       }
+      // A file that the output goes to.
+      try folder.write("log", "kept\n")
+      let shell = [
+        "-c", "exec \"$0\" get 1 --output /dev/stdout --force >>\"$1\"", Tool.executable.path, folder.path + "/log",
+      ]
+      let logged = try Tool.Running(shell, program: URL(fileURLWithPath: "/bin/sh"), environment: imap.environment)
+      logged.closeInput()
+      #expect(await logged.result().status == 0)
+      #expect(try String(contentsOfFile: folder.path + "/log", encoding: .utf8) == "kept\n" + message)
       // A pipe.
       #expect(unsafe mkfifo(folder.path + "/pipe", 0o600) == 0)
       let reader = unsafe open(folder.path + "/pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC)

@@ -40,6 +40,7 @@ import Testing
         for criteria in [
           [""], ["unseen", ""], [" "], ["--query", ""], ["--query", " \t"], ["--raw", ""], ["--raw", "--query", ""],
           ["--raw", "--query", " "], ["--query", "()"], ["header:Subject="],
+          ["--raw", "SUBJECT", ""],
         ] {
           let result = try await Tool.run([command] + criteria, environment: imap.environment)
           #expect(result.status == 64, "\(command) \(criteria): \(result.error)")

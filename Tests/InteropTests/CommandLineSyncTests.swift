@@ -240,6 +240,25 @@ import Testing
     #expect(Self.counts(second.objects.first).dropFirst() == [0, 3, 2])
   }
 
+  /// What a list leaves out, and the server has, is not removed.
+  @Test func whatIsLeftOutIsAskedFor() async throws {
+    let folder = try TemporaryFolder()
+    for name in ["cur", "new", "tmp"] {
+      try FileManager.default.createDirectory(atPath: "\(folder.path)/\(name)", withIntermediateDirectories: false)
+    }
+    for uid in 1...3 { try folder.write("cur/8.\(uid).imap:2,", "old") }
+    // It lists the first only, and of the others has the third.
+    let server = try Self.server(uids: 1...1) { command in
+      command.contains("UID FETCH 2:3 (UID)") ? "* 2 FETCH (UID 3)\r\n" : ""
+    }
+    defer { server.end() }
+    let arguments = ["sync", "--json", "--remove", folder.path, "--port", "\(server.port)"] + Self.account
+    let result = try await Tool.run(arguments, input: "secret\n")
+    #expect(result.status == 0, "\(result.error)")
+    let cur = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/cur").sorted()
+    #expect(cur == ["8.1.imap:2,", "8.3.imap:2,"])
+  }
+
   /// Messages that the server lists and does not send.
   @Test(arguments: ["* 2 FETCH (UID 2 BODY[] NIL)\r\n", "* 2 FETCH (UID 2 FLAGS ())\r\n", ""], [true, false])
   func whatDoesNotComeIsNamed(_ answer: String, _ isThere: Bool) async throws {

@@ -135,4 +135,37 @@ import Testing
       #expect(await client.selected == nil)
     }
   }
+
+  /// It leaves no mailbox that somebody else has for himself by the time that it may go.
+  @Test func unselectWaitsForItsTurn() async throws {
+    let answers = [
+      ("SELECT \"A\"", ["HOLD"]), ("SELECT", ["* 9 EXISTS"]), ("EXAMINE", []), ("CLOSE", []), ("UID SEARCH", []),
+    ]
+    let server = try ScriptedServer(capabilities: "") { _, command in
+      command.hasPrefix("LOGOUT")
+        ? ["* BYE"] : command == "NOOP" ? [] : answers.first { command.hasPrefix($0.0) }?.1
+    }
+    defer { server.stop() }
+    let configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
+    try await IMAPClient.withClient(configuration) { client in
+      let opening = Task { try await client.select("A") }
+      await server.received("SELECT")
+      let leaving = Task { try await client.unselect() }
+      // Turns of the loop, in which it begins to wait.
+      for _ in 0..<100 { _ = await client.phase }
+      let holding = Task {
+        try await client.withMailbox("B") { _ in _ = try await client.search(.all) }
+      }
+      for _ in 0..<100 { _ = await client.phase }
+      server.release()
+      _ = try await opening.value
+      try await leaving.value
+      try await holding.value
+      let commands = server.commands.filter { $0 != "NOOP" }
+      #expect(
+        commands == [
+          #"SELECT "A""#, #"EXAMINE "A""#, "CLOSE", #"SELECT "B""#, "UID SEARCH ALL",
+        ])
+    }
+  }
 }

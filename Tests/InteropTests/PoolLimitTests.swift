@@ -144,6 +144,26 @@ import Testing
     }
   }
 
+  /// Where one of those that wait gives up the others go on to wait, and do not wake each other again and again.
+  @Test func whoGivesUpWakesNobodyInVain() async throws {
+    try await withPools(most: 2) { server, limit, pools in
+      // From then on it knows how many there may be.
+      try await pools[0].withClient { try await $0.noop() }
+      let holders = [await Holder(pools[1]), await Holder(pools[1])]
+      let waiting = (0..<3).map { _ in Task { try await pools[0].withClient { try await $0.noop() } } }
+      while await pools[0].connectionCount < 3 { await Task.yield() }
+      let cancelled = Task { try await pools[0].withClient { _ in } }
+      while await pools[0].connectionCount < 4 { await Task.yield() }
+      for _ in 0..<100 { await server.loop.run {} }
+      cancelled.cancel()
+      await #expect(throws: IMAPError.cancelled(command: "connect")) { try await cancelled.value }
+      for _ in 0..<1000 { await server.loop.run {} }
+      #expect(await pools[0].wakeCount <= 4)
+      for holder in holders { try await holder.giveBack() }
+      for task in waiting { try await task.value }
+    }
+  }
+
   /// Everybody gets one, and none is lost on the way, whoever gives up meanwhile.
   @Test func manyCallersOfManyPools() async throws {
     try await withPools(3, most: 2) { server, _, pools in

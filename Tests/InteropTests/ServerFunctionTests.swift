@@ -237,7 +237,52 @@ import Testing
     } else {
       Issue.record("\(resumptions)")
     }
-    switch resumptions.last {
+    Self.checkIsToldAll(resumptions.last, kind)
+    await other.logout()
+    #expect(await loop.shutdown().isClean)
+  }
+
+  /// So is one of another process, to which the first has left how far it had come.
+  @Test(arguments: ServerKind.all, [true, false])
+  func sessionBeginsWhereAnotherEnded(_ kind: ServerKind, _ namesUIDs: Bool) async throws {
+    let server = try kind.start()
+    let loop = try EventLoop.start()
+    let password = server.password
+    let other = try await server.client(on: loop)
+    for number in 1...3 { try await other.append(Self.message("\(number)"), to: .inbox) }
+    var options = IMAPSession.Configuration(client: server.configuration()) {
+      .password(user: "joe", password: Secret(password))
+    }
+    func resumption() async -> (Resumption?, ResumePoint?) {
+      let session = IMAPSession(options, on: loop)
+      var events = await session.start().makeAsyncIterator()
+      guard case .connected(_, let resumption)? = await events.next() else { return (nil, nil) }
+      // What was taken is known when the next one is asked for, which `stop` brings.
+      let point = await session.resumePoint
+      await session.stop()
+      return (resumption, point)
+    }
+    var (first, point) = await resumption()
+    if case .fresh(let messages)? = first {
+      #expect(messages.map(\.uid) == [1, 2, 3])
+    } else {
+      Issue.record("\(String(describing: first))")
+    }
+    if namesUIDs { point?.knownUIDs = [1, 2, 3] }
+    options.resumePoint = point
+    #expect(point != nil)
+    try await other.select(.inbox)
+    try await other.delete([2])
+    try await other.addFlags([.flagged], to: [1])
+    try await other.append(Self.message("4"), to: .inbox)
+    Self.checkIsToldAll(await resumption().0, kind)
+    await other.logout()
+    #expect(await loop.shutdown().isClean)
+  }
+
+  /// The second of three messages has gone, the first has changed, and there is a fourth.
+  private static func checkIsToldAll(_ resumption: Resumption?, _ kind: ServerKind) {
+    switch resumption {
     case .changes(let vanished, let changed)? where kind.has(.qResync):
       #expect(vanished == [2])
       #expect(changed.map(\.uid) == [1, 4])
@@ -246,9 +291,7 @@ import Testing
       #expect(messages.map(\.uid) == [1, 3, 4])
       #expect(messages.first?.flags.contains(.flagged) == true)
     default:
-      Issue.record("\(resumptions)")
+      Issue.record("\(String(describing: resumption))")
     }
-    await other.logout()
-    #expect(await loop.shutdown().isClean)
   }
 }

@@ -79,14 +79,18 @@ import Testing
     }
   }
 
+  private static func pool(_ server: ScriptedServer, _ profile: HostProfile, _ loop: EventLoop) -> IMAPPool {
+    let client = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
+    var configuration = IMAPPool.Configuration(client: client) { .password(user: "user", password: Secret("password")) }
+    configuration.profiles = [profile]
+    return IMAPPool(configuration, on: loop)
+  }
+
   @Test(arguments: known) func aPoolFollowsTheProfile(_ profile: HostProfile) async throws {
     let server = try Self.server()
     defer { server.stop() }
     let loop = try EventLoop.start()
-    let client = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
-    var configuration = IMAPPool.Configuration(client: client) { .password(user: "user", password: Secret("password")) }
-    configuration.profiles = [profile]
-    let pool = IMAPPool(configuration, on: loop)
+    let pool = Self.pool(server, profile, loop)
     try await withThrowingTaskGroup(of: Void.self) { group in
       for _ in 0..<4 { group.addTask { try await pool.withClient(in: .inbox) { try await $0.noop() } } }
       try await group.waitForAll()
@@ -108,10 +112,7 @@ import Testing
       ])
     defer { server.stop() }
     let loop = try EventLoop.start()
-    let client = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
-    var configuration = IMAPPool.Configuration(client: client) { .password(user: "user", password: Secret("password")) }
-    configuration.profiles = [profile]
-    let pool = IMAPPool(configuration, on: loop)
+    let pool = Self.pool(server, profile, loop)
     try await pool.withClient(in: .inbox) { client in
       let found = try await client.fetch(.uids([1, 2, 3, 5, 9]), [.flags])
       #expect(found.map(\.uid) == [1, 3, 9])

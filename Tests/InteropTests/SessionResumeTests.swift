@@ -56,7 +56,7 @@ import Testing
     #expect(
       result.resumption
         == .changes(vanished: UIDSet([2, 3]), changed: [MessageState(uid: 5, flags: [.seen], modSeq: 15)]))
-    #expect(result.commands == ["ENABLE QRESYNC", #"SELECT "INBOX" (QRESYNC (7 10 1:3,5))"#])
+    #expect(result.commands == ["ENABLE QRESYNC", #"SELECT "INBOX" (QRESYNC (7 10 1:3,5,6:4294967295))"#])
   }
 
   /// UIDs that the line has no room for, or that the server could not know, are not named.

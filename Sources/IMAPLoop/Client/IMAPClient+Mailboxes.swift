@@ -161,13 +161,16 @@ extension IMAPClient {
   /// UNSELECT (RFC 3691): leaves the mailbox without expunging. On a server that lacks it the mailbox is opened for reading
   /// only and closed, which expunges nothing (RFC 3501, section 6.4.2).
   public func unselect() async throws(IMAPError) {
-    let hasUnselect = try await has(.unselect)
-    let isTaken = try await enterMailbox()
-    defer { leaveMailbox(isTaken) }
-    if hasUnselect {
+    if try await has(.unselect) {
+      let isTaken = try await enterMailbox()
+      defer { leaveMailbox(isTaken) }
       try await run("UNSELECT", .unselect)
       return
     }
+    // For real, as there is something to be waited for.
+    let isTaken = !MailboxHold.has(self)
+    if isTaken { try await take(.mailbox, for: "UNSELECT") }
+    defer { leaveMailbox(isTaken) }
     // Which one it is, is known once nothing is on its way that opens another one.
     while !session.isMailboxSettled { try await noop() }
     if Task.isCancelled { throw .cancelled(command: "UNSELECT") }

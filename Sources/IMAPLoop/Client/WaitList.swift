@@ -17,7 +17,14 @@ struct WaitList {
     return nextID
   }
 
-  mutating func add(_ id: ID, _ continuation: CheckedContinuation<Bool, Never>) { waiting.append((id, continuation)) }
+  /// Whoever waits again under the same name has its place again. Complexity: O(1), and O(waiting) for those.
+  mutating func add(_ id: ID, _ continuation: CheckedContinuation<Bool, Never>) {
+    if let last = waiting.last, last.id > id {
+      waiting.insert((id, continuation), at: waiting.firstIndex { $0.id > id } ?? waiting.endIndex)
+    } else {
+      waiting.append((id, continuation))
+    }
+  }
 
   /// Whoever has waited longest gets true. False where nobody waits.
   @discardableResult
@@ -25,6 +32,12 @@ struct WaitList {
     guard let first = waiting.popFirst() else { return false }
     first.continuation.resume(returning: true)
     return true
+  }
+
+  /// Whoever has waited longest of those that `isMeant` names gets true. Complexity: O(waiting).
+  mutating func resumeFirst(where isMeant: (ID) -> Bool) {
+    guard let index = waiting.firstIndex(where: { isMeant($0.id) }) else { return }
+    waiting.remove(at: index).continuation.resume(returning: true)
   }
 
   /// The one with this name gets true. False where it does not wait any more. Complexity: O(waiting).

@@ -53,6 +53,12 @@ public actor IMAPPool {
   /// How many there are: spare, in use, and being connected.
   private var count = 0
   private var waiting = WaitList()
+  /// Those of them whom only a spare connection helps, and not that there may be one more.
+  private var spareSeekers: Set<WaitList.ID> = []
+  /// Those of them for whom there is room at the host.
+  private var admitted: Set<WaitList.ID> = []
+  /// How often one that waits was woken.
+  private(set) var wakeCount = 0
   private var isClosed = false
 
   /// The loop's thread.
@@ -136,10 +142,11 @@ public actor IMAPPool {
         case .spare(let spare): if let client = try await usable(spare, until: deadline) { return client }
         case .neither: break
         }
-      } else if await !isWoken(waiting.makeID(), until: deadline) {
-        // What it may have been woken for in vain.
-        if !mayLogIn { wakeOne() }
-        throw Self.failure
+      } else {
+        let id = waiting.makeID()
+        if !mayLogIn { spareSeekers.insert(id) }
+        defer { spareSeekers.remove(id) }
+        if await !isWoken(id, until: deadline) { throw Self.failure }
       }
     }
   }
@@ -157,11 +164,13 @@ public actor IMAPPool {
       loop.schedule(after: left(until: deadline)) { [weak self] in self?.assumeIsolated { $0.giveUp(id) } }
     }
     defer { timer?.cancel() }
-    return await withTaskCancellationHandler {
+    let isWoken = await withTaskCancellationHandler {
       await park(id)
     } onCancel: {
       Task { await self.giveUp(id) }
     }
+    if isWoken { wakeCount += 1 }
+    return isWoken
   }
 
   /// Why a wait ended without a connection.
@@ -231,28 +240,31 @@ public actor IMAPPool {
       return .spare(spare)
     }
     let id = waiting.makeID()
-    let taking = Task {
-      let isTaken = await limit.take(host, for: ObjectIdentifier(self))
-      return (isTaken: isTaken, hasWoken: isTaken && waiting.resume(id))
-    }
-    let isWoken = await isWoken(id, until: deadline)
-    // In the turn in which it was woken: nobody else is to have it.
-    let spare = isWoken && !Task.isCancelled ? takeSpare(mailbox) : nil
+    spareSeekers.insert(id)
+    let taking = Task { if await limit.take(host, for: ObjectIdentifier(self)) { admit(id) } }
+    var isWoken = true
+    var spare: Spare?
+    repeat {
+      isWoken = await self.isWoken(id, until: deadline)
+      // In the turn in which it was woken: nobody else is to have it.
+      spare = isWoken && !Task.isCancelled ? takeSpare(mailbox) : nil
+      // Where somebody else has it all the same this goes on to wait, and keeps its places here and at the host.
+    } while isWoken && spare == nil && !admitted.contains(id) && !Task.isCancelled && !isClosed
     taking.cancel()
-    let room = await taking.value
-    if room.isTaken, spare == nil, isWoken, !Task.isCancelled, !isClosed {
-      // It was woken for something else as well.
-      if !room.hasWoken { wakeOne() }
-      return .room
-    }
-    if room.isTaken { await limit.give(host) }
-    if let spare {
-      leave()
-      return .spare(spare)
-    }
+    await taking.value
+    spareSeekers.remove(id)
+    let hasPlace = admitted.remove(id) != nil
+    if hasPlace, spare == nil, isWoken, !Task.isCancelled, !isClosed { return .room }
+    if hasPlace { await limit.give(host) }
     leave()
+    if let spare { return .spare(spare) }
     if !isWoken { throw Self.failure }
     return .neither
+  }
+
+  private func admit(_ id: WaitList.ID) {
+    admitted.insert(id)
+    _ = waiting.resume(id)
   }
 
   /// Opens a connection for which there is room. Nil where it may not log in before `deadline`.
@@ -355,7 +367,12 @@ public actor IMAPPool {
     wakeOne()
   }
 
+  /// Wakes whoever may go on with what there is.
   private func wakeOne() {
-    waiting.resumeFirst()
+    if spares.isEmpty {
+      waiting.resumeFirst { !spareSeekers.contains($0) }
+    } else {
+      waiting.resumeFirst()
+    }
   }
 }

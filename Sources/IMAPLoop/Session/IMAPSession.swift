@@ -199,7 +199,8 @@ public actor IMAPSession {
 
   /// From where another session can go on for whoever knows all that the events have said that were taken by now: ask for it when the
   /// work on an event is done, and store it with what that has changed. It may be somewhat older than that, never newer: then some
-  /// changes are told again. Nil before the first `.connected`, and where the server names no UID validity value.
+  /// changes are told again. What no event says counts as known: flags that a caller of ``withClient(_:)`` has asked for or
+  /// stored silently (``SessionEvent``), and all that ``CatchUp/none`` does not ask for. Nil before the first `.connected`, and where the server names no UID validity value.
   public var resumePoint: ResumePoint? {
     resumePoints.point(behind: takenCount.count.load(ordering: .relaxed))
   }
@@ -375,7 +376,7 @@ public actor IMAPSession {
       parameters.condStore = try await client.supports(.condStore)
     } else if let known, let validity = known.uidValidity, let modSeq = known.modSeq, validity > 0, modSeq.rawValue > 0
     {
-      let uids = known.uids.flatMap { canBeSent($0, profile) ? $0 : nil }
+      let uids = known.uids.flatMap { canBeSent($0, profile) ? Self.withLaterOnes($0) : nil }
       parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq, knownUIDs: uids)
     }
     (held, heldBytes, expungedCount) = ([], 0, 0)
@@ -414,6 +415,13 @@ public actor IMAPSession {
     let most = min(configuration.client.connection.maximumLineLength, profile?.lineLength ?? .max)
     return !uids.isEmpty && !uids.isSavedResult && uids.description.utf8.count < most / 2
       && uids.ranges.allSatisfy { $0.first.number != nil && $0.last.number != nil }
+  }
+
+  /// `uids` with all behind them, of which nothing is known: the server tells of no others than it is given, and new messages would
+  /// go by (RFC 7162, section 3.2.5.1). Nil where there are none.
+  private static func withLaterOnes(_ uids: UIDSet) -> UIDSet? {
+    guard let last = uids.ranges.map({ $0.bounds(largest: .max).upperBound }).max(), last < .max else { return nil }
+    return UIDSet(ranges: uids.ranges + [UIDSet.Range(last + 1, .max)])
   }
 
   /// SELECT is completed: what came before was its answer, or of the mailbox that was open. With NOTIFY news may follow at once.
@@ -530,6 +538,8 @@ public actor IMAPSession {
     let size = !isNumbered ? .max : batch.map { UInt64(max($0, 1)) } ?? .max
     var (done, exists) = (UInt64(0), UInt64(mailbox.exists))
     var place = held?.count ?? 0
+    // Nobody is to keep the loop busy by expunging.
+    var steps = 0
     toldPlace = place
     while done < exists {
       let isLast = exists - done <= size
@@ -543,9 +553,22 @@ public actor IMAPSession {
       }
       done = isLast ? exists : done + size
       // Who asks by number knows of it by now, and those behind it have moved up.
-      for case (.expunged(let number), _) in (held ?? []).dropFirst(place) {
-        if UInt64(number.rawValue) <= done { done -= 1 }
-        if UInt64(number.rawValue) <= exists { exists -= 1 }
+      for (event, _) in (held ?? []).dropFirst(place) {
+        var gone = 0
+        switch event {
+        case .expunged(let number):
+          if UInt64(number.rawValue) <= done { done -= 1 }
+          if UInt64(number.rawValue) <= exists { exists -= 1 }
+        case .vanished(let uids):
+          steps += told.count * uids.ranges.count
+          if steps > Self.mostSteps { throw .connection(.closedLocally) }
+          for (response, _) in told {
+            if let uid = response.uid, uids.contains(uid, largest: uid) { gone += 1 }
+          }
+        default: break
+        }
+        done -= min(done, UInt64(gone))
+        exists -= min(exists, UInt64(gone))
       }
       place = held?.count ?? 0
     }

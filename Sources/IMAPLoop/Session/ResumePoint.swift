@@ -11,7 +11,8 @@ public struct ResumePoint: Hashable, Sendable {
   public var uidValidity: UInt64
   /// Up to which modification sequence all changes are known (RFC 7162); nil on a server that does not count them.
   public var modSeq: ModSeq?
-  /// The UIDs of the messages that are known; nil for not saying which. A server with QRESYNC then names only those of them that went.
+  /// The UIDs of the messages that are known; nil for not saying which. A server with QRESYNC then names, of those that
+  /// went, no others.
   public var knownUIDs: UIDSet?
 
   /// A point to go on from.

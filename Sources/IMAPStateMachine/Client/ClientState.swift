@@ -286,9 +286,21 @@ struct ClientState: ~Copyable {
   }
 
   private func parts(of command: Command, lineOf length: Int, to maximum: Int) -> [Command]? {
-    let parts = command.split(lineOf: length, to: maximum)
-    guard let most = configuration.maximumFetchBatch else { return parts }
-    return parts?.flatMap { $0.batches(of: most) ?? [$0] }
+    guard let most = configuration.maximumFetchBatch, let batches = command.batches(of: most) else {
+      return command.split(lineOf: length, to: maximum)
+    }
+    var parts: [Command] = []
+    for batch in batches {
+      // A range that is cut in two has more digits.
+      let size = length - command.setWidth + batch.setWidth
+      if size <= maximum {
+        parts.append(batch)
+      } else {
+        guard let lines = batch.split(lineOf: size, to: maximum) else { return nil }
+        parts += lines
+      }
+    }
+    return parts
   }
 
   /// Queues the parts of a command whose line of `length` bytes is too long, or that names too many messages, before all others.

@@ -32,5 +32,8 @@ extension Command {
     return sets.map { .fetch(.uids($0), items, modifiers) }
   }
 
+  /// How many bytes the set of a FETCH takes on the wire.
+  var setWidth: Int { if case .fetch(.uids(let set), _, _) = self { set.description.utf8.count } else { 0 } }
+
   private static var mostBatches: Int { 1000 }
 }

@@ -159,8 +159,8 @@ private struct Reader {
     let isDefault = name == ConfigurationFile.defaultName
     isFirst = isDefault ? !seenDefault : file.lines[name] == nil
     if close != text.indices.last || name.isEmpty {
-      let end = close == nil ? "" : "]"
-      complain("[\(name)\(end): a section is a name in brackets and nothing else, as [work]", at: number)
+      let shown = close == nil ? "[" + Self.shown(name).trimmingCharacters(in: .whitespaces) : "[\(name)]"
+      complain("\(shown): a section is a name in brackets and nothing else, as [work]", at: number)
     } else if !isFirst {
       complain("[\(name)] comes twice; put its lines together", at: number)
     }

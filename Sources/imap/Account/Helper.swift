@@ -39,7 +39,7 @@ struct Helper {
   }
 
   /// Runs it. Returns what it has printed, as far as it may be a secret, and how it ended, as `waitpid` says it. Ctrl-C and SIGTERM end
-  /// it with all that it has started.
+  /// it, with all that it has started where it has a group of its own.
   func run() throws(Failure) -> (output: [UInt8], status: Int32) {
     if let input, input.count > Self.mostInput {
       throw Failure(.configuration, "the \(name) is to get \(input.count) bytes; \(Self.mostInput) is the most")

@@ -136,7 +136,7 @@ struct SyncCommand: MailCommand {
     let fetched = writer.uids.intersection(new)
     let unsent = try await Self.there(new.filter { !fetched.contains($0) }, client)
     // Only once all that takes its place is there.
-    let removed = unsent.isEmpty ? gone : []
+    let removed = unsent.isEmpty ? try await Self.withoutThose(gone, validity, client) : []
     for entry in removed { try maildir.remove(entry) }
     there += gone.count - removed.count + fetched.count
     try show(listing, maildir, validity, [fetched.count, changed, removed.count, there], &table)
@@ -145,6 +145,15 @@ struct SyncCommand: MailCommand {
       .missing,
       "the server has messages that it does not send: UID \(NamedMessages(unsent).shown); the others are done, and the next run "
         + "asks for these again")
+  }
+
+  /// `gone` without what the server still has: what it leaves out of a list it may have all the same.
+  private static func withoutThose(
+    _ gone: [Maildir.Entry], _ validity: UInt64, _ client: IMAPClient
+  ) async throws -> [Maildir.Entry] {
+    let doubted = gone.filter { $0.uidValidity == validity && $0.uid > 0 }.map { UID(rawValue: $0.uid) }
+    let kept = Set(try await there(doubted, client))
+    return gone.filter { $0.uidValidity != validity || !kept.contains(UID(rawValue: $0.uid)) }
   }
 
   /// Those of `uids` that the server still has.

@@ -53,8 +53,13 @@ struct Maildir {
       path = root + "/" + Self.folder(mailbox, delimiter)
     }
     for name in ["", "/tmp", "/new", "/cur"] {
-      if unsafe mkdir(path + name, 0o777) == 0 || errno == EEXIST { continue }
-      throw Self.failure(errno, "cannot make the folder \(path)\(name)")
+      if unsafe mkdir(path + name, 0o777) != 0, errno != EEXIST {
+        throw Self.failure(errno, "cannot make the folder \(path)\(name)")
+      }
+      // Before anything is fetched: the folders of others may be written to.
+      if !name.isEmpty, unsafe access(path + name, W_OK | X_OK) != 0 {
+        throw Self.failure(errno, "cannot write in \(path)\(name)")
+      }
     }
   }
 

@@ -24,7 +24,7 @@ final class PartFile: Sendable {
     if overwrites, Self.isNoFile(path) {
       (target, partPath) = (path, nil)
       // A folder cannot be written to, and the system says so.
-      descriptor = unsafe open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC)
+      descriptor = unsafe open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC)
     } else {
       let target = overwrites ? try Self.target(path) : path
       // A name of its own, short enough for every file system.
@@ -74,7 +74,14 @@ final class PartFile: Sendable {
   /// Whether something is there that has no bytes of its own to be replaced.
   private static func isNoFile(_ path: String) -> Bool {
     var information = stat()
-    return unsafe stat(path, &information) == 0 && information.st_mode & S_IFMT != S_IFREG
+    guard unsafe stat(path, &information) == 0 else { return false }
+    if information.st_mode & S_IFMT != S_IFREG { return true }
+    // A file that this program's output goes to, as /dev/stdout may name one.
+    return [STDOUT_FILENO, STDERR_FILENO].contains { descriptor in
+      var output = stat()
+      return unsafe fstat(descriptor, &output) == 0 && output.st_dev == information.st_dev
+        && output.st_ino == information.st_ino
+    }
   }
 
   /// What `path` leads to by symbolic links, which need not be there.

@@ -22,6 +22,8 @@ struct SearchOptions: ParsableArguments {
   /// not become all messages.
   func key() throws(Failure) -> SearchKey {
     if query == nil, criteria.isEmpty { return .all }
+    // What is meant to be empty can be written as such: '""'.
+    if raw, query == nil, criteria.contains(where: { $0.allSatisfy(\.isWhitespace) }) { throw SearchQuery.nothing }
     if raw { return try RawCriteria.parse(query.map { [$0] } ?? criteria, isWire: query != nil) }
     if let query { return try SearchQuery.parse(query, today: .today) }
     return try SearchQuery.parse(words: criteria, today: .today)

@@ -48,7 +48,7 @@ enum SearchQuery {
     return key
   }
 
-  private static var nothing: Failure {
+  static var nothing: Failure {
     Failure(.usage, "an empty text is no search criterion; write all for every message, or leave it out")
   }
 
