@@ -39,4 +39,31 @@ import Testing
     #expect(Command.fetch(.sequence([1, 2, 3]), [.flags]).batches(of: 2) == nil)
     #expect(Command.store(.uids([1, 2, 3]), StoreOperation(.add, [.seen])).batches(of: 2) == nil)
   }
+
+  /// A range that is cut in two has more digits: each part keeps to the line all the same.
+  @Test func partsKeepToTheLine() {
+    var configuration = ClientConnection.Configuration()
+    configuration.maximumFetchBatch = 10
+    configuration.maximumLineLength = 60
+    let client = ClientConnection(configuration, now: MonotonicInstant(nanoseconds: 0))
+    for first in 1...9 as ClosedRange<UInt32> {
+      var ranges = [UIDSet.Range(first, first + 14)]
+      for uid in 0..<30 as Range<UInt32> { ranges.append(UIDSet.Range(100 + 2 * uid, 100 + 2 * uid)) }
+      let command = Command.fetch(.uids(UIDSet(ranges: ranges)), [.flags])
+      let length = "A1 UID FETCH \(UIDSet(ranges: ranges)) (FLAGS)\r\n".utf8.count
+      let parts = client.state.parts(of: command, lineOf: length, to: 60) ?? []
+      #expect(parts.count > 4)
+      var named: [UIDSet.Range] = []
+      for part in parts {
+        guard case .fetch(.uids(let set), _, _) = part else {
+          Issue.record("\(part)")
+          continue
+        }
+        named += set.ranges
+        #expect("A1 UID FETCH \(set) (FLAGS)\r\n".utf8.count <= 60)
+        #expect(set.count(largest: 1) <= 10)
+      }
+      #expect(UIDSet(ranges: named).numbers(limit: 1000) == UIDSet(ranges: ranges).numbers(limit: 1000))
+    }
+  }
 }

@@ -285,7 +285,8 @@ struct ClientState: ~Copyable {
     return next.command.batches(of: most) != nil
   }
 
-  private func parts(of command: Command, lineOf length: Int, to maximum: Int) -> [Command]? {
+  /// Parts of a command that all keep to `maximum` bytes a line, and name no more messages than they may.
+  func parts(of command: Command, lineOf length: Int, to maximum: Int) -> [Command]? {
     guard let most = configuration.maximumFetchBatch, let batches = command.batches(of: most) else {
       return command.split(lineOf: length, to: maximum)
     }
