@@ -100,7 +100,7 @@ import Testing
       let bench = try await Bench(loop, layers)
       await loop.run { bench.server.answer = noiseLines(200, of: 1000) }
       let isDone = Confined(false)
-      await bench.start(.init(), Self.serverConfiguration(sendTimeout: .milliseconds(2100))) { channel in
+      await bench.start(.init(), Self.serverConfiguration(sendTimeout: .milliseconds(2900))) { channel in
         _ = try? channel.send(.list(reference: "", pattern: "*"))
       } _: { channel, line in
         if line == "\(layers.tag(1)) ok" { isDone.value = true }
@@ -122,7 +122,7 @@ import Testing
       let bench = try await Bench(loop, layers)
       let message = noise(300_000)
       var configuration = ClientConnection.Configuration()
-      configuration.commandTimeout = .milliseconds(2100)
+      configuration.commandTimeout = .milliseconds(2900)
       await loop.run {
         var sent = 0
         bench.client.value.onLiteral = { channel, id in
