@@ -115,16 +115,8 @@ public actor IMAPSession {
   private var waiting = WaitList()
   private var sleeper: CheckedContinuation<Void, Never>?
   private var timer: LoopTimer?
-  /// What came while the mailbox is being opened, with the bytes of each; nil once it is.
-  private var held: [(event: MailboxEvent, bytes: Int)]?
-  /// How many bytes those in ``held`` have; the highest number where there were too many.
-  private var heldBytes = 0
-  /// What the session's own FETCHes have told, and how many events were in ``held`` by then.
-  private var told: [(response: FetchResponse, place: Int)] = []
-  /// How many there were when the last of them was completed.
-  private var toldPlace = 0
-  /// How many messages were expunged since SELECT, of which ``held`` does not tell any more.
-  private var expungedCount: UInt32 = 0
+  /// What comes while the mailbox is being opened; nil once it is.
+  private var news: OpeningNews?
   /// What ``IMAPClient/selection`` is while the mailbox is open that is watched.
   private var selection: UInt64 = 0
   /// How many callers of ``withClient(_:)`` are at work.
@@ -200,7 +192,8 @@ public actor IMAPSession {
   /// From where another session can go on for whoever knows all that the events have said that were taken by now: ask for it when the
   /// work on an event is done, and store it with what that has changed. It may be somewhat older than that, never newer: then some
   /// changes are told again. What no event says counts as known: flags that a caller of ``withClient(_:)`` has asked for or
-  /// stored silently (``SessionEvent``), and all that ``CatchUp/none`` does not ask for. Nil before the first `.connected`, and where the server names no UID validity value.
+  /// stored silently (``SessionEvent``), and all that ``CatchUp/none`` does not ask for. Nil before the first `.connected`, and
+  /// where the server names no UID validity value.
   public var resumePoint: ResumePoint? {
     resumePoints.point(behind: takenCount.count.load(ordering: .relaxed))
   }
@@ -379,11 +372,11 @@ public actor IMAPSession {
       let uids = known.uids.flatMap { canBeSent($0, profile) ? Self.withLaterOnes($0) : nil }
       parameters.qResync = QResyncParameters(uidValidity: validity, modSeq: modSeq, knownUIDs: uids)
     }
-    (held, heldBytes, expungedCount) = ([], 0, 0)
+    self.news = OpeningNews()
     await client.deliver { [weak self, weak client] event, bytes in
       self?.assumeIsolated { $0.take(event, bytes, client) }
     } opened: { [weak self] in
-      self?.assumeIsolated { $0.dropRemovals() }
+      self?.assumeIsolated { $0.news?.dropRemovals() }
     }
     let selection = await client.selection + 1
     var (mailbox, vanished, changed) = try await client.resynchronize(
@@ -396,18 +389,18 @@ public actor IMAPSession {
       let isCounted = hasQResync || parameters.condStore
       return try await states(of: mailbox, client, isCounted: isCounted, batch: profile?.fetchBatch)
     }
-    if heldBytes == .max { throw .connection(.closedLocally) }
+    if self.news?.isOverfull == true { throw .connection(.closedLocally) }
     // Another one may have been opened already, or SELECT be another's.
     guard let selected = await client.selected(at: selection) else { throw .mailboxWasLeft }
     self.selection = selection
     hasOverflown = false
     known = Known(selected)
-    mailbox.exists -= min(mailbox.exists, expungedCount)
+    let news = self.news ?? OpeningNews()
+    self.news = nil
+    mailbox.exists -= min(mailbox.exists, news.expungedCount)
     yield(.connected(mailbox, resumption))
     notePoint(ResumePoint(mailbox))
-    let news = held ?? []
-    held = nil
-    for (event, bytes) in news where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
+    for (event, bytes) in news.held where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
   }
 
   /// Whether SELECT can name `uids`, without which it does as well. RFC 7162, section 3.2.5.2: no `*`.
@@ -422,16 +415,6 @@ public actor IMAPSession {
   private static func withLaterOnes(_ uids: UIDSet) -> UIDSet? {
     guard let last = uids.ranges.map({ $0.bounds(largest: .max).upperBound }).max(), last < .max else { return nil }
     return UIDSet(ranges: uids.ranges + [UIDSet.Range(last + 1, .max)])
-  }
-
-  /// SELECT is completed: what came before was its answer, or of the mailbox that was open. With NOTIFY news may follow at once.
-  private func dropRemovals() {
-    held?.removeAll { held in
-      switch held.event {
-      case .expunged, .vanished: true
-      default: false
-      }
-    }
   }
 
   /// Whether what was known of the mailbox is still good.
@@ -470,34 +453,22 @@ public actor IMAPSession {
       changed = try await states(of: mailbox, items, since: since, batch: batch, client)
     }
     // An expunge between the two answers, or an answer that lacks something: then everything is asked for.
-    let wasExpunged = held?.contains { held in
-      switch held.event {
-      case .expunged, .vanished: true
-      default: false
-      }
-    }
+    if news?.hasRemovals == true { return nil }
     let counted = present.count(largest: UID(rawValue: .max))
-    if wasExpunged == true || expungedCount > 0 { return nil }
     if counted < UInt64(mailbox.exists) || counted > UInt64(exists) { return nil }
     return .changes(vanished: present.gaps(below: mailbox.uidNext ?? .max), changed: changed)
   }
 
   /// `client` is the connection that it came by.
   private func take(_ event: MailboxEvent, _ bytes: Int, _ client: IMAPClient?) {
-    guard let count = held?.count else {
+    guard let hasRoom = news?.hold(event, bytes) else {
       // What happens in another mailbox is not of this one. What is yet to come of this one is told when it is open again.
       let isOpen = client?.assumeIsolated { [selection] in $0.selection == selection } ?? false
       if !isOpen, Self.isOfSelected(event) { return }
       return yield(.mailbox(event), bytes)
     }
-    if count < Self.mostEvents, heldBytes < Self.mostBytes {
-      held?.append((event, bytes))
-      heldBytes += bytes
-    } else if heldBytes < .max {
-      // More than can be kept. The next connection may have better luck.
-      heldBytes = .max
-      Task { await client?.close() }
-    }
+    // More than can be kept. The next connection may have better luck.
+    if !hasRoom { Task { await client?.close() } }
   }
 
   /// Whether the event only says what `mailbox` does.
@@ -528,105 +499,29 @@ public actor IMAPSession {
   }
 
   /// All messages, or those that changed since `since`, in batches of at most `batch`: those that there are when the last of them is
-  /// complete. What was expunged by then is not in ``held`` any more.
+  /// complete. What was expunged by then is no news any more.
   private func states(
     of mailbox: SelectedMailbox, _ items: [FetchItem], since: ModSeq? = nil, batch: UInt32?, _ client: IMAPClient
   ) async throws(IMAPError) -> [MessageState] {
-    defer { told = [] }
     // RFC 5465, section 5.3: where the server tells by itself what is expunged, messages are not named by numbers.
     let isNumbered = !isNotified
     let size = !isNumbered ? .max : batch.map { UInt64(max($0, 1)) } ?? .max
     var (done, exists) = (UInt64(0), UInt64(mailbox.exists))
-    var place = held?.count ?? 0
-    // Nobody is to keep the loop busy by expunging.
-    var steps = 0
-    toldPlace = place
+    news?.begin()
     while done < exists {
       let isLast = exists - done <= size
       let last: MessageBound = isLast ? .star : MessageBound(UInt32(clamping: done + size))
       let set = SequenceSet(ranges: [SequenceSet.Range(MessageBound(UInt32(clamping: done + 1)), last)])
       let messages: MessageReference = isNumbered ? .sequence(set) : .uids(.all)
       try await client.fetchEach(.fetch(messages, items, changedSince: since)) { [weak self] response in
-        self?.assumeIsolated { $0.told.append((response, $0.held?.count ?? 0)) }
+        self?.assumeIsolated { $0.news?.tell(response) }
       } end: { [weak self] in
-        self?.assumeIsolated { $0.toldPlace = $0.held?.count ?? 0 }
+        self?.assumeIsolated { $0.news?.complete() }
       }
       done = isLast ? exists : done + size
-      // Who asks by number knows of it by now, and those behind it have moved up.
-      for (event, _) in (held ?? []).dropFirst(place) {
-        var gone = 0
-        switch event {
-        case .expunged(let number):
-          if UInt64(number.rawValue) <= done { done -= 1 }
-          if UInt64(number.rawValue) <= exists { exists -= 1 }
-        case .vanished(let uids):
-          steps += told.count * uids.ranges.count
-          if steps > Self.mostSteps { throw .connection(.closedLocally) }
-          for (response, _) in told {
-            if let uid = response.uid, uids.contains(uid, largest: uid) { gone += 1 }
-          }
-        default: break
-        }
-        done -= min(done, UInt64(gone))
-        exists -= min(exists, UInt64(gone))
-      }
-      place = held?.count ?? 0
+      try news?.reckon(&done, &exists)
     }
-    return try present().compactMap { MessageState($0) }
-  }
-
-  /// The messages of ``told`` that were not expunged before the last FETCH was completed. Takes the expunges out of ``held``.
-  private func present() throws(IMAPError) -> [FetchResponse] {
-    var merger = FetchMerger()
-    var expunges: [(number: SequenceNumber, place: Int)] = []
-    for (place, held) in (held ?? []).prefix(toldPlace).enumerated() {
-      if case .expunged(let number) = held.event { expunges.append((number, place)) }
-    }
-    if expunges.isEmpty {
-      for (response, _) in told { merger.add(response) }
-      return merger.responses
-    }
-    // Nobody is to keep the loop busy by expunging.
-    if expunges.count * told.count > Self.mostSteps { throw .connection(.closedLocally) }
-    var numbers: [(number: UInt32, uid: UID)] = []
-    var gone: Set<UID> = []
-    var next = 0
-    func expunge(before place: Int) {
-      while next < expunges.count, expunges[next].place < place {
-        let expunged = expunges[next].number.rawValue
-        next += 1
-        merger.renumber()
-        for message in numbers where message.number == expunged { gone.insert(message.uid) }
-        numbers.removeAll { $0.number == expunged }
-        for index in numbers.indices where numbers[index].number > expunged { numbers[index].number -= 1 }
-      }
-    }
-    for (response, place) in told {
-      expunge(before: place)
-      merger.add(response)
-      if let uid = response.uid { numbers.append((response.sequence.rawValue, uid)) }
-    }
-    expunge(before: toldPlace)
-    forget(expunges.count)
-    return merger.responses.filter { response in response.uid.map { !gone.contains($0) } ?? true }
-  }
-
-  /// Takes all `count` expunges out of what was held before the last FETCH was completed, as if they had come before SELECT.
-  private func forget(_ count: Int) {
-    var kept: [(event: MailboxEvent, bytes: Int)] = []
-    var before: UInt32 = 0
-    for (event, bytes) in (held ?? []).prefix(toldPlace) {
-      switch event {
-      case .expunged: before += 1
-      case .exists(let exists):
-        let behind = UInt32(clamping: count) - before
-        kept.append((.exists(exists - min(exists, behind)), bytes))
-      default: kept.append((event, bytes))
-      }
-    }
-    held = kept + (held ?? []).dropFirst(toldPlace)
-    toldPlace = kept.count
-    expungedCount += before
+    return try news?.present().compactMap { MessageState($0) } ?? []
   }
 
   /// Waits for news until the connection ends.
@@ -776,7 +671,6 @@ public actor IMAPSession {
     sleeper = nil
   }
 
-  private static let mostEvents = 100_000
-  private static let mostBytes = 32 << 20
-  private static let mostSteps = 20_000_000
+  static let mostEvents = 100_000
+  static let mostBytes = 32 << 20
 }
