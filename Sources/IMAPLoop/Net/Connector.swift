@@ -8,7 +8,8 @@ final class Connector: StreamOpener, StreamOwner {
   private let options: SocketOptions
   private var query: Resolver.Query?
   private var race: HappyEyeballs?
-  private var streams: [Int: TCPStream] = [:]
+  /// The attempts that are under way, by the numbers of their addresses. Few, and as a rule one.
+  private var attempts: [(index: Int, stream: TCPStream)] = []
 
   /// Starts at once. `completion` is called later and once, unless ``cancel()`` comes first; it must give the stream a new
   /// owner or close it.
@@ -40,9 +41,9 @@ final class Connector: StreamOpener, StreamOwner {
     query?.cancel()
     query = nil
     race = nil
-    let streams = self.streams
-    self.streams = [:]
-    for stream in streams.values { stream.close() }
+    let attempts = self.attempts
+    self.attempts = []
+    for attempt in attempts { attempt.stream.close() }
   }
 
   override func timerFired() {
@@ -56,7 +57,7 @@ final class Connector: StreamOpener, StreamOwner {
       failed(index, error)
     } else {
       perform(race?.connected(index) ?? [])
-      streams[index] = nil
+      _ = take(index)
       finish(.success(stream))
     }
   }
@@ -65,7 +66,7 @@ final class Connector: StreamOpener, StreamOwner {
 
   // Only where the loop shut down under an attempt: this class lets go of a stream before it closes it.
   func streamClosed(_ stream: ByteStream) {
-    if let index = index(of: stream) { streams[index] = nil }
+    if let index = index(of: stream) { _ = take(index) }
     lost(stream)
   }
 
@@ -77,7 +78,19 @@ final class Connector: StreamOpener, StreamOwner {
   func streamEnded(_ stream: ByteStream) {}
   func streamDrained(_ stream: ByteStream) {}
 
-  private func index(of stream: ByteStream) -> Int? { streams.first { $0.value === stream }?.key }
+  private func index(of stream: ByteStream) -> Int? { attempts.first { $0.stream === stream }?.index }
+
+  /// The stream of an attempt, which is under way no more.
+  private func take(_ index: Int) -> TCPStream? {
+    guard let place = attempts.firstIndex(where: { $0.index == index }) else { return nil }
+    return attempts.remove(at: place).stream
+  }
+
+  private func giveUp(_ index: Int) {
+    let stream = take(index)
+    stream?.owner = nil
+    stream?.close()
+  }
 
   private func begin(_ addresses: [SocketAddress]) {
     race = HappyEyeballs(addresses, deadline: deadline)
@@ -85,9 +98,7 @@ final class Connector: StreamOpener, StreamOwner {
   }
 
   private func failed(_ index: Int, _ error: ConnectionError) {
-    let stream = streams.removeValue(forKey: index)
-    stream?.owner = nil
-    stream?.close()
+    giveUp(index)
     perform(race?.failed(index, error, loop.now) ?? [])
   }
 
@@ -98,14 +109,11 @@ final class Connector: StreamOpener, StreamOwner {
       case .connect(let index):
         guard let address = race?.addresses[index] else { continue }
         do throws(LoopError) {
-          streams[index] = try TCPStream.connecting(to: address, options, on: loop, owner: self)
+          attempts.append((index, try TCPStream.connecting(to: address, options, on: loop, owner: self)))
         } catch {
           actions += race?.failed(index, error.connectionError(.connect), loop.now) ?? []
         }
-      case .close(let index):
-        let stream = streams.removeValue(forKey: index)
-        stream?.owner = nil
-        stream?.close()
+      case .close(let index): giveUp(index)
       case .fail:
         // The name may have moved.
         loop.resolver.forget(host)

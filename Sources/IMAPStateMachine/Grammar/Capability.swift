@@ -58,6 +58,9 @@ public struct Capability: Hashable, Sendable, CustomStringConvertible, Expressib
 
   /// The word.
   public var description: String { rawValue }
+
+  /// The capability that `text` names, which is in upper case.
+  init(uppercased text: String) { rawValue = text }
 }
 
 /// `text` with a to z made A to Z, no locale involved.

@@ -73,6 +73,9 @@ public struct FlagListView: ~Escapable {
     return count
   }
 
+  /// How many bytes there are, those between the flags too.
+  var byteCount: Int { bytes.count }
+
   /// Owned flags, in order. One server writes the `\*` of PERMANENTFLAGS as `*`. Complexity: O(n); one allocation for the
   /// list and one for each flag of more than 15 bytes.
   public func copy() -> [Flag] {
@@ -123,13 +126,14 @@ public struct CapabilityListView: ~Escapable {
   /// Owned capabilities, in order. `LITERAL +`, as one server writes it, is `LITERAL+`.
   public func copy() -> [Capability] {
     var list: [Capability] = []
-    list.reserveCapacity(tokens.count)
+    // Most have seven to nine bytes. To count them takes as long as to read them.
+    list.reserveCapacity(tokens.byteCount / 8)
     var iterator = self
     while let name = iterator.next() {
       if name.equalsIgnoringCase("+"), !list.isEmpty, list[list.count - 1] == Capability("LITERAL") {
         list[list.count - 1] = .literalPlus
       } else {
-        list.append(Capability(name.uppercasedString()))
+        list.append(Capability(uppercased: name.uppercasedString()))
       }
     }
     return list
