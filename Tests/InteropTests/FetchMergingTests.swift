@@ -98,6 +98,55 @@ import Testing
     }
   }
 
+  /// A change of a message that was not asked for is told, also where flags were asked for.
+  @Test(arguments: [false, true])
+  func newsOfOtherMessages(_ isStreamed: Bool) async throws {
+    let lines = [#"* 1 FETCH (UID 5 FLAGS (\Seen))"#, "* 3 FETCH (UID 7 FLAGS ())", "* 4 FETCH (UID 8 FLAGS ())"]
+    try await withScript("", [("UID FETCH", lines)]) { client, _ in
+      try await client.select(.inbox)
+      let events = await client.events()
+      // From 7 on; the last message is in that whatever it is.
+      var found: [UID?] = []
+      if isStreamed {
+        for try await message in client.messages(.uids(UIDSet(7...)), [.uid, .flags]) { found.append(message.uid) }
+      } else {
+        found = try await client.fetch(.uids(UIDSet(7...)), [.uid, .flags]).map(\.uid)
+      }
+      #expect(found == [5, 7, 8])
+      await client.logout()
+      var changes: [MailboxEvent] = []
+      for await event in events { if case .changed = event { changes.append(event) } }
+      #expect(changes == [.changed(FetchResponse(sequence: 1, attributes: [.uid(5), .flags([.seen])]))])
+    }
+  }
+
+  @Test func newsOfOtherMessagesAreNoAnswer() async throws {
+    let lines = [#"* 1 FETCH (UID 5 FLAGS (\Seen))"#, "* 3 FETCH (UID 7 FLAGS ())"]
+    try await withScript("", [("UID FETCH", lines), ("FETCH", lines)]) { client, _ in
+      try await client.select(.inbox)
+      var events = await client.events().makeAsyncIterator()
+      let seen = MailboxEvent.changed(FetchResponse(sequence: 1, attributes: [.uid(5), .flags([.seen])]))
+      #expect(try await client.fetch(.uids([7]), [.uid, .flags]).map(\.uid) == [7])
+      #expect(await events.next() == seen)
+      #expect(try await client.fetch(.sequence([3]), [.uid, .flags]).map(\.uid) == [7])
+      #expect(await events.next() == seen)
+    }
+  }
+
+  /// News are told when they come: numbers that are expunged behind them stand for others then. So are those of a FETCH that fails.
+  @Test(arguments: ["OK done", "NO too much"])
+  func newsAreToldInOrder(_ completion: String) async throws {
+    let lines = [#"* 3 FETCH (FLAGS (\Seen))"#, "* 1 EXPUNGE", "* 2 FETCH (UID 7 RFC822.SIZE 3)", completion]
+    try await withScript("", [("FETCH", lines)]) { client, _ in
+      try await client.select(.inbox)
+      var events = await client.events().makeAsyncIterator()
+      let sizes = try? await client.fetch(.sequence(.all), [.uid, .rfc822Size]).map(\.size)
+      #expect(sizes == (completion == "OK done" ? [3] : nil))
+      #expect(await events.next() == .changed(FetchResponse(sequence: 3, attributes: [.flags([.seen])])))
+      #expect(await events.next() == .expunged(1))
+    }
+  }
+
   /// A STORE that is refused halfway has changed some: that is news.
   @Test func whatIsStoredBeforeItIsRefused() async throws {
     let lines = [

@@ -114,6 +114,26 @@ import Testing
     }
   }
 
+  /// A set that is too long for a line is done in parts, which is known when it is to be sent.
+  @Test func whatIsTooLongIsNotDoneInAnotherMailbox() async throws {
+    let uids = UIDSet((1...9000).map { UID(rawValue: $0 * 2) })
+    let server = try server(holding: 0)
+    try await withClient(server) { client in
+      let expunging = Task { try await client.expunge() }
+      await server.received("EXPUNGE")
+      let copying = Task { _ = try await client.copy(.uids(uids), to: "Archive") }
+      let searching = Task { _ = try await client.search(.uid(uids)) }
+      let opening = await opening("B", client)
+      server.release()
+      try await expunging.value
+      for task in [copying, searching] {
+        await #expect { try await task.value } throws: { ($0 as? IMAPError)?.reason == .wrongState }
+      }
+      #expect(try await opening.value.name == "B")
+      #expect(server.commands.map { $0.prefix(8) } == [#"SELECT ""#, "EXPUNGE", #"SELECT ""#])
+    }
+  }
+
   // MARK: Downloads
 
   /// A message of two pieces and a bit. The first is held back while a mailbox is opened.

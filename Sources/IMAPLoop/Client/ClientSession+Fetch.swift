@@ -25,7 +25,7 @@ extension ClientSession {
     case .none: return
     case .streaming(let owner):
       owner.fetchHandler?(event)
-      noteAnswer(event, owner)
+      noteAnswer(event, owner, channel)
     case .gathering(var collector):
       // One reference, so that nothing is copied.
       fetching = .none
@@ -54,8 +54,8 @@ extension ClientSession {
   }
 
   /// Keeps of an answer that its owner sees as it comes what others are told of, too.
-  private func noteAnswer(_ event: borrowing ResponseEvent, _ owner: CommandWaiter) {
-    if owner.news == .none || eventHandler == nil { return }
+  private func noteAnswer(_ event: borrowing ResponseEvent, _ owner: CommandWaiter, _ channel: ClientChannel) {
+    if owner.news == .none || eventHandler == nil, owner.named == nil || !hasFollowers { return }
     switch copy event {
     case .fetchBegin(let sequence): answer = FetchResponse(sequence: sequence, attributes: [])
     case .uidFetchBegin(let uid): answer = FetchResponse(uid: uid)
@@ -65,9 +65,18 @@ extension ClientSession {
       default: break
       }
     case .fetchEnd:
-      if let answer { tell(answer, owner) }
+      if let answer { noted(answer, owner, channel) }
       answer = nil
     default: break
+    }
+  }
+
+  /// The owner has seen it, whether it has asked for it or not.
+  private func noted(_ answer: FetchResponse, _ owner: CommandWaiter, _ channel: ClientChannel) {
+    if owner.hasNamed(answer) == true {
+      tell(answer, owner)
+    } else if let change = AnswerNews.changes.part(of: answer) {
+      yield(.changed(change), channel)
     }
   }
 
@@ -87,9 +96,14 @@ extension ClientSession {
       if asking.count == 1 || !response.isNews { owner = asking.first }
     }
     if let owner, let collect = owner.collect, channel.isInFlight(owner.id) {
-      collect(response)
-      // What has flags alone is told by whoever has gathered it.
-      if owner.news != .flags || !response.isNews { tell(response, owner) }
+      // A server may tell of changes whenever it answers (RFC 9051, section 7.5.2).
+      let hasNamed = response.isNews && !response.attributes.isEmpty ? owner.hasNamed(response) : true
+      if hasNamed != true || owner.isNews?(response) == true {
+        yield(.changed(response), channel)
+      } else {
+        tell(response, owner)
+      }
+      if hasNamed != false { collect(response) }
     } else if !response.attributes.isEmpty {
       yield(.changed(response), channel)
     }
@@ -108,9 +122,8 @@ extension ClientSession {
     fetching = .unsolicited(response)
   }
 
-  /// A FETCH response turned out to be no answer to the command that gathered it. It has nothing but what STORE changes. Whoever follows
-  /// the mailbox may have been told of it.
-  func wasUnsolicited(_ response: FetchResponse, isTold: Bool = false) {
+  /// A FETCH response turned out to be no answer to the STORE that gathered it. Whoever follows the mailbox may have been told of it.
+  func wasUnsolicited(_ response: FetchResponse, isTold: Bool) {
     yield(.changed(response), bytes: response.changeSize, isTold: isTold)
   }
 }
@@ -209,10 +222,10 @@ extension IMAPClient {
     }
   }
 
-  /// FETCH, of each message one response, those that are `isNews` apart, and the messages that went before. Where the server has
-  /// refused it because some of the messages are gone, what it has told of the others.
+  /// FETCH, of each message one response, and the messages that went before. Responses that are `isNews` are told as they come, and are no
+  /// answer alone. Where the server has refused it because some of the messages are gone, what it has told of the others.
   func gatherMessages(
-    _ command: Command, isNews: (FetchResponse) -> Bool, keepsNews: Bool
+    _ command: Command, isNews: @escaping (FetchResponse) -> Bool, keepsNews: Bool
   ) async throws(IMAPError) -> (responses: [FetchResponse], vanished: UIDSet) {
     // Written on this actor's thread only, before `runFetch` returns.
     var gathered: [FetchResponse?] = []
@@ -221,6 +234,7 @@ extension IMAPClient {
     do throws(IMAPError) {
       _ = try await runFetch("FETCH", command, isGathered: true) { waiter in
         waiter.collect = { gathered.append($0) }
+        waiter.isNews = isNews
         waiter.dataHandler = { view in
           switch copy view {
           // RFC 7162, section 3.2.6: the answer to the VANISHED modifier, which changes no number.
@@ -244,11 +258,7 @@ extension IMAPClient {
         merger.renumber()
         continue
       }
-      if isNews(response) {
-        session.wasUnsolicited(response)
-        if !keepsNews { continue }
-      }
-      merger.add(response)
+      if keepsNews || !isNews(response) { merger.add(response) }
     }
     // News of a message that was not told of is no answer.
     let answers = keepsNews ? merger.responses.filter { !isNews($0) } : merger.responses

@@ -37,6 +37,10 @@ final class CommandWaiter {
   var queue: FetchQueue?
   /// What of its answers is news for whoever follows the mailbox.
   var news = AnswerNews.none
+  /// Whether a response that it collects is no answer, though it may be a part of one; nil where each is an answer.
+  var isNews: ((FetchResponse) -> Bool)?
+  /// The messages that a FETCH has named, where a response can be about others.
+  var named: NamedMessages?
   /// Called when the command is over.
   var onFinish: ((Outcome) -> Void)?
   /// The code of the parts that are over, of a command that was sent as several; of a login the page that the server wants
@@ -75,6 +79,12 @@ final class CommandWaiter {
   init(_ id: CommandID, leavesMailbox: Bool) {
     self.id = id
     self.leavesMailbox = leavesMailbox
+  }
+
+  /// Whether the command has named the message; nil where nobody knows, as `*` may be any.
+  func hasNamed(_ response: FetchResponse) -> Bool? {
+    guard let named else { return true }
+    return named.contains(response)
   }
 
   /// Resumes `continuation` with the outcome: at once where that has come already.
@@ -246,6 +256,9 @@ final class ClientSession: ClientChannelDelegate {
     events?.add(event, bytes: bytes)
     for watcher in watchers.values { watcher.add(event, bytes: bytes) }
   }
+
+  /// Whether anybody is told of what happens.
+  var hasFollowers: Bool { eventHandler != nil || events != nil || !watchers.isEmpty }
 
   /// Unsolicited events go to `queue` from now on; the one before it ends.
   func setEvents(_ queue: EventQueue<MailboxEvent>) {

@@ -90,11 +90,3 @@ extension FetchAttribute {
     }
   }
 }
-
-extension Status {
-  /// Whether a FETCH was refused only because some of the messages that it named are gone; of the others the server has told what it was
-  /// asked for (RFC 2180, section 4.1.2; RFC 5530, section 3: EXPUNGEISSUED).
-  var saysSomeAreGone: Bool {
-    code == .atom("EXPUNGEISSUED") || text.lowercased().contains("no longer exist")
-  }
-}

@@ -111,9 +111,11 @@ extension IMAPClient {
   @discardableResult
   public func copy(_ messages: MessageReference, to mailbox: MailboxName) async throws(IMAPError) -> CopyResult? {
     if messages.isEmpty { return nil }
+    // Another mailbox may be selected before it is known that the set is too long.
+    let selection = expectedSelection
     do throws(IMAPError) { return try await copy("COPY", .copy(messages, mailbox)) } catch {
       guard let (first, second) = error.halves(of: messages) else { throw error }
-      return try await tied(to: expectedSelection) { () async throws(IMAPError) -> CopyResult? in
+      return try await tied(to: selection) { () async throws(IMAPError) -> CopyResult? in
         let copies = try await copy(.uids(first), to: mailbox)
         do throws(IMAPError) {
           return CopyResult(copies, try await copy(.uids(second), to: mailbox))

@@ -11,11 +11,13 @@ extension IMAPClient {
   /// of it.
   public func search(_ key: SearchKey, charset: String? = nil) async throws(IMAPError) -> [UID] {
     guard let key = key.withoutEmptySets else { return [] }
+    // As for COPY.
+    let selection = expectedSelection
     do throws(IMAPError) {
       return try await numbers("SEARCH", .search(key, uid: true, charset: charset)).map { UID(rawValue: $0) }
     } catch {
       guard let (first, second) = error.halves(of: key) else { throw error }
-      return try await tied(to: expectedSelection) { () async throws(IMAPError) -> [UID] in
+      return try await tied(to: selection) { () async throws(IMAPError) -> [UID] in
         let found = try await search(first, charset: charset)
         return found + (try await search(second, charset: charset))
       }

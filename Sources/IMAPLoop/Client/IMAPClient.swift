@@ -442,6 +442,7 @@ public actor IMAPClient {
     // Before anything suspends: an answer may come in any turn of the loop behind this one.
     let waiter = CommandWaiter(id, leavesMailbox: command.leavesMailbox)
     waiter.news = AnswerNews(of: command)
+    waiter.named = NamedMessages(of: command)
     prepare(waiter)
     session.add(waiter, channel)
     return waiter

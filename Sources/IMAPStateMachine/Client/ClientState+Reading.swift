@@ -194,14 +194,14 @@ extension ClientState {
     return step
   }
 
-  /// A part of a command is over. At the first refusal the parts that were not sent are dropped; those in flight run to their
-  /// end, and then the command ends with that refusal.
+  /// A part of a command is over. At the first refusal the parts that were not sent are dropped, unless it says only that messages are
+  /// gone; those in flight run to their end, and then the command ends with that refusal.
   @_lifetime(copy tag, copy status)
   @inline(never)
   private mutating func partEnded(_ parts: Parts, of id: CommandID, _ tag: ByteView, _ status: StatusView) -> Step {
     parts.left -= 1
     let isOK = status.condition == .ok
-    if !isOK { parts.left -= dropParts(of: id) }
+    if !isOK, !parts.goOn(behind: status) { parts.left -= dropParts(of: id) }
     let isLast = parts.left == 0
     if parts.ending == nil {
       if isLast { return .event(.completed(id, status)) }

@@ -97,6 +97,8 @@ extension ClientState {
     var ending: Ending?
     /// Whether the server was sent one of them.
     var wasSent = false
+    /// Whether they are of a FETCH.
+    let isFetch: Bool
     /// Whether the command has ended with the connection.
     private var isOver = false
 
@@ -113,7 +115,15 @@ extension ClientState {
       case failed(ConnectionError)
     }
 
-    init(_ count: Int) { left = count }
+    init(_ count: Int, of command: borrowing Command) {
+      left = count
+      if case .fetch = copy command { isFetch = true } else { isFetch = false }
+    }
+
+    /// Whether a part that was refused in this way says nothing of those that were not sent yet.
+    func goOn(behind status: borrowing StatusView) -> Bool {
+      isFetch && status.condition == .no && status.copy().saysSomeAreGone
+    }
   }
 
   enum PendingEvent {

@@ -321,7 +321,7 @@ struct ClientState: ~Copyable {
       let limit = LimitExceeded(limit: .commandLine, value: UInt64(max(0, maximum)), offset: parser.offset)
       return fail(next, .limit(limit))
     }
-    let shared = Parts(parts.count)
+    let shared = Parts(parts.count, of: next.command)
     for part in parts.reversed() { queue.prepend(Queued(id: next.id, command: part, parts: shared)) }
   }
 

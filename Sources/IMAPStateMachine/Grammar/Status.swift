@@ -33,4 +33,17 @@ public struct Status: Hashable, Sendable, CustomStringConvertible {
     let code = code.map { " [\($0)]" } ?? ""
     return WireLine.escaped("\(condition.rawValue)\(code)\(text.isEmpty ? "" : " ")\(text)")
   }
+
+  /// Whether a FETCH was refused only because some of the messages that it named are gone; of the others the server has told what it was
+  /// asked for (RFC 2180, section 4.1.2; RFC 5530, section 3: EXPUNGEISSUED).
+  package var saysSomeAreGone: Bool {
+    if code == .atom("EXPUNGEISSUED") { return true }
+    let words = "no longer exist".utf8
+    var rest = Array(text.lowercased().utf8)[...]
+    while rest.count >= words.count {
+      if rest.starts(with: words) { return true }
+      rest.removeFirst()
+    }
+    return false
+  }
 }
