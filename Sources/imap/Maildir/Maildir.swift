@@ -93,15 +93,50 @@ struct Maildir {
     return name == "." ? ".&-" : name
   }
 
+  /// The name of a file in `tmp`, which no other run takes, whatever host that is on (the Maildir format's `time.unique.host`).
+  static func partName() -> String {
+    let random = String(UInt64.random(in: 0 ... .max), radix: 36)
+    return "\(time(nil)).\(getpid())_\(random).\(host).imap"
+  }
+
+  /// Whether `name`, of a file in `tmp`, is that of a message that nobody writes any more.
+  private func isLeft(_ name: String) -> Bool {
+    // Those of earlier versions are named by a process alone, which may be one of another host.
+    guard let match = name.wholeMatch(of: /(?:\d+\.(\d+)_\w+\.(.+)|\d+)\.imap/) else { return false }
+    if let process = match.1.flatMap({ pid_t($0) }), let host = match.2, host == Self.host, host != Self.anyHost,
+      kill(process, 0) != 0, errno == ESRCH
+    {
+      return true
+    }
+    var information = stat()
+    guard unsafe lstat("\(path)/tmp/\(name)", &information) == 0 else { return false }
+    #if canImport(Darwin)
+      let touched = max(information.st_atimespec.tv_sec, information.st_mtimespec.tv_sec)
+    #else
+      let touched = max(information.st_atim.tv_sec, information.st_mtim.tv_sec)
+    #endif
+    // "Files that have not been accessed in 36 hours" (the Maildir format).
+    return touched < time(nil) - 36 * 3600
+  }
+
+  /// The name of this host, as it may be in the name of a file.
+  private static let host: String = {
+    var bytes = [CChar](repeating: 0, count: 256)
+    guard unsafe gethostname(&bytes, bytes.count - 1) == 0 else { return anyHost }
+    let name = String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    // The Maildir format writes the two that it cannot have in this way.
+    let host = name.replacing("/", with: "\\057").replacing(":", with: "\\072").prefix(64)
+    return host.isEmpty ? anyHost : String(host)
+  }()
+
+  /// What hosts are called that have no name of their own.
+  private static let anyHost = "localhost"
+
   /// The messages that are there, and the files that a run before this one did not finish are not any more.
   func entries() throws(Failure) -> [Entry] {
     do {
       for name in try FileManager.default.contentsOfDirectory(atPath: path + "/tmp") {
-        // Named by the process that writes it, which may still be at work.
-        guard let match = name.wholeMatch(of: /(\d+)\.imap/), let process = pid_t(match.1), kill(process, 0) != 0 else {
-          continue
-        }
-        unsafe unlink("\(path)/tmp/\(name)")
+        if isLeft(name) { unsafe unlink("\(path)/tmp/\(name)") }
       }
       return try FileManager.default.contentsOfDirectory(atPath: path + "/cur").compactMap { Entry(name: $0) }
     } catch {
