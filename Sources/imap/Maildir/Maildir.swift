@@ -75,15 +75,15 @@ struct Maildir {
     var name = "."
     var isAtStart = true
     // By scalars: a slash with an accent behind it is no slash to String, but one to the file system.
-    for scalar in String(decoding: mailbox.bytes, as: UTF8.self).unicodeScalars {
-      let character = Character(scalar)
-      if character == delimiter, !isAtStart {
+    let scalars = String(decoding: mailbox.bytes, as: UTF8.self).unicodeScalars
+    for (index, scalar) in zip(scalars.indices, scalars) {
+      if Character(scalar) == delimiter, !isAtStart {
         name += "."
         isAtStart = true
         continue
       }
       isAtStart = false
-      if character == "." || character == "/" || Console.printable(String(character)) != String(character) {
+      if isEscaped(scalar) || looksEscaped(scalars[index...]) {
         // As modified UTF-7 would have it, were that allowed for ASCII; readable for who looks for it.
         name += "&x" + String(scalar.value, radix: 16) + "-"
       } else {
@@ -91,6 +91,22 @@ struct Maildir {
       }
     }
     return name == "." ? ".&-" : name
+  }
+
+  private static func isEscaped(_ scalar: Unicode.Scalar) -> Bool {
+    scalar == "." || scalar == "/" || Console.printable(String(scalar)) != String(scalar)
+  }
+
+  /// Whether `text` starts as what ``folder(_:_:)`` writes for another character. Any other ampersand is one of modified UTF-7 and
+  /// stays readable.
+  private static func looksEscaped(_ text: Substring.UnicodeScalarView) -> Bool {
+    guard text.starts(with: "&x".unicodeScalars), let end = text.firstIndex(of: "-") else { return false }
+    let digits = String(text[..<end].dropFirst(2))
+    // Some characters are written in this way in modified UTF-7, too: U+C78E is &x44-, and no escape.
+    guard let value = UInt32(digits, radix: 16), String(value, radix: 16) == digits,
+      let scalar = Unicode.Scalar(value)
+    else { return false }
+    return scalar == "&" || isEscaped(scalar)
   }
 
   /// The name of a file in `tmp`, which no other run takes, whatever host that is on (the Maildir format's `time.unique.host`).
