@@ -98,9 +98,9 @@ struct Failure: Error {
     case .source(let command, let reason, outcomeUnknown: true):
       self.init(.file, "\(reason); whether the server has done \(command) is not known")
     case .readOnly: self.init(.refused, "\(host): \(error)")
-    case .copiedOnly(_, let error):
+    case .copiedOnly(let copies, let error):
       self = Failure(error, host: host, byToken: byToken)
-      message += "; the copies are made, and the messages still where they were"
+      message += "; \(Self.copied(copies))"
     case .refused(let command, let status), .rejected(let command, let status):
       self = Failure(error.reason, command, status, host: host, byToken: byToken, mailbox: mailbox)
     case .noSuchMailbox(let mailbox, let command, let status):
@@ -216,6 +216,12 @@ struct Failure: Error {
   /// What is said where nobody knows whether `command` was done.
   static func unknownOutcome(_ command: String, _ mailbox: MailboxName?) -> String {
     "whether the server has done \(command)\(mailbox.map { " of \($0)" } ?? "") is not known"
+  }
+
+  /// What is said where something stopped once there were `copies`.
+  static func copied(_ copies: CopyResult?) -> String {
+    let messages = copies.map { "UID \(NamedMessages($0.source.ranges).shown)" } ?? "some or all of the messages"
+    return "\(messages) were copied before that: doing it again copies them twice"
   }
 
   private init(

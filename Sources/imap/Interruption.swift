@@ -223,7 +223,9 @@ extension Failure {
     switch named?.error ?? error as? IMAPError {
     case .outcomeUnknown(let command, _)?, .cancelled(let command, outcomeUnknown: true)?:
       if !Self.isReading(command) { message += "; \(Self.unknownOutcome(command, named?.mailbox))" }
-    case .copiedOnly?: message += "; the copies are made, and the messages still where they were"
+    case .copiedOnly(let copies, let error)?:
+      self = Failure(interrupted: error)
+      message += "; \(Self.copied(copies))"
     default: break
     }
   }

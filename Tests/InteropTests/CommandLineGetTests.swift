@@ -232,6 +232,24 @@ import Testing
     }
   }
 
+  /// What replaces a file can be read by those who could read that, and by no others.
+  @Test(arguments: [0o600, 0o640, 0o400, 0o666, 0o755] as [mode_t]) func rightsStay(_ mode: mode_t) async throws {
+    try await withAccount(["a: b\r\n\r\ntext\r\n"]) { imap in
+      let folder = try TemporaryFolder()
+      let path = try folder.write("m.eml", "old", mode: Int(mode))
+      // Of another group, where one may have that.
+      unsafe chown(path, uid_t.max, 12_345)
+      var (before, after) = (stat(), stat())
+      #expect(unsafe stat(path, &before) == 0)
+      let result = try await imap("get", "1", "--output", path, "--force")
+      #expect(result.status == 0, "\(result.error)")
+      #expect(unsafe stat(path, &after) == 0)
+      #expect(after.st_ino != before.st_ino)
+      #expect(after.st_mode & 0o7777 == mode)
+      #expect(after.st_gid == before.st_gid && after.st_uid == before.st_uid)
+    }
+  }
+
   /// `nohup` lets a program outlive its terminal.
   @Test func whoIgnoresHangUpsGoesOn() async throws {
     let folder = try TemporaryFolder()

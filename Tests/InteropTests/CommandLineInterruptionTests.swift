@@ -141,6 +141,46 @@ import Testing
     #expect(result.error == "imap: interrupted; whether the server has done \(name) is not known\n")
   }
 
+  /// What is too long for a line is copied in parts, and what stops between two of them says which are copied.
+  @Test(arguments: ["[COPYUID 7 1,3 11:12] ", ""], [true, false])
+  func whatIsCopiedInPartIsSaid(_ code: String, _ isInterrupted: Bool) async throws {
+    let (asked, ask) = AsyncStream.makeStream(of: Void.self)
+    let copies = Mutex(0)
+    // None of them stands in one range with another.
+    let uids = stride(from: 1, to: 9999, by: 2).map { String($0) }.joined(separator: " ")
+    let server = try Self.server { tag, line in
+      if line.contains("SEARCH") { return "* SEARCH \(uids)\r\n\(tag) OK\r\n" }
+      guard line.contains("COPY") else { return nil }
+      let isFirst = copies.withLock { copies in
+        copies += 1
+        return copies == 1
+      }
+      if isFirst { return "\(tag) OK \(code)done\r\n" }
+      ask.yield()
+      return isInterrupted ? "" : "\(tag) NO [OVERQUOTA] full\r\n"
+    }
+    defer { server.end() }
+    let running = try Tool.Running(["copy", "1:9999", "Other"] + Self.account + ["--port", "\(server.port)"])
+    running.write("secret\n")
+    running.closeInput()
+    for await _ in asked { break }
+    if isInterrupted { running.interrupt() }
+    let result = await running.result()
+    let what = code.isEmpty ? "some or all of the messages" : "UID 1,3"
+    let said = "; \(what) were copied before that: doing it again copies them twice\n"
+    #expect(result.error.hasSuffix(said), "\(result.error)")
+    if isInterrupted {
+      #expect(result.status == 130)
+      #expect(
+        result.error.hasPrefix("imap: interrupted; whether the server has done COPY is not known; "),
+        "\(result.error)")
+    } else {
+      #expect(result.status == 73)
+      #expect(result.error.hasPrefix("imap: 127.0.0.1 refused COPY"), "\(result.error)")
+    }
+    #expect(result.error.split(separator: "\n").count == 1, "\(result.error)")
+  }
+
   /// What went wrong before the signal came is said, and is the status.
   @Test func aFailureBeforeTheSignalStays() async throws {
     let (asked, ask) = AsyncStream.makeStream(of: Void.self)

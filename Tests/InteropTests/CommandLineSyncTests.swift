@@ -1,4 +1,5 @@
 import Foundation
+import IMAPLoop
 import IMAPStateMachine
 import IMAPTestServer
 import Synchronization
@@ -41,7 +42,7 @@ import Testing
     // What went here comes again; what changed there changes here; what went there stays.
     try FileManager.default.removeItem(atPath: "\(folder.path)/cur/\(validity).1.imap:2,")
     try folder.write("cur/mine", "not ours")
-    try folder.write("tmp/999999999.imap", "of a run that ended")
+    try folder.write("tmp/\(time(nil)).999999999_1.\(try Self.host()).imap", "of a run that ended")
     _ = try await imap.json("store", "2", "--add", "seen,flagged,keyword")
     _ = try await imap.json("delete", "3")
     #expect(try await Self.counts(imap.json("sync", folder.path, "INBOX").first) == [1, 1, 0, 3])
@@ -335,6 +336,77 @@ import Testing
     #expect(nowhere.status == 74 && nowhere.error.split(separator: "\n").count == 1, "\(nowhere.error)")
   }
 
+  /// Runs of the same process number, as those on several hosts may be, do not write into each other's files.
+  @Test func twoWritersAtOnce() async throws {
+    let folder = try TemporaryFolder()
+    let maildir = try Maildir(folder.path, mailbox: .inbox, delimiter: "/")
+    let slow = try ScriptedServer(
+      capabilities: "", [("UID FETCH", ["* 1 FETCH (UID 1 BODY[] {11}", "one", "HOLD"])])
+    let fast = try ScriptedServer(capabilities: "", [("UID FETCH", ["* 2 FETCH (UID 2 BODY[] {3}", "two)"])])
+    defer {
+      slow.stop()
+      fast.stop()
+    }
+    let writers = (0..<2).map { _ in MaildirWriter(maildir, uidValidity: 7) }
+    func fetch(_ uid: UID, _ writer: MaildirWriter, _ server: ScriptedServer) async throws {
+      let configuration = IMAPClient.Configuration(host: "127.0.0.1", port: server.port, security: .plain)
+      try await IMAPClient.withClient(configuration) { client in
+        try await client.select(.inbox)
+        try await writer.fetch(UIDSet([uid]), from: client)
+      }
+    }
+    async let first: Void = fetch(1, writers[0], slow)
+    while writers[0].bytes == 0 { await Task.yield() }
+    let parts = try FileManager.default.contentsOfDirectory(atPath: folder.path + "/tmp")
+    // As the Maildir format has it: time, what is unique, host.
+    #expect(parts.count == 1 && parts.allSatisfy { $0.wholeMatch(of: /\d+\.\d+_\w+\..+\.imap/) != nil }, "\(parts)")
+    // Looking what is there takes nothing away from who is at work.
+    #expect(try maildir.entries().isEmpty)
+    try await fetch(2, writers[1], fast)
+    slow.release(["and more)"])
+    try await first
+    #expect(folder.bytes("cur/7.1.imap:2,") == Array("one\r\nand mo".utf8))
+    #expect(folder.bytes("cur/7.2.imap:2,") == Array("two".utf8))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/tmp").isEmpty)
+  }
+
+  /// What a run has left is removed where no run can be at work at it any more.
+  @Test func whatIsLeftOfARun() throws {
+    let folder = try TemporaryFolder()
+    let maildir = try Maildir(folder.path, mailbox: .inbox, delimiter: "/")
+    let (host, now) = (try Self.host(), time(nil))
+    let mine = "\(now).\(getpid())_1.\(host).imap"
+    let kept = [
+      mine, "\(now).1_1.\(host).imap", "\(now).999999999_1.of-another.imap", "999999999.imap", "of-another-program",
+    ]
+    let ended = "\(now).999999999_1.\(host).imap"
+    for name in kept + [ended] { try folder.write("tmp/" + name, "part") }
+    let files = { try FileManager.default.contentsOfDirectory(atPath: folder.path + "/tmp").sorted() }
+    _ = try maildir.entries()
+    // Many hosts have that name.
+    #expect(try files() == (kept + (host == "localhost" ? [ended] : [])).sorted())
+    // The date of a message is set before it gets its name.
+    func age(_ name: String, read: Int, written: Int) {
+      let times = [timeval(tv_sec: now - read, tv_usec: 0), timeval(tv_sec: now - written, tv_usec: 0)]
+      #expect(unsafe utimes("\(folder.path)/tmp/\(name)", times) == 0)
+    }
+    let (day, days) = (86_400, 2 * 86_400)
+    for name in kept { age(name, read: day, written: days) }
+    _ = try maildir.entries()
+    #expect(try Set(files()).isSuperset(of: kept))
+    for name in kept { age(name, read: days, written: days) }
+    _ = try maildir.entries()
+    #expect(try files() == ["of-another-program"])
+  }
+
+  /// The name of this host in names of files.
+  private static func host() throws -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    try #require(unsafe gethostname(&name, name.count - 1) == 0)
+    let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+    return bytes.isEmpty ? "localhost" : String(decoding: bytes, as: UTF8.self)
+  }
+
   @Test func noNameLeavesTheFolder() {
     let names: [(String, String)] = [
       ("a/b", ".a.b"), ("../../etc", ".&x2e-&x2e-.&x2e-&x2e-.etc"), ("/", ".&x2f-"), ("", ".&-"), ("//", ".&x2f-."),
@@ -344,6 +416,20 @@ import Testing
     for (name, folder) in names { #expect(Maildir.folder(MailboxName(wire: Array(name.utf8)), "/") == folder) }
     #expect(Maildir.folder(MailboxName(wire: Array("a/b".utf8)), nil) == ".a&x2f-b")
     #expect(Maildir.folder(MailboxName(wire: Array("a/\u{301}b".utf8)), nil) == ".a&x2f-\u{301}b")
+    #expect(Set(names.map(\.1)).count == names.count)
+  }
+
+  /// What stands for another character is not taken for it where it is in a name; what else has an ampersand stays as it is.
+  @Test func noTwoNamesAreOneFolder() {
+    let names: [(String, String)] = [
+      ("a.b", ".a&x2e-b"), ("a&x2e-b", ".a&x26-x2e-b"), ("a&x26-x2e-b", ".a&x26-x26-x2e-b"), ("&x2f-", ".&x26-x2f-"),
+      ("\u{7f}", ".&x7f-"), ("&x7f-", ".&x26-x7f-"), ("&&x2e-", ".&&x26-x2e-"),
+      // Modified UTF-7, and what nothing else becomes.
+      ("S&APw-d", ".S&APw-d"), ("Q&-A", ".Q&-A"), ("&x44-", ".&x44-"), ("&x2E-", ".&x2E-"), ("&x02e-", ".&x02e-"),
+      ("&x+2e-", ".&x+2e-"), ("&x2e", ".&x2e"), ("&x-", ".&x-"), ("&", ".&"), ("&xdc80-", ".&xdc80-"),
+      ("&x2e/-", ".&x2e.-"),
+    ]
+    for (name, folder) in names { #expect(Maildir.folder(MailboxName(wire: Array(name.utf8)), "/") == folder) }
     #expect(Set(names.map(\.1)).count == names.count)
   }
 }

@@ -75,15 +75,15 @@ struct Maildir {
     var name = "."
     var isAtStart = true
     // By scalars: a slash with an accent behind it is no slash to String, but one to the file system.
-    for scalar in String(decoding: mailbox.bytes, as: UTF8.self).unicodeScalars {
-      let character = Character(scalar)
-      if character == delimiter, !isAtStart {
+    let scalars = String(decoding: mailbox.bytes, as: UTF8.self).unicodeScalars
+    for (index, scalar) in zip(scalars.indices, scalars) {
+      if Character(scalar) == delimiter, !isAtStart {
         name += "."
         isAtStart = true
         continue
       }
       isAtStart = false
-      if character == "." || character == "/" || Console.printable(String(character)) != String(character) {
+      if isEscaped(scalar) || looksEscaped(scalars[index...]) {
         // As modified UTF-7 would have it, were that allowed for ASCII; readable for who looks for it.
         name += "&x" + String(scalar.value, radix: 16) + "-"
       } else {
@@ -93,15 +93,66 @@ struct Maildir {
     return name == "." ? ".&-" : name
   }
 
+  private static func isEscaped(_ scalar: Unicode.Scalar) -> Bool {
+    scalar == "." || scalar == "/" || Console.printable(String(scalar)) != String(scalar)
+  }
+
+  /// Whether `text` starts as what ``folder(_:_:)`` writes for another character. Any other ampersand is one of modified UTF-7 and
+  /// stays readable.
+  private static func looksEscaped(_ text: Substring.UnicodeScalarView) -> Bool {
+    guard text.starts(with: "&x".unicodeScalars), let end = text.firstIndex(of: "-") else { return false }
+    let digits = String(text[..<end].dropFirst(2))
+    // Some characters are written in this way in modified UTF-7, too: U+C78E is &x44-, and no escape.
+    guard let value = UInt32(digits, radix: 16), String(value, radix: 16) == digits,
+      let scalar = Unicode.Scalar(value)
+    else { return false }
+    return scalar == "&" || isEscaped(scalar)
+  }
+
+  /// The name of a file in `tmp`, which no other run takes, whatever host that is on (the Maildir format's `time.unique.host`).
+  static func partName() -> String {
+    let random = String(UInt64.random(in: 0 ... .max), radix: 36)
+    return "\(time(nil)).\(getpid())_\(random).\(host).imap"
+  }
+
+  /// Whether `name`, of a file in `tmp`, is that of a message that nobody writes any more.
+  private func isLeft(_ name: String) -> Bool {
+    // Those of earlier versions are named by a process alone, which may be one of another host.
+    guard let match = name.wholeMatch(of: /(?:\d+\.(\d+)_\w+\.(.+)|\d+)\.imap/) else { return false }
+    if let process = match.1.flatMap({ pid_t($0) }), let host = match.2, host == Self.host, host != Self.anyHost,
+      kill(process, 0) != 0, errno == ESRCH
+    {
+      return true
+    }
+    var information = stat()
+    guard unsafe lstat("\(path)/tmp/\(name)", &information) == 0 else { return false }
+    #if canImport(Darwin)
+      let touched = max(information.st_atimespec.tv_sec, information.st_mtimespec.tv_sec)
+    #else
+      let touched = max(information.st_atim.tv_sec, information.st_mtim.tv_sec)
+    #endif
+    // "Files that have not been accessed in 36 hours" (the Maildir format).
+    return touched < time(nil) - 36 * 3600
+  }
+
+  /// The name of this host, as it may be in the name of a file.
+  private static let host: String = {
+    var bytes = [CChar](repeating: 0, count: 256)
+    guard unsafe gethostname(&bytes, bytes.count - 1) == 0 else { return anyHost }
+    let name = String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    // The Maildir format writes the two that it cannot have in this way.
+    let host = name.replacing("/", with: "\\057").replacing(":", with: "\\072").prefix(64)
+    return host.isEmpty ? anyHost : String(host)
+  }()
+
+  /// What hosts are called that have no name of their own.
+  private static let anyHost = "localhost"
+
   /// The messages that are there, and the files that a run before this one did not finish are not any more.
   func entries() throws(Failure) -> [Entry] {
     do {
       for name in try FileManager.default.contentsOfDirectory(atPath: path + "/tmp") {
-        // Named by the process that writes it, which may still be at work.
-        guard let match = name.wholeMatch(of: /(\d+)\.imap/), let process = pid_t(match.1), kill(process, 0) != 0 else {
-          continue
-        }
-        unsafe unlink("\(path)/tmp/\(name)")
+        if isLeft(name) { unsafe unlink("\(path)/tmp/\(name)") }
       }
       return try FileManager.default.contentsOfDirectory(atPath: path + "/cur").compactMap { Entry(name: $0) }
     } catch {

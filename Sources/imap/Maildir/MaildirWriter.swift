@@ -32,7 +32,7 @@ final class MaildirWriter: Sendable {
   init(_ folder: Maildir, uidValidity: UInt64) {
     self.folder = folder
     self.uidValidity = uidValidity
-    part = "\(folder.path)/tmp/\(getpid()).imap"
+    part = "\(folder.path)/tmp/\(Maildir.partName())"
   }
 
   deinit { unsafe unlink(part) }
@@ -90,8 +90,11 @@ final class MaildirWriter: Sendable {
 
   private func start(_ state: inout State) {
     (state.uid, state.date, state.flags, state.hasBytes) = (nil, nil, nil, false)
-    if state.descriptor >= 0 { close(state.descriptor) }
-    state.descriptor = unsafe open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    if state.descriptor >= 0 {
+      close(state.descriptor)
+      unsafe unlink(part)
+    }
+    state.descriptor = unsafe open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     if state.descriptor < 0 { fail(&state) }
   }
 
@@ -116,8 +119,9 @@ final class MaildirWriter: Sendable {
     }
     let entry = Maildir.Entry(uidValidity: uidValidity, uid: uid.rawValue, flags: Maildir.letters(flags ?? []))
     if let date {
-      let time = timespec(tv_sec: Int(date.unixSeconds), tv_nsec: 0)
-      unsafe futimens(state.descriptor, [time, time])
+      // Read now: another run would take a file with the message's date alone for one that was left long ago.
+      let times = [timespec(tv_sec: time(nil), tv_nsec: 0), timespec(tv_sec: Int(date.unixSeconds), tv_nsec: 0)]
+      unsafe futimens(state.descriptor, times)
     }
     if fsync(state.descriptor) != 0 { return fail(&state) }
     if unsafe rename(part, "\(folder.path)/cur/\(entry.name)") != 0 { return fail(&state) }

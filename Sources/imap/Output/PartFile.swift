@@ -16,8 +16,9 @@ final class PartFile: Sendable {
   private let partPath: String?
   private let overwrites: Bool
 
-  /// Starts the file that shall be called `path`. What the process's mask takes away from `mode` it does not have.
-  init(_ path: String, overwrites: Bool, mode: mode_t = 0o666) throws(Failure) {
+  /// Starts the file that shall be called `path`. Without a `mode` it has that of the file that it replaces. What the process's mask
+  /// takes away from `mode` it does not have, and so it is with a new file.
+  init(_ path: String, overwrites: Bool, mode: mode_t? = nil) throws(Failure) {
     self.path = path
     self.overwrites = overwrites
     if !overwrites, unsafe access(path, F_OK) == 0 { throw Self.taken(path) }
@@ -30,8 +31,11 @@ final class PartFile: Sendable {
       // A name of its own, short enough for every file system.
       let part = FilePath.folder(target) + "/.imap-" + String(UInt64.random(in: 0 ... .max), radix: 36)
       (self.target, partPath) = (target, part)
+      let replaced = overwrites && mode == nil ? Self.information(target) : nil
       // Not mkstemp: to read the process's mask for its file one has to change it, for all threads.
-      descriptor = unsafe open(part, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode)
+      descriptor = unsafe open(
+        part, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode ?? (replaced == nil ? 0o666 : 0o600))
+      if descriptor >= 0, let replaced { Self.takeOver(replaced, descriptor) }
     }
     if descriptor < 0 { throw Self.failure(path, errno) }
   }
@@ -71,10 +75,25 @@ final class PartFile: Sendable {
     if unsafe rename(partPath, path) != 0 { throw Self.failure(path, errno) }
   }
 
+  /// Nil where nothing is there.
+  private static func information(_ path: String) -> stat? {
+    var information = stat()
+    return unsafe stat(path, &information) == 0 ? information : nil
+  }
+
+  /// Gives the file that is `descriptor` the owner and the rights of `old`, or fewer: a file system may know neither.
+  private static func takeOver(_ old: stat, _ descriptor: Int32) {
+    var mode = old.st_mode & 0o777
+    if fchown(descriptor, old.st_uid, old.st_gid) != 0, fchown(descriptor, uid_t.max, old.st_gid) != 0 {
+      // It is of another group, which has no part in what the old one could do.
+      mode &= ~0o070
+    }
+    fchmod(descriptor, mode)
+  }
+
   /// Whether something is there that has no bytes of its own to be replaced.
   private static func isNoFile(_ path: String) -> Bool {
-    var information = stat()
-    guard unsafe stat(path, &information) == 0 else { return false }
+    guard let information = Self.information(path) else { return false }
     if information.st_mode & S_IFMT != S_IFREG { return true }
     // A file that this program's output goes to, as /dev/stdout may name one.
     return [STDOUT_FILENO, STDERR_FILENO].contains { descriptor in
