@@ -92,6 +92,40 @@ import Testing
     #expect(await loop.shutdown().isClean)
   }
 
+  /// Whoever is at work with a connection that is lost keeps nobody from opening the mailbox again on the next one.
+  @Test func aCallerOfALostConnectionIsNotWaitedFor() async throws {
+    let server = try server("IDLE UNSELECT")
+    defer { server.stop() }
+    let loop = try EventLoop.start()
+    let session = IMAPSession(.scripted(server), on: loop)
+    var events = await session.start().makeAsyncIterator()
+    await events.skip { if case .connected = $0 { true } else { false } }
+    await server.received("IDLE")
+    let (begun, begin) = AsyncStream.makeStream(of: Void.self)
+    let (over, end) = AsyncStream.makeStream(of: Void.self)
+    let slow = Task {
+      try await session.withClient { _ in
+        begin.finish()
+        for await _ in over {}
+      }
+    }
+    for await _ in begun {}
+    server.drop()
+    await events.skip { if case .connected = $0 { true } else { false } }
+    try await session.withClient { _ = try await $0.select("B") }
+    let next = await events.next()
+    if case .connected(let mailbox, _)? = next {
+      #expect(mailbox.name == .inbox)
+    } else {
+      Issue.record("\(String(describing: next))")
+    }
+    end.finish()
+    try await slow.value
+    await session.stop()
+    #expect(server.connectionCount == 2)
+    #expect(await loop.shutdown().isClean)
+  }
+
   /// A server that announces IDLE and refuses it, in either way, is asked for news instead.
   @Test(arguments: ["NO not here", "BAD what is that"])
   func idleThatIsRefused(_ answer: String) async throws {

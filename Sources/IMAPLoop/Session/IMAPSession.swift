@@ -119,8 +119,8 @@ public actor IMAPSession {
   private var news: OpeningNews?
   /// What ``IMAPClient/selection`` is while the mailbox is open that is watched.
   private var selection: UInt64 = 0
-  /// How many callers of ``withClient(_:)`` are at work.
-  private var users = 0
+  /// How many callers of ``withClient(_:)`` are at work, by their connection: one that was lost may still have some.
+  private var users: [ObjectIdentifier: Int] = [:]
   /// Whether the server tells the news by itself.
   private var isNotified = false
   /// Whether the mailbox is being opened again because one of them has left it.
@@ -185,7 +185,7 @@ public actor IMAPSession {
     isStopping = true
     wake()
     // Nobody waits for what the session itself has asked for.
-    if let live { await live.logOut(isHurried: users == 0) } else { running?.cancel() }
+    if let live { await live.logOut(isHurried: !hasUsers(live)) } else { running?.cancel() }
     await running?.value
   }
 
@@ -226,7 +226,7 @@ public actor IMAPSession {
       if !isWoken { throw IMAPError.cancelled(command: "connect") }
     }
     guard let live else { throw IMAPError.connection(.closedLocally) }
-    users += 1
+    users[ObjectIdentifier(live), default: 0] += 1
     do {
       let value = try await body(live)
       await userLeft(live)
@@ -583,12 +583,15 @@ public actor IMAPSession {
 
   /// A caller of ``withClient(_:)`` is done.
   private func userLeft(_ client: IMAPClient) async {
-    users -= 1
-    if users > 0 { return }
+    let id = ObjectIdentifier(client)
+    users[id] = users[id].flatMap { $0 > 1 ? $0 - 1 : nil }
+    if hasUsers(client) { return }
     // Whoever watches looks what he has left open.
     let isLeft = await client.selection != selection
     if isLeft, live === client { wake() }
   }
+
+  private func hasUsers(_ client: IMAPClient) -> Bool { users[ObjectIdentifier(client)] != nil }
 
   /// Returns when nobody uses the connection, when it is closed, or the session is stopped.
   private func waitForUsers(_ client: IMAPClient) async {
@@ -599,7 +602,7 @@ public actor IMAPSession {
     defer { closing.cancel() }
     while true {
       let phase = await client.phase
-      if users == 0 || isStopping || phase == .closed { return }
+      if !hasUsers(client) || isStopping || phase == .closed { return }
       await withCheckedContinuation { sleeper = $0 }
     }
   }
