@@ -382,7 +382,7 @@ public actor IMAPSession {
     var (mailbox, vanished, changed) = try await client.resynchronize(
       configuration.mailbox, isReadOnly: configuration.isReadOnly, parameters)
     let resumption = try await MailboxTie.run(client, at: selection) { () async throws(IMAPError) -> Resumption in
-      if parameters.qResync != nil, mailbox.resynchronization == .resynchronized, isKnown(mailbox) {
+      if parameters.qResync != nil, mailbox.resynchronization == .resynchronized, isKnown(mailbox), !wentBack(mailbox) {
         return .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
       }
       if configuration.catchUp == .none { return .notAsked }
@@ -422,6 +422,12 @@ public actor IMAPSession {
     known != nil && !hasOverflown && known?.uidValidity == mailbox.uidValidity
   }
 
+  /// Whether it is older than what is known of it: it was restored from somewhere, and nobody can tell what has changed.
+  private func wentBack(_ mailbox: SelectedMailbox) -> Bool {
+    guard let since = known?.modSeq, let last = mailbox.highestModSeq else { return false }
+    return since > last
+  }
+
   /// What is in the mailbox, where the answer to SELECT does not say it.
   private func states(
     of mailbox: SelectedMailbox, _ client: IMAPClient, isCounted: Bool, batch: UInt32?
@@ -440,8 +446,7 @@ public actor IMAPSession {
   private func changes(
     in mailbox: SelectedMailbox, _ client: IMAPClient, batch: UInt32?
   ) async throws(IMAPError) -> Resumption? {
-    // What went back in time was restored from somewhere.
-    guard mailbox.uidValidity != nil, let since = known?.modSeq, let last = mailbox.highestModSeq, since <= last,
+    guard mailbox.uidValidity != nil, let since = known?.modSeq, let last = mailbox.highestModSeq, !wentBack(mailbox),
       mailbox.exists > 0
     else { return nil }
     guard case .uids(let present)? = try await client.search(.all, returning: [.all]).all else { return nil }
