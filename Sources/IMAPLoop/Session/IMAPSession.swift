@@ -376,7 +376,7 @@ public actor IMAPSession {
     await client.deliver { [weak self, weak client] event, bytes in
       self?.assumeIsolated { $0.take(event, bytes, client) }
     } opened: { [weak self] in
-      self?.assumeIsolated { $0.news?.dropRemovals() }
+      self?.assumeIsolated { $0.news?.selected() }
     }
     let selection = await client.selection + 1
     var (mailbox, vanished, changed) = try await client.resynchronize(
@@ -400,7 +400,9 @@ public actor IMAPSession {
     mailbox.exists -= min(mailbox.exists, news.expungedCount)
     yield(.connected(mailbox, resumption))
     notePoint(ResumePoint(mailbox))
-    for (event, bytes) in news.held where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
+    for (index, held) in news.held.enumerated() where index >= news.answerCount || !Self.says(held.event, of: mailbox) {
+      yield(.mailbox(held.event), held.bytes)
+    }
   }
 
   /// Whether SELECT can name `uids`, without which it does as well. RFC 7162, section 3.2.5.2: no `*`.
@@ -476,7 +478,7 @@ public actor IMAPSession {
     if !hasRoom { Task { await client?.close() } }
   }
 
-  /// Whether the event only says what `mailbox` does.
+  /// Whether the event, of the answer to SELECT, only says what `mailbox` does.
   private static func says(_ event: MailboxEvent, of mailbox: SelectedMailbox) -> Bool {
     switch event {
     case .exists(let count): count == mailbox.exists
