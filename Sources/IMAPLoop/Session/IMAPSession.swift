@@ -583,8 +583,11 @@ public actor IMAPSession {
     do throws(IMAPError) {
       try await open(client, profile)
     } catch {
-      // Somebody has ``client`` and was faster. It is tried again when he has done.
       if error != .mailboxWasLeft { throw error }
+      // Somebody has ``client`` and was faster. It is tried again when he has done.
+      let held = news?.held ?? []
+      news = nil
+      for (event, bytes) in held where !Self.isOfSelected(event) { yield(.mailbox(event), bytes) }
     }
   }
 
