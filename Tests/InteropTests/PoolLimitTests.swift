@@ -189,6 +189,17 @@ import Testing
     }
   }
 
+  /// A pool that nobody has closed, and nobody has any more.
+  @Test func aPoolThatIsGoneHoldsNothing() async throws {
+    try await withPools(1, most: 1) { server, limit, pools in
+      for _ in 0..<3 {
+        let gone = IMAPPool(Self.configuration(server, limit), on: server.loop)
+        try await gone.withClient(timeout: .seconds(20)) { try await $0.noop() }
+      }
+      try await pools[0].withClient(timeout: .seconds(20)) { try await $0.noop() }
+    }
+  }
+
   /// Who has waited long enough, or is told not to, leaves no trace.
   @Test func whoGivesUpHoldsNothing() async throws {
     try await withPools(most: 2) { _, limit, pools in

@@ -64,6 +64,10 @@ public actor IMAPPool {
   /// How often one that waits was woken.
   private(set) var wakeCount = 0
   private var isClosed = false
+  /// What the limit knows it by. Its own address may be another one's when it is gone.
+  private let member = Member()
+
+  private final class Member: Sendable {}
 
   /// The loop's thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
@@ -82,6 +86,19 @@ public actor IMAPPool {
     if HostProfile.find(host: configuration.client.host, in: configuration.profiles) == nil {
       isGreeted = !configuration.profiles.contains { profile in
         profile.greeting != nil && profile.connections.map { $0 < maximum } ?? false
+      }
+    }
+  }
+
+  /// As ``close()``. Whoever calls it keeps it, so all connections that there are by now are spare ones.
+  deinit {
+    if isClosed { return }
+    let (clients, limit) = (spares.map(\.client), configuration.limit)
+    Task { [member, host = configuration.client.host] in
+      await limit?.leave(host, ObjectIdentifier(member))
+      for client in clients {
+        await client.leave()
+        await limit?.give(host)
       }
     }
   }
@@ -123,7 +140,7 @@ public actor IMAPPool {
     let old = spares + handed.values
     (spares, handed) = ([], [:])
     for spare in old { await end(spare.client) }
-    await configuration.limit?.leave(configuration.client.host, ObjectIdentifier(self))
+    await configuration.limit?.leave(configuration.client.host, ObjectIdentifier(member))
   }
 
   private func take(_ mailbox: MailboxName?, until deadline: MonotonicInstant?) async throws -> IMAPClient {
@@ -234,11 +251,11 @@ public actor IMAPPool {
     count += 1
     guard let limit = configuration.limit else { return .room }
     let host = configuration.client.host
-    await limit.join(host, ObjectIdentifier(self)) { [weak self] in await self?.endSpare() }
+    await limit.join(host, ObjectIdentifier(member)) { [weak self] in await self?.endSpare() }
     let hasRoom = await limit.tryTake(host)
     if isClosed {
       if hasRoom { await limit.give(host) }
-      await limit.leave(host, ObjectIdentifier(self))
+      await limit.leave(host, ObjectIdentifier(member))
       leave()
       return .neither
     }
@@ -248,7 +265,7 @@ public actor IMAPPool {
       return .spare(spare)
     }
     spareSeekers.insert(id)
-    let taking = Task { if await limit.take(host, for: ObjectIdentifier(self)) { admit(id) } }
+    let taking = Task { if await limit.take(host, for: ObjectIdentifier(member)) { admit(id) } }
     let isWoken = await self.isWoken(id, until: deadline)
     // Not later: `close` ends what nobody has taken.
     let spare = handed.removeValue(forKey: id)
