@@ -103,7 +103,7 @@ public actor IMAPPool {
     }
   }
 
-  /// How many connections there are: in use, spare, and being opened.
+  /// How many connections there are: in use, spare, and being opened, those included that wait for room at the host before that.
   public var connectionCount: Int { count }
 
   /// Runs `body` with a connection that nobody else uses meanwhile, with `mailbox` open where one is named: one that has it
