@@ -51,17 +51,53 @@ import Testing
     }
   }
 
-  private func withPools(
-    _ count: Int = 2, most: Int, _ body: (IMAPTestServer, ConnectionLimit, [IMAPPool]) async throws -> Void
-  ) async throws {
-    let server = try await IMAPTestServer.start()
-    let limit = ConnectionLimit(perHost: most)
+  /// Calls on the loop's thread: whoever calls again goes on before those that were woken meanwhile.
+  private actor Caller {
+    private let pool: IMAPPool
+    private let loop: EventLoop
+    private(set) var begun: Set<Int> = []
+    /// Who had a connection.
+    private(set) var order: [Int] = []
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    init(_ pool: IMAPPool, _ loop: EventLoop) { (self.pool, self.loop) = (pool, loop) }
+
+    func call(
+      _ number: Int, times: Int = 1, _ body: @escaping @Sendable (_ turn: Int, IMAPClient) async throws -> Void
+    ) async throws {
+      begun.insert(number)
+      for turn in 0..<times {
+        try await pool.withClient { client in
+          await self.note(number)
+          try await body(turn, client)
+        }
+      }
+    }
+
+    private func note(_ number: Int) { order.append(number) }
+  }
+
+  private static func configuration(
+    _ server: IMAPTestServer, _ limit: ConnectionLimit, maximum: Int = 4
+  ) -> IMAPPool.Configuration {
     var client = IMAPClient.Configuration(host: Self.host, port: server.plainPort, security: .plain)
     client.signIn.allowsPlaintext = true
     var configuration = IMAPPool.Configuration(client: client) {
       .password(user: "user", password: Secret("password"))
     }
+    configuration.maximum = maximum
     configuration.limit = limit
+    return configuration
+  }
+
+  private func withPools(
+    _ count: Int = 2, maximum: Int = 4, most: Int,
+    _ body: (IMAPTestServer, ConnectionLimit, [IMAPPool]) async throws -> Void
+  ) async throws {
+    let server = try await IMAPTestServer.start()
+    let limit = ConnectionLimit(perHost: most)
+    let configuration = Self.configuration(server, limit, maximum: maximum)
     let pools = (0..<count).map { _ in IMAPPool(configuration, on: server.loop) }
     try await body(server, limit, pools)
     for pool in pools { await pool.close() }
@@ -120,6 +156,47 @@ import Testing
       #expect(try await holder.giveBack() == waiting.value)
       #expect(await !limit.isWanted(Self.host))
       try await other.giveBack()
+    }
+  }
+
+  /// Nobody is overtaken by one that gives a connection back and calls again at once, whether that is kept or not.
+  @Test(arguments: [1, 4], [true, false]) func theOrderOfTheCallsIsKept(_ maximum: Int, _ isKept: Bool) async throws {
+    try await withPools(1, maximum: maximum, most: 1) { server, limit, pools in
+      let caller = Caller(pools[0], server.loop)
+      let (gate, hasIt) = (Gate(), Gate())
+      let greedy = Task {
+        try await caller.call(0, times: 3) { turn, client in
+          if turn == 0 {
+            await hasIt.open()
+            await gate.pass()
+          }
+          if !isKept { await client.close() }
+        }
+      }
+      await hasIt.pass()
+      // Those that wait for room at the host come there by and by: of one of them it is known.
+      let numbers = maximum == 1 ? 1...3 : 1...1
+      var others: [Task<Void, any Error>] = []
+      for number in numbers {
+        others.append(Task { try await caller.call(number) { _, client in if !isKept { await client.close() } } })
+        while await !caller.begun.contains(number) { await Task.yield() }
+        if maximum > 1 { while await !limit.isWanted(Self.host) { await Task.yield() } }
+      }
+      await gate.open()
+      try await greedy.value
+      for task in others { try await task.value }
+      #expect(await caller.order == [0] + numbers + [0, 0])
+    }
+  }
+
+  /// A pool that nobody has closed, and nobody has any more.
+  @Test func aPoolThatIsGoneHoldsNothing() async throws {
+    try await withPools(1, most: 1) { server, limit, pools in
+      for _ in 0..<3 {
+        let gone = IMAPPool(Self.configuration(server, limit), on: server.loop)
+        try await gone.withClient(timeout: .seconds(20)) { try await $0.noop() }
+      }
+      try await pools[0].withClient(timeout: .seconds(20)) { try await $0.noop() }
     }
   }
 

@@ -71,6 +71,14 @@ import Testing
     #expect(result.commands.last == #"SELECT "INBOX" (QRESYNC (7 10))"#)
   }
 
+  /// A counter that went back was restored from somewhere: what SELECT tells is not all.
+  @Test func everythingIsAskedForWhereTheCounterWentBack() async throws {
+    let point = ResumePoint(uidValidity: 7, modSeq: 30)
+    let result = try await first("ENABLE QRESYNC CONDSTORE") { $0.resumePoint = point }
+    #expect(result.resumption == Self.all)
+    #expect(result.commands.suffix(2) == [#"SELECT "INBOX" (QRESYNC (7 30))"#, "FETCH 1:* (UID FLAGS MODSEQ)"])
+  }
+
   @Test func changesAreAskedForByCONDSTORE() async throws {
     let result = try await first("CONDSTORE") { $0.resumePoint = ResumePoint(uidValidity: 7, modSeq: 10) }
     #expect(

@@ -92,6 +92,97 @@ import Testing
     #expect(await loop.shutdown().isClean)
   }
 
+  /// Whoever is at work with a connection that is lost keeps nobody from opening the mailbox again on the next one.
+  @Test func aCallerOfALostConnectionIsNotWaitedFor() async throws {
+    let server = try server("IDLE UNSELECT")
+    defer { server.stop() }
+    let loop = try EventLoop.start()
+    let session = IMAPSession(.scripted(server), on: loop)
+    var events = await session.start().makeAsyncIterator()
+    await events.skip { if case .connected = $0 { true } else { false } }
+    await server.received("IDLE")
+    let (begun, begin) = AsyncStream.makeStream(of: Void.self)
+    let (over, end) = AsyncStream.makeStream(of: Void.self)
+    let slow = Task {
+      try await session.withClient { _ in
+        begin.finish()
+        for await _ in over {}
+      }
+    }
+    for await _ in begun {}
+    server.drop()
+    await events.skip { if case .connected = $0 { true } else { false } }
+    try await session.withClient { _ = try await $0.select("B") }
+    let next = await events.next()
+    if case .connected(let mailbox, _)? = next {
+      #expect(mailbox.name == .inbox)
+    } else {
+      Issue.record("\(String(describing: next))")
+    }
+    end.finish()
+    try await slow.value
+    await session.stop()
+    #expect(server.connectionCount == 2)
+    #expect(await loop.shutdown().isClean)
+  }
+
+  /// Somebody opens another mailbox while the session opens its own again. What was said of others meanwhile is told.
+  @Test func newsOfOthersAreToldWhereSomebodyWasFaster() async throws {
+    let openings = Openings()
+    let server = try ScriptedServer(capabilities: "IDLE UNSELECT") { _, command in
+      switch command.prefix(while: { $0 != " " }) {
+      case "LOGOUT": return ["* BYE"]
+      case "IDLE": return ["+ idling", "HOLD"]
+      case "UNSELECT": return []
+      case "SELECT":
+        openings.opened(command)
+        if openings.isElsewhere { return ["* 7 EXISTS"] }
+        let inbox = ["* 3 EXISTS", "* OK [UIDVALIDITY 1] x"]
+        return openings.count == 2 ? inbox + [#"* STATUS "C" (MESSAGES 5)"#, "HOLD"] : inbox
+      case "FETCH": return (1...3).map { "* \($0) FETCH (UID \($0) FLAGS ())" }
+      default: return nil
+      }
+    }
+    defer { server.stop() }
+    let loop = try EventLoop.start()
+    let session = IMAPSession(.scripted(server), on: loop)
+    var events = await session.start().makeAsyncIterator()
+    await events.skip { if case .connected = $0 { true } else { false } }
+    let client = try await session.withClient { client in
+      try await client.select("B")
+      return client
+    }
+    await server.received(#"SELECT "INBOX""#, count: 2)
+    let (begun, begin) = AsyncStream.makeStream(of: Void.self)
+    let faster = Task { try await self.select("B", client, begin) }
+    for await _ in begun {}
+    // Behind the turn in which it was asked for.
+    _ = await client.phase
+    server.release()
+    _ = try await faster.value
+    let news = await events.next()
+    if case .mailbox(.mailboxStatus(let status))? = news {
+      #expect(status.mailbox == "C")
+    } else {
+      Issue.record("\(String(describing: news))")
+    }
+    let next = await events.next()
+    guard case .connected(_, .current(let states))? = next else {
+      Issue.record("\(String(describing: next))")
+      return
+    }
+    #expect(states == Self.states(3))
+    await session.stop()
+    #expect(await loop.shutdown().isClean)
+  }
+
+  private func select(
+    _ name: MailboxName, _ client: isolated IMAPClient, _ begin: AsyncStream<Void>.Continuation
+  ) async throws -> SelectedMailbox {
+    begin.finish()
+    return try await client.select(name)
+  }
+
   /// A server that announces IDLE and refuses it, in either way, is asked for news instead.
   @Test(arguments: ["NO not here", "BAD what is that"])
   func idleThatIsRefused(_ answer: String) async throws {

@@ -57,9 +57,17 @@ public actor IMAPPool {
   private var spareSeekers: Set<WaitList.ID> = []
   /// Those of them for whom there is room at the host.
   private var admitted: Set<WaitList.ID> = []
+  /// What those have that were woken for a connection that came free, until they go on.
+  private var handed: [WaitList.ID: Spare] = [:]
+  /// Those that were woken as there may be one more, until they go on.
+  private var promised: Set<WaitList.ID> = []
   /// How often one that waits was woken.
   private(set) var wakeCount = 0
   private var isClosed = false
+  /// What the limit knows it by. Its own address may be another one's when it is gone.
+  private let member = Member()
+
+  private final class Member: Sendable {}
 
   /// The loop's thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
@@ -82,7 +90,20 @@ public actor IMAPPool {
     }
   }
 
-  /// How many connections there are: in use, spare, and being opened.
+  /// As ``close()``. Whoever calls it keeps it, so all connections that there are by now are spare ones.
+  deinit {
+    if isClosed { return }
+    let (clients, limit) = (spares.map(\.client), configuration.limit)
+    Task { [member, host = configuration.client.host] in
+      await limit?.leave(host, ObjectIdentifier(member))
+      for client in clients {
+        await client.leave()
+        await limit?.give(host)
+      }
+    }
+  }
+
+  /// How many connections there are: in use, spare, and being opened, those included that wait for room at the host before that.
   public var connectionCount: Int { count }
 
   /// Runs `body` with a connection that nobody else uses meanwhile, with `mailbox` open where one is named: one that has it
@@ -116,25 +137,27 @@ public actor IMAPPool {
   public func close() async {
     isClosed = true
     waiting.resumeAll()
-    let old = spares
-    spares = []
+    let old = spares + handed.values
+    (spares, handed) = ([], [:])
     for spare in old { await end(spare.client) }
-    await configuration.limit?.leave(configuration.client.host, ObjectIdentifier(self))
+    await configuration.limit?.leave(configuration.client.host, ObjectIdentifier(member))
   }
 
   private func take(_ mailbox: MailboxName?, until deadline: MonotonicInstant?) async throws -> IMAPClient {
+    // One for all its waits: it keeps its place in the line.
+    let id = waiting.makeID()
     var mayLogIn = true
     while true {
       if isClosed { throw IMAPError.connection(.closedLocally) }
       if Task.isCancelled {
         // It may be this task that was woken.
-        wakeOne()
+        if let spare = handed.removeValue(forKey: id) { await pass(spare) } else { wakeOne() }
         throw IMAPError.cancelled(command: "connect")
       }
-      if let spare = takeSpare(mailbox) {
+      if let spare = handed.removeValue(forKey: id) ?? takeSpare(mailbox) {
         if let client = try await usable(spare, until: deadline) { return client }
-      } else if mayLogIn, count < (isGreeted ? maximum : 1) {
-        switch try await roomOrSpare(mailbox, until: deadline) {
+      } else if mayLogIn, mayBeMore {
+        switch try await roomOrSpare(mailbox, id, until: deadline) {
         case .room:
           if let client = try await connectInRoom(until: deadline) { return client }
           // It may not log in that soon. One that is there already may come free.
@@ -143,7 +166,6 @@ public actor IMAPPool {
         case .neither: break
         }
       } else {
-        let id = waiting.makeID()
         if !mayLogIn { spareSeekers.insert(id) }
         defer { spareSeekers.remove(id) }
         if await !isWoken(id, until: deadline) { throw Self.failure }
@@ -169,6 +191,7 @@ public actor IMAPPool {
     } onCancel: {
       Task { await self.giveUp(id) }
     }
+    promised.remove(id)
     if isWoken { wakeCount += 1 }
     return isWoken
   }
@@ -222,15 +245,17 @@ public actor IMAPPool {
   }
 
   /// Waits for what comes first: room at the host for another connection, or one of this pool that comes free.
-  private func roomOrSpare(_ mailbox: MailboxName?, until deadline: MonotonicInstant?) async throws -> Found {
+  private func roomOrSpare(
+    _ mailbox: MailboxName?, _ id: WaitList.ID, until deadline: MonotonicInstant?
+  ) async throws -> Found {
     count += 1
     guard let limit = configuration.limit else { return .room }
     let host = configuration.client.host
-    await limit.join(host, ObjectIdentifier(self)) { [weak self] in await self?.endSpare() }
+    await limit.join(host, ObjectIdentifier(member)) { [weak self] in await self?.endSpare() }
     let hasRoom = await limit.tryTake(host)
     if isClosed {
       if hasRoom { await limit.give(host) }
-      await limit.leave(host, ObjectIdentifier(self))
+      await limit.leave(host, ObjectIdentifier(member))
       leave()
       return .neither
     }
@@ -239,26 +264,23 @@ public actor IMAPPool {
       leave()
       return .spare(spare)
     }
-    let id = waiting.makeID()
     spareSeekers.insert(id)
-    let taking = Task { if await limit.take(host, for: ObjectIdentifier(self)) { admit(id) } }
-    var isWoken = true
-    var spare: Spare?
-    repeat {
-      isWoken = await self.isWoken(id, until: deadline)
-      // In the turn in which it was woken: nobody else is to have it.
-      spare = isWoken && !Task.isCancelled ? takeSpare(mailbox) : nil
-      // Where somebody else has it all the same this goes on to wait, and keeps its places here and at the host.
-    } while isWoken && spare == nil && !admitted.contains(id) && !Task.isCancelled && !isClosed
+    let taking = Task { if await limit.take(host, for: ObjectIdentifier(member)) { admit(id) } }
+    let isWoken = await self.isWoken(id, until: deadline)
+    // Not later: `close` ends what nobody has taken.
+    let spare = handed.removeValue(forKey: id)
     taking.cancel()
     await taking.value
     spareSeekers.remove(id)
-    let hasPlace = admitted.remove(id) != nil
-    if hasPlace, spare == nil, isWoken, !Task.isCancelled, !isClosed { return .room }
-    if hasPlace { await limit.give(host) }
+    let isAdmitted = admitted.remove(id) != nil
+    if isAdmitted, isWoken, spare == nil, !Task.isCancelled, !isClosed { return .room }
+    if isAdmitted { await limit.give(host) }
     leave()
-    if let spare { return .spare(spare) }
-    if !isWoken { throw Self.failure }
+    if let spare {
+      if !Task.isCancelled, !isClosed { return .spare(spare) }
+      await pass(spare)
+    }
+    if !isWoken || Task.isCancelled { throw Self.failure }
     return .neither
   }
 
@@ -347,11 +369,25 @@ public actor IMAPPool {
       case .authenticated, .selected: true
       default: false
       }
+    if !isUsable { return await end(client) }
+    await pass(Spare(client: client, mailbox: mailbox, since: loop.now))
+  }
+
+  /// Hands it to whoever has waited longest, keeps it where nobody waits, and ends it where there are enough.
+  private func pass(_ spare: Spare) async {
     let isTooMany = count > maximum || (waiting.isEmpty && spares.count >= configuration.spare)
-    if !isUsable || isClosed || isTooMany { return await end(client) }
+    if isClosed || isTooMany { return await end(spare.client) }
+    var first: WaitList.ID?
+    waiting.resumeFirst { id in
+      first = id
+      return true
+    }
+    if let first {
+      handed[first] = spare
+      return
+    }
     // In the turn in which it was looked whether the pool is closed.
-    spares.append(Spare(client: client, mailbox: mailbox, since: loop.now))
-    if waiting.resumeFirst() { return }
+    spares.append(spare)
     // Others may have asked for it while it was in use.
     if let limit = configuration.limit, await limit.isWanted(configuration.client.host) { await endSpare() }
   }
@@ -367,12 +403,16 @@ public actor IMAPPool {
     wakeOne()
   }
 
-  /// Wakes whoever may go on with what there is.
+  /// Whether there may be one more, beside those that somebody was woken for.
+  private var mayBeMore: Bool { count + promised.count < (isGreeted ? maximum : 1) }
+
+  /// Wakes whoever has waited longest for there being one more, where there may be. While there are spare ones nobody waits.
   private func wakeOne() {
-    if spares.isEmpty {
-      waiting.resumeFirst { !spareSeekers.contains($0) }
-    } else {
-      waiting.resumeFirst()
+    if !mayBeMore { return }
+    waiting.resumeFirst { id in
+      let isMeant = !spareSeekers.contains(id)
+      if isMeant { promised.insert(id) }
+      return isMeant
     }
   }
 }

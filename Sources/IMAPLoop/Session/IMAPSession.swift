@@ -119,8 +119,8 @@ public actor IMAPSession {
   private var news: OpeningNews?
   /// What ``IMAPClient/selection`` is while the mailbox is open that is watched.
   private var selection: UInt64 = 0
-  /// How many callers of ``withClient(_:)`` are at work.
-  private var users = 0
+  /// How many callers of ``withClient(_:)`` are at work, by their connection: one that was lost may still have some.
+  private var users: [ObjectIdentifier: Int] = [:]
   /// Whether the server tells the news by itself.
   private var isNotified = false
   /// Whether the mailbox is being opened again because one of them has left it.
@@ -185,7 +185,7 @@ public actor IMAPSession {
     isStopping = true
     wake()
     // Nobody waits for what the session itself has asked for.
-    if let live { await live.logOut(isHurried: users == 0) } else { running?.cancel() }
+    if let live { await live.logOut(isHurried: !hasUsers(live)) } else { running?.cancel() }
     await running?.value
   }
 
@@ -226,7 +226,7 @@ public actor IMAPSession {
       if !isWoken { throw IMAPError.cancelled(command: "connect") }
     }
     guard let live else { throw IMAPError.connection(.closedLocally) }
-    users += 1
+    users[ObjectIdentifier(live), default: 0] += 1
     do {
       let value = try await body(live)
       await userLeft(live)
@@ -376,13 +376,13 @@ public actor IMAPSession {
     await client.deliver { [weak self, weak client] event, bytes in
       self?.assumeIsolated { $0.take(event, bytes, client) }
     } opened: { [weak self] in
-      self?.assumeIsolated { $0.news?.dropRemovals() }
+      self?.assumeIsolated { $0.news?.selected() }
     }
     let selection = await client.selection + 1
     var (mailbox, vanished, changed) = try await client.resynchronize(
       configuration.mailbox, isReadOnly: configuration.isReadOnly, parameters)
     let resumption = try await MailboxTie.run(client, at: selection) { () async throws(IMAPError) -> Resumption in
-      if parameters.qResync != nil, mailbox.resynchronization == .resynchronized, isKnown(mailbox) {
+      if parameters.qResync != nil, mailbox.resynchronization == .resynchronized, isKnown(mailbox), !wentBack(mailbox) {
         return .changes(vanished: vanished, changed: changed.compactMap { MessageState($0) })
       }
       if configuration.catchUp == .none { return .notAsked }
@@ -400,7 +400,9 @@ public actor IMAPSession {
     mailbox.exists -= min(mailbox.exists, news.expungedCount)
     yield(.connected(mailbox, resumption))
     notePoint(ResumePoint(mailbox))
-    for (event, bytes) in news.held where !Self.says(event, of: mailbox) { yield(.mailbox(event), bytes) }
+    for (index, held) in news.held.enumerated() where index >= news.answerCount || !Self.says(held.event, of: mailbox) {
+      yield(.mailbox(held.event), held.bytes)
+    }
   }
 
   /// Whether SELECT can name `uids`, without which it does as well. RFC 7162, section 3.2.5.2: no `*`.
@@ -422,6 +424,12 @@ public actor IMAPSession {
     known != nil && !hasOverflown && known?.uidValidity == mailbox.uidValidity
   }
 
+  /// Whether it is older than what is known of it: it was restored from somewhere, and nobody can tell what has changed.
+  private func wentBack(_ mailbox: SelectedMailbox) -> Bool {
+    guard let since = known?.modSeq, let last = mailbox.highestModSeq else { return false }
+    return since > last
+  }
+
   /// What is in the mailbox, where the answer to SELECT does not say it.
   private func states(
     of mailbox: SelectedMailbox, _ client: IMAPClient, isCounted: Bool, batch: UInt32?
@@ -440,8 +448,7 @@ public actor IMAPSession {
   private func changes(
     in mailbox: SelectedMailbox, _ client: IMAPClient, batch: UInt32?
   ) async throws(IMAPError) -> Resumption? {
-    // What went back in time was restored from somewhere.
-    guard mailbox.uidValidity != nil, let since = known?.modSeq, let last = mailbox.highestModSeq, since <= last,
+    guard mailbox.uidValidity != nil, let since = known?.modSeq, let last = mailbox.highestModSeq, !wentBack(mailbox),
       mailbox.exists > 0
     else { return nil }
     guard case .uids(let present)? = try await client.search(.all, returning: [.all]).all else { return nil }
@@ -471,7 +478,7 @@ public actor IMAPSession {
     if !hasRoom { Task { await client?.close() } }
   }
 
-  /// Whether the event only says what `mailbox` does.
+  /// Whether the event, of the answer to SELECT, only says what `mailbox` does.
   private static func says(_ event: MailboxEvent, of mailbox: SelectedMailbox) -> Bool {
     switch event {
     case .exists(let count): count == mailbox.exists
@@ -576,19 +583,25 @@ public actor IMAPSession {
     do throws(IMAPError) {
       try await open(client, profile)
     } catch {
-      // Somebody has ``client`` and was faster. It is tried again when he has done.
       if error != .mailboxWasLeft { throw error }
+      // Somebody has ``client`` and was faster. It is tried again when he has done.
+      let held = news?.held ?? []
+      news = nil
+      for (event, bytes) in held where !Self.isOfSelected(event) { yield(.mailbox(event), bytes) }
     }
   }
 
   /// A caller of ``withClient(_:)`` is done.
   private func userLeft(_ client: IMAPClient) async {
-    users -= 1
-    if users > 0 { return }
+    let id = ObjectIdentifier(client)
+    users[id] = users[id].flatMap { $0 > 1 ? $0 - 1 : nil }
+    if hasUsers(client) { return }
     // Whoever watches looks what he has left open.
     let isLeft = await client.selection != selection
     if isLeft, live === client { wake() }
   }
+
+  private func hasUsers(_ client: IMAPClient) -> Bool { users[ObjectIdentifier(client)] != nil }
 
   /// Returns when nobody uses the connection, when it is closed, or the session is stopped.
   private func waitForUsers(_ client: IMAPClient) async {
@@ -599,7 +612,7 @@ public actor IMAPSession {
     defer { closing.cancel() }
     while true {
       let phase = await client.phase
-      if users == 0 || isStopping || phase == .closed { return }
+      if !hasUsers(client) || isStopping || phase == .closed { return }
       await withCheckedContinuation { sleeper = $0 }
     }
   }

@@ -8,6 +8,8 @@ struct OpeningNews {
   private var heldBytes = 0
   /// Whether more came than is kept.
   private(set) var isOverfull = false
+  /// How many of ``held`` came before SELECT was completed.
+  private(set) var answerCount = 0
   /// How many messages were expunged since SELECT, of which ``held`` does not tell any more.
   private(set) var expungedCount: UInt32 = 0
   /// What the FETCHes have told, and how many events were held by then.
@@ -34,7 +36,10 @@ struct OpeningNews {
   }
 
   /// SELECT is completed: what came before was its answer, or of the mailbox that was open. With NOTIFY news may follow at once.
-  mutating func dropRemovals() { held.removeAll { $0.event.isRemoval } }
+  mutating func selected() {
+    held.removeAll { $0.event.isRemoval }
+    answerCount = held.count
+  }
 
   // MARK: FETCH
 
