@@ -102,7 +102,8 @@ import Testing
     try await withClient(server) { client in
       async let fetched = client.fetch(.sequence(.all), [.flags])
       await server.received("FETCH")
-      let storing = Task { try await self.mark(client) }
+      // Given before the other mailbox is opened.
+      let storing = Task.immediate { try await self.mark(client) }
       let opening = await opening("B", client)
       server.release()
       await #expect { try await storing.value } throws: { ($0 as? IMAPError)?.reason == .wrongState }
@@ -121,8 +122,9 @@ import Testing
     try await withClient(server) { client in
       let expunging = Task { try await client.expunge() }
       await server.received("EXPUNGE")
-      let copying = Task { _ = try await client.copy(.uids(uids), to: "Archive") }
-      let searching = Task { _ = try await client.search(.uid(uids)) }
+      // Given before the other mailbox is opened.
+      let copying = Task.immediate { _ = try await client.copy(.uids(uids), to: "Archive") }
+      let searching = Task.immediate { _ = try await client.search(.uid(uids)) }
       let opening = await opening("B", client)
       server.release()
       try await expunging.value
