@@ -314,17 +314,10 @@ public actor IMAPSession {
 
   private func connectOnce() async throws(IMAPError) {
     try await configuration.loginLimit?.wait(for: configuration.client.host)
-    let client = try await IMAPClient.connect(configuration.client, on: loop)
-    latest = client
+    let (client, profile) = try await apart { () async throws(IMAPError) -> (IMAPClient, HostProfile?) in
+      try await self.connect()
+    }
     do throws(IMAPError) {
-      let greeting = await client.greeting?.text ?? ""
-      let profile = HostProfile.find(host: configuration.client.host, greeting: greeting, in: configuration.profiles)
-      if let profile { await client.apply(profile) }
-      state = .loggingIn
-      try await logIn(client, profile)
-      state = .opening
-      isNotified = false
-      try await open(client, profile)
       backoff.succeeded(at: loop.now)
       hasRenewed = false
       state = .watching
@@ -339,6 +332,41 @@ public actor IMAPSession {
       await client.close()
       throw error
     }
+  }
+
+  /// A connection that is logged in, with the mailbox open.
+  private func connect() async throws(IMAPError) -> (IMAPClient, HostProfile?) {
+    let client = try await IMAPClient.connect(configuration.client, on: loop)
+    latest = client
+    do throws(IMAPError) {
+      let greeting = await client.greeting?.text ?? ""
+      let profile = HostProfile.find(host: configuration.client.host, greeting: greeting, in: configuration.profiles)
+      if let profile { await client.apply(profile) }
+      state = .loggingIn
+      try await logIn(client, profile)
+      state = .opening
+      isNotified = false
+      try await open(client, profile)
+      return (client, profile)
+    } catch {
+      await client.close()
+      throw error
+    }
+  }
+
+  /// Runs `body` in a task of its own. A task keeps what it has once allocated for nested calls until it ends: the one that watches
+  /// would keep 20 KB for as long as the connection lives.
+  private func apart<Value: Sendable>(
+    _ body: @escaping @Sendable () async throws(IMAPError) -> Value
+  ) async throws(IMAPError) -> Value {
+    let result = await withTaskGroup(of: Result<Value, IMAPError>.self) { group in
+      group.addTask {
+        do throws(IMAPError) { return .success(try await body()) } catch { return .failure(error) }
+      }
+      return await group.next()
+    }
+    guard let result else { throw .connection(.closedLocally) }
+    return try result.get()
   }
 
   private func logIn(_ client: IMAPClient, _ profile: HostProfile?) async throws(IMAPError) {
@@ -581,7 +609,7 @@ public actor IMAPSession {
     // Left first: no server tells news of a mailbox that is not open, and not all say when SELECT leaves it.
     if case .selected = await client.phase { _ = try? await client.unselect() }
     do throws(IMAPError) {
-      try await open(client, profile)
+      try await apart { () async throws(IMAPError) in try await self.open(client, profile) }
     } catch {
       if error != .mailboxWasLeft { throw error }
       // Somebody has ``client`` and was faster. It is tried again when he has done.
