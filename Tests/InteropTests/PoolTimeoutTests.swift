@@ -1,5 +1,6 @@
 import IMAPLoop
 import IMAPStateMachine
+import Synchronization
 import Testing
 
 #if canImport(Glibc)
@@ -50,6 +51,35 @@ import Testing
     // The next one has another connection.
     try await pool.withClient { try await $0.create("x") }
     #expect(server.connectionCount == 2)
+    await pool.close()
+    #expect(await loop.shutdown().isClean)
+  }
+
+  private final class Order: Sendable {
+    private let numbers = Mutex<[Int]>([])
+
+    var all: [Int] { numbers.withLock { $0 } }
+
+    func add(_ number: Int) { numbers.withLock { $0.append(number) } }
+  }
+
+  /// Whoever finds out that the spare one is gone opens another one in his turn, and is not overtaken by one that came later.
+  @Test func whoFindsADeadSpareKeepsTheTurn() async throws {
+    let server = try Self.deaf()
+    defer { server.stop() }
+    let loop = try EventLoop.start()
+    var configuration = Self.configuration(server.port)
+    configuration.maximum = 1
+    configuration.probeTimeout = .milliseconds(100)
+    let pool = IMAPPool(configuration, on: loop)
+    try await pool.withClient { try await $0.create("x") }
+    let order = Order()
+    let first = Task.immediate { try await pool.withClient { _ in order.add(1) } }
+    await server.received("NOOP")
+    let second = Task.immediate { try await pool.withClient { _ in order.add(2) } }
+    try await first.value
+    try await second.value
+    #expect(order.all == [1, 2])
     await pool.close()
     #expect(await loop.shutdown().isClean)
   }

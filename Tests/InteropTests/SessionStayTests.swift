@@ -46,6 +46,24 @@ import Testing
     (1...count).map { MessageState(uid: UID(rawValue: $0), flags: []) }
   }
 
+  /// Whoever hears of a connection finds it.
+  @Test func theConnectionIsThereWhenItIsTold() async throws {
+    let server = try server("IDLE UNSELECT")
+    defer { server.stop() }
+    let loop = try EventLoop.start()
+    for _ in 0..<20 {
+      let session = IMAPSession(.scripted(server), on: loop)
+      for await event in await session.start() {
+        guard case .connected = event else { continue }
+        #expect(await session.client != nil)
+        #expect(await session.state == .watching)
+        await session.stop()
+      }
+    }
+    #expect(server.commands.count { $0 == "LOGOUT" } == 20)
+    #expect(await loop.shutdown().isClean)
+  }
+
   /// What happens in another mailbox is no news of the one that is watched, and that is open again when its user is done.
   @Test(arguments: ["IDLE UNSELECT", "IDLE", ""], [true, false])
   func anotherMailboxIsNotTheWatchedOne(_ capabilities: String, _ isSelected: Bool) async throws {

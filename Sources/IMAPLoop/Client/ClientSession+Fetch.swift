@@ -25,7 +25,7 @@ extension ClientSession {
     case .none: return
     case .streaming(let owner):
       owner.fetchHandler?(event)
-      noteAnswer(event, owner, channel)
+      noteAnswer(event, owner)
     case .gathering(var collector):
       // One reference, so that nothing is copied.
       fetching = .none
@@ -54,7 +54,7 @@ extension ClientSession {
   }
 
   /// Keeps of an answer that its owner sees as it comes what others are told of, too.
-  private func noteAnswer(_ event: borrowing ResponseEvent, _ owner: CommandWaiter, _ channel: ClientChannel) {
+  private func noteAnswer(_ event: borrowing ResponseEvent, _ owner: CommandWaiter) {
     if owner.news == .none || eventHandler == nil, owner.named == nil || !hasFollowers { return }
     switch copy event {
     case .fetchBegin(let sequence): answer = FetchResponse(sequence: sequence, attributes: [])
@@ -65,18 +65,19 @@ extension ClientSession {
       default: break
       }
     case .fetchEnd:
-      if let answer { noted(answer, owner, channel) }
+      if let answer { noted(answer, owner) }
       answer = nil
     default: break
     }
   }
 
   /// The owner has seen it, whether it has asked for it or not.
-  private func noted(_ answer: FetchResponse, _ owner: CommandWaiter, _ channel: ClientChannel) {
+  private func noted(_ answer: FetchResponse, _ owner: CommandWaiter) {
     if owner.hasNamed(answer) == true {
       tell(answer, owner)
     } else if let change = AnswerNews.changes.part(of: answer) {
-      yield(.changed(change), channel)
+      // It may have come with a body.
+      yield(.changed(change), bytes: change.changeSize)
     }
   }
 
@@ -97,7 +98,7 @@ extension ClientSession {
     }
     if let owner, let collect = owner.collect, channel.isInFlight(owner.id) {
       // A server may tell of changes whenever it answers (RFC 9051, section 7.5.2).
-      let hasNamed = response.isNews && !response.attributes.isEmpty ? owner.hasNamed(response) : true
+      let hasNamed = response.isNews && response.flags != nil ? owner.hasNamed(response) : true
       if hasNamed != true || owner.isNews?(response) == true {
         yield(.changed(response), channel)
       } else {
@@ -275,6 +276,8 @@ extension IMAPClient {
     var isTold = false
     do throws(IMAPError) {
       _ = try await runFetch("FETCH", command, isGathered: true) { waiter in
+        // All that is told by then is one picture of the mailbox.
+        waiter.named = nil
         waiter.collect = { response in
           isTold = true
           take(response)

@@ -155,14 +155,15 @@ public actor IMAPPool {
         throw IMAPError.cancelled(command: "connect")
       }
       if let spare = handed.removeValue(forKey: id) ?? takeSpare(mailbox) {
-        if let client = try await usable(spare, until: deadline) { return client }
+        if let client = try await usable(spare, orMore: mayLogIn, until: deadline) { return client }
       } else if mayLogIn, mayBeMore {
         switch try await roomOrSpare(mailbox, id, until: deadline) {
         case .room:
           if let client = try await connectInRoom(until: deadline) { return client }
           // It may not log in that soon. One that is there already may come free.
           mayLogIn = false
-        case .spare(let spare): if let client = try await usable(spare, until: deadline) { return client }
+        case .spare(let spare):
+          if let client = try await usable(spare, orMore: true, until: deadline) { return client }
         case .neither: break
         }
       } else {
@@ -211,11 +212,17 @@ public actor IMAPPool {
 
   private func left(until deadline: MonotonicInstant) -> Duration { max(loop.now.duration(to: deadline), .zero) }
 
-  /// Its client, where it can still be used; else it is ended. Throws where it has taken all the time that there was.
-  private func usable(_ spare: Spare, until deadline: MonotonicInstant?) async throws -> IMAPClient? {
+  /// Its client, where it can still be used; else it is ended, and its place is the caller's, where he may open one more: it was his
+  /// turn. Throws where it has taken all the time that there was.
+  private func usable(
+    _ spare: Spare, orMore mayOpen: Bool, until deadline: MonotonicInstant?
+  ) async throws -> IMAPClient? {
     if await isThere(spare, until: deadline) { return spare.client }
-    await end(spare.client)
-    if let deadline, loop.now >= deadline { throw Self.failure }
+    await leaveHost(spare.client)
+    count -= 1
+    let isLate = deadline.map { loop.now >= $0 } ?? false
+    if isLate || !mayOpen { wakeOne() }
+    if isLate { throw Self.failure }
     return nil
   }
 
@@ -393,9 +400,13 @@ public actor IMAPPool {
   }
 
   private func end(_ client: IMAPClient) async {
+    await leaveHost(client)
+    leave()
+  }
+
+  private func leaveHost(_ client: IMAPClient) async {
     await client.leave()
     await configuration.limit?.give(configuration.client.host)
-    leave()
   }
 
   private func leave() {

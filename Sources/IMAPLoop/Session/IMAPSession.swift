@@ -318,11 +318,6 @@ public actor IMAPSession {
       try await self.connect()
     }
     do throws(IMAPError) {
-      backoff.succeeded(at: loop.now)
-      hasRenewed = false
-      state = .watching
-      live = client
-      release()
       try await watch(client, profile)
       // Stopped before there was a connection that could be logged out of.
       if Task.isCancelled { await client.close() }
@@ -334,7 +329,7 @@ public actor IMAPSession {
     }
   }
 
-  /// A connection that is logged in, with the mailbox open.
+  /// A connection that is logged in, with the mailbox open, which is ``client`` from then on.
   private func connect() async throws(IMAPError) -> (IMAPClient, HostProfile?) {
     let client = try await IMAPClient.connect(configuration.client, on: loop)
     latest = client
@@ -347,6 +342,12 @@ public actor IMAPSession {
       state = .opening
       isNotified = false
       try await open(client, profile)
+      // In the turn in which it is told: whoever hears of it finds the connection.
+      backoff.succeeded(at: loop.now)
+      hasRenewed = false
+      state = .watching
+      live = client
+      release()
       return (client, profile)
     } catch {
       await client.close()

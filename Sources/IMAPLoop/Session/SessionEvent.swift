@@ -2,7 +2,7 @@ import IMAPStateMachine
 
 /// What happens in an ``IMAPSession``. Whoever takes all events in their order knows the mailbox as the server does: what callers of
 /// ``IMAPSession/withClient(_:)`` change in it is told as well, as far as the server answers them. It does not say what a silent STORE
-/// has set, so that only its caller knows that; and flags that a caller has asked for are told to him alone.
+/// has set, so that only its caller knows that; and flags of messages that a caller has asked for are told to him alone.
 public enum SessionEvent: Hashable, Sendable {
   /// There is a connection, and the mailbox is open. What is known of it from before holds as far as the second value says. It comes
   /// without a `.disconnected` before it where a caller of ``IMAPSession/withClient(_:)`` had opened another mailbox.

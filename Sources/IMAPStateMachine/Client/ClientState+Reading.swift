@@ -195,17 +195,25 @@ extension ClientState {
   }
 
   /// A part of a command is over. At the first refusal the parts that were not sent are dropped, unless it says only that messages are
-  /// gone; those in flight run to their end, and then the command ends with that refusal.
+  /// gone; those in flight run to their end, and then the command ends with that refusal, or the first one that says more.
   @_lifetime(copy tag, copy status)
   @inline(never)
   private mutating func partEnded(_ parts: Parts, of id: CommandID, _ tag: ByteView, _ status: StatusView) -> Step {
     parts.left -= 1
     let isOK = status.condition == .ok
-    if !isOK, !parts.goOn(behind: status) { parts.left -= dropParts(of: id) }
+    let isMinor = !isOK && parts.goOn(behind: status)
+    if !isOK, !isMinor { parts.left -= dropParts(of: id) }
     let isLast = parts.left == 0
+    if !isOK, !isMinor, parts.isEndingMinor {
+      parts.isEndingMinor = false
+      parts.ending = .refused(Refusal(condition: status.condition, line: status.line))
+      if isLast { tellEnding(of: parts, id) }
+      return .again
+    }
     if parts.ending == nil {
       if isLast { return .event(.completed(id, status)) }
       if isOK { return .event(.partCompleted(id, status)) }
+      parts.isEndingMinor = isMinor
       parts.ending = .refused(Refusal(condition: status.condition, line: status.line))
       return .again
     }

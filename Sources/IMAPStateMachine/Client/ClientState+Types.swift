@@ -99,6 +99,8 @@ extension ClientState {
     var wasSent = false
     /// Whether they are of a FETCH.
     let isFetch: Bool
+    /// Whether ``ending`` says only that messages are gone: what stops the other parts says more.
+    var isEndingMinor = false
     /// Whether the command has ended with the connection.
     private var isOver = false
 

@@ -329,7 +329,7 @@ struct ClientState: ~Copyable {
   private mutating func fail(_ command: Queued, _ error: ConnectionError) {
     guard let parts = command.parts else { return pending.append(.failed(command.id, error)) }
     parts.left -= 1 + dropParts(of: command.id)
-    parts.ending = parts.ending ?? .failed(error)
+    if parts.ending == nil || parts.isEndingMinor { parts.ending = .failed(error) }
     if parts.left == 0 { tellEnding(of: parts, command.id) }
   }
 
