@@ -73,8 +73,12 @@ public struct FlagListView: ~Escapable {
     return count
   }
 
-  /// How many bytes there are, those between the flags too.
-  var byteCount: Int { bytes.count }
+  /// How many spaces there are.
+  var spaceCount: Int {
+    var count = 0
+    for index in bytes.indices where bytes[index] == 0x20 { count &+= 1 }
+    return count
+  }
 
   /// Owned flags, in order. One server writes the `\*` of PERMANENTFLAGS as `*`. Complexity: O(n); one allocation for the
   /// list and one for each flag of more than 15 bytes.
@@ -126,8 +130,8 @@ public struct CapabilityListView: ~Escapable {
   /// Owned capabilities, in order. `LITERAL +`, as one server writes it, is `LITERAL+`.
   public func copy() -> [Capability] {
     var list: [Capability] = []
-    // Most have seven to nine bytes. To count them takes as long as to read them.
-    list.reserveCapacity(tokens.byteCount / 8)
+    // No more than there are. To count them takes as long as to read them.
+    list.reserveCapacity(tokens.spaceCount + 1)
     var iterator = self
     while let name = iterator.next() {
       if name.equalsIgnoringCase("+"), !list.isEmpty, list[list.count - 1] == Capability("LITERAL") {
