@@ -69,30 +69,37 @@ import Testing
 
   @Test func equalListsAreSharedByConnections() throws {
     var pool = ListPool()
-    var one = try Bench()
-    var other = try Bench()
-    one.machine.shareLists(in: &pool)
-    other.machine.shareLists(in: &pool)
+    let one = try Bench(sharing: &pool)
+    var other = try Bench(sharing: &pool)
     #expect(pool.count == 1)
+    #expect(one.machine.capabilities == ["IMAP4REV1", "LITERAL+", "SASL-IR", "IDLE"])
     #expect(one.machine.capabilities == other.machine.capabilities)
     #expect(address(one.machine.capabilities) == address(other.machine.capabilities))
     // A list that changed is another one.
-    try other.receive("* CAPABILITY IMAP4rev1 IDLE\r\n")
-    other.machine.shareLists(in: &pool)
+    try other.receive("* CAPABILITY IMAP4rev1 IDLE\r\n", sharing: &pool)
     #expect(pool.count == 2)
     #expect(other.machine.capabilities == ["IMAP4REV1", "IDLE"])
+    #expect(one.machine.capabilities?.count == 4)
+  }
+
+  /// What follows from a list for the commands is the same for whoever has it of the pool.
+  @Test func aSharedListSaysHowLiteralsAreWritten() throws {
+    var pool = ListPool()
+    let one = try Bench(sharing: &pool)
+    let other = try Bench(sharing: &pool)
+    let alone = try Bench()
+    for state in [one.machine.state.literals, other.machine.state.literals] { #expect(state == alone.machine.state.literals) }
+    #expect(one.machine.state.hasSASLIR && other.machine.state.hasSASLIR && alone.machine.state.hasSASLIR)
   }
 
   @Test func equalFlagsAreSharedByMailboxes() throws {
     var pool = ListPool()
-    var one = try Bench()
-    var other = try Bench()
+    var one = try Bench(sharing: &pool)
+    var other = try Bench(sharing: &pool)
     let lines = "* FLAGS (\\Seen \\Draft)\r\n* OK [PERMANENTFLAGS (\\Seen)] kept\r\n"
-    try one.receive(lines)
-    one.machine.shareLists(in: &pool)
+    try one.receive(lines, sharing: &pool)
     #expect(pool.count == 3)
-    try other.receive(lines)
-    other.machine.shareLists(in: &pool)
+    try other.receive(lines, sharing: &pool)
     #expect(pool.count == 3)
     #expect(other.machine.selected?.flags == [.seen, .draft])
     #expect(other.machine.selected?.permanentFlags == [.seen])
@@ -100,11 +107,24 @@ import Testing
     #expect(address(one.machine.selected?.permanentFlags) == address(other.machine.selected?.permanentFlags))
   }
 
-  @Test func aFullPoolKeepsNothingMore() {
+  /// A server may announce what it likes: many lists, and long ones.
+  @Test func aFullPoolKeepsNothingMore() throws {
     var pool = ListPool()
-    for number in 0..<1000 { #expect(pool.shared([Capability("X\(number)")]) == [Capability("X\(number)")]) }
+    var bench = try Bench(sharing: &pool)
+    let long = "X" + String(repeating: "Y", count: 4096)
+    try bench.receive("* CAPABILITY \(long)\r\n", sharing: &pool)
+    #expect(pool.count == 1)
+    #expect(bench.machine.capabilities == [Capability(long)])
+    for number in 0..<1000 {
+      try bench.receive("* CAPABILITY X\(number)\r\n", sharing: &pool)
+      #expect(bench.machine.capabilities == [Capability("X\(number)")])
+    }
     #expect(pool.count == 256)
-    #expect(pool.shared(["X1"] as [Capability]) == ["X1"])
+    for number in 0..<1000 {
+      try bench.receive("* CAPABILITY X\(number)\r\n", sharing: &pool)
+      #expect(bench.machine.capabilities == [Capability("X\(number)")])
+    }
+    #expect(pool.count == 256)
   }
 
   private func address<Element>(_ list: [Element]?) -> UInt? {
@@ -121,10 +141,15 @@ private struct Bench: ~Copyable {
   private(set) var completed = 0
 
   init() throws {
-    try receive("* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR IDLE] hi\r\n")
+    var lists = ListPool.none
+    try self.init(sharing: &lists)
+  }
+
+  init(sharing lists: inout ListPool) throws {
+    try receive("* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR IDLE] hi\r\n", sharing: &lists)
     _ = try machine.enqueue(.select(.inbox), now: Self.now)
     send()
-    try receive("* 2 EXISTS\r\nA1 OK [READ-WRITE] open\r\n")
+    try receive("* 2 EXISTS\r\nA1 OK [READ-WRITE] open\r\n", sharing: &lists)
     completed = 0
   }
 
@@ -147,16 +172,22 @@ private struct Bench: ~Copyable {
 
   mutating func receive(_ text: String) throws { try receive(Array(text.utf8)) }
 
+  mutating func receive(_ text: String, sharing lists: inout ListPool) throws {
+    input.append(Array(text.utf8).span)
+    try Self.drain(&machine, &input, &completed, &lists)
+  }
+
   private mutating func receive(_ bytes: [UInt8]) throws {
     input.append(bytes.span)
-    try Self.drain(&machine, &input, &completed)
+    var lists = ListPool.none
+    try Self.drain(&machine, &input, &completed, &lists)
   }
 
   private static func drain(
-    _ machine: inout ClientConnection, _ input: inout ReceiveBuffer, _ completed: inout Int
+    _ machine: inout ClientConnection, _ input: inout ReceiveBuffer, _ completed: inout Int, _ lists: inout ListPool
   ) throws {
     while true {
-      switch try machine.next(&input, now: now) {
+      switch try machine.next(&input, now: now, sharing: &lists) {
       case .needMoreInput, .paused: return
       case .completed: completed += 1
       default: break

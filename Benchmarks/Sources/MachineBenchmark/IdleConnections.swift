@@ -57,13 +57,14 @@ struct IdleConnections: ~Copyable {
 
   private mutating func receive(_ text: String, _ connection: inout ClientConnection) throws {
     input.append(Array(text.utf8).span)
-    try Self.drain(&connection, &input)
-    connection.shareLists(in: &pool)
+    try Self.drain(&connection, &input, &pool)
   }
 
-  private static func drain(_ connection: inout ClientConnection, _ input: inout ReceiveBuffer) throws {
+  private static func drain(
+    _ connection: inout ClientConnection, _ input: inout ReceiveBuffer, _ pool: inout ListPool
+  ) throws {
     while true {
-      switch try connection.next(&input, now: now) {
+      switch try connection.next(&input, now: now, sharing: &pool) {
       case .needMoreInput: return
       case .failed(_, let error): throw error
       case .closed, .paused: throw BenchmarkError("the connection is closed")

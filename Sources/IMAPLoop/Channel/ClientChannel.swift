@@ -232,10 +232,9 @@ public final class ClientChannel: Channel {
       while !isHeld {
         if turn == 0, !flags.contains(.ending) { return .yielded }
         turn &-= 1
-        let event = try machine.connection.next(&input, now: now)
+        let event = try machine.connection.next(&input, now: now, sharing: &loop.listPool)
         switch event {
         case .needMoreInput:
-          machine.connection.shareLists(in: &loop.listPool)
           rest()
           return .needsInput
         case .paused: return .paused

@@ -206,6 +206,15 @@ extension Span where Element == UInt8 {
     }
   }
 
+  /// The index of the first bracket or quote at or after `start`; `count` where there is none.
+  func firstCodeSpecial(from start: Int) -> Int {
+    first(from: start) {
+      ($0 .== lanes(0x5d)) .| ($0 .== lanes(0x5b)) .| ($0 .== lanes(0x22))
+    } orByte: {
+      $0 == 0x5d || $0 == 0x5b || $0 == 0x22
+    }
+  }
+
   /// The index of the first byte at or after `start` that is not of `accepted`; `count` where all are.
   @inline(__always)
   func firstNot(_ accepted: ByteClass, from start: Int) -> Int {

@@ -107,7 +107,12 @@ extension Span where Element == UInt8 {
 
   func equals(_ other: [UInt8]) -> Bool {
     if count != other.count { return false }
-    for index in indices where self[index] != other[index] { return false }
+    let other = other.span
+    var index = 0
+    while index < count {
+      if paddedWord(at: index) != other.paddedWord(at: index) { return false }
+      index &+= 8
+    }
     return true
   }
 }

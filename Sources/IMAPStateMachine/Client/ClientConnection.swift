@@ -59,11 +59,6 @@ public struct ClientConnection: ~Copyable {
   /// have their own, which STATUS tells (RFC 7889, section 2). Complexity: O(capabilities).
   public var appendLimit: UInt64? { state.appendLimit }
 
-  /// Replaces ``capabilities`` and the selected mailbox's flags by the equal lists of `pool`, if there are such, else adds them
-  /// there, so that connections to one server hold one copy. Worth a call whenever ``next(_:now:)`` has nothing more to say: it
-  /// does something only where a list has changed.
-  public mutating func shareLists(in pool: inout ListPool) { state.shareLists(in: &pool) }
-
   /// What ENABLE switched on.
   public var enabled: [Capability] { state.enabled }
 
@@ -132,6 +127,16 @@ public struct ClientConnection: ~Copyable {
   public mutating func next(
     _ input: inout ReceiveBuffer, now: MonotonicInstant
   ) throws(ConnectionError) -> ClientEvent {
+    var lists = ListPool.none
+    return try next(&input, now: now, sharing: &lists)
+  }
+
+  /// The same, for one of many connections: ``capabilities`` and the selected mailbox's flags are those of `lists` where the server
+  /// says what another one's has said, or else are added there. So connections to one server hold one copy, which is read once.
+  @_lifetime(&input)
+  public mutating func next(
+    _ input: inout ReceiveBuffer, now: MonotonicInstant, sharing lists: inout ListPool
+  ) throws(ConnectionError) -> ClientEvent {
     while true {
       if let event = state.takePending() { return Self.event(event, &input) }
       switch state.readiness {
@@ -139,7 +144,7 @@ public struct ClientConnection: ~Copyable {
       case .paused: return .paused
       case .failed(let error): throw error
       }
-      switch state.step(&input, now: now) {
+      switch state.step(&input, now: now, &lists) {
       case .again: continue
       case .event(let event): return event
       }

@@ -5,7 +5,7 @@ extension ClientState {
   /// Reads one event and acts on it. Inlined where it is called, so that the event is not copied once more.
   @_lifetime(&input)
   @inline(__always)
-  mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant) -> Step {
+  mutating func step(_ input: inout ReceiveBuffer, now: MonotonicInstant, _ lists: inout ListPool) -> Step {
     // Behind a SELECT that is over; see there.
     if inFlight.isEmpty, !queue.isEmpty {
       pump(now: now)
@@ -29,9 +29,9 @@ extension ClientState {
         inputEnded()
         return .again
       case .tagged(let tag, let status):
-        return tagged(tag, status, bytesBehind: received - parser.position, now: now)
+        return tagged(tag, status, bytesBehind: received - parser.position, now: now, &lists)
       case .continuation(let text): return continuation(text, now: now)
-      case .untagged(let view): return untagged(view, now: now)
+      case .untagged(let view): return untagged(view, now: now, &lists)
       default:
         if session == .greeting { return violation(.greeting) }
         if session == .notAuthenticated, isWithoutTLS || event.isOfFetch { return .again }
@@ -46,23 +46,23 @@ extension ClientState {
   }
 
   @_lifetime(copy view)
-  private mutating func untagged(_ view: UntaggedView, now: MonotonicInstant) -> Step {
+  private mutating func untagged(_ view: UntaggedView, now: MonotonicInstant, _ lists: inout ListPool) -> Step {
     if session == .greeting {
       guard case .status(let status) = view else { return violation(.greeting) }
-      return greeting(status, now: now)
+      return greeting(status, now: now, &lists)
     }
     switch view {
     case .status(let status):
       if status.condition == .bye, byeText == nil { bye(status, now: now) }
-      note(status)
-    case .capability(let list): capabilities = list.copy()
+      note(status, &lists)
+    case .capability(let list): announce(lists.announcement(list))
     case .enabled(let list): enable(list.copy())
     default: break
     }
     if isUntrusted(view) { return .again }
     // While SELECT waits for `[CLOSED]` both: it may never come.
-    selecting?.apply(view)
-    selected?.apply(view)
+    selecting?.apply(view, &lists)
+    selected?.apply(view, &lists)
     return .event(.response(.untagged(view)))
   }
 
@@ -79,7 +79,7 @@ extension ClientState {
 
   /// RFC 9051, sections 7.1.1, 7.1.4 and 7.1.5: the first line is an untagged OK, PREAUTH or BYE.
   @_lifetime(copy status)
-  private mutating func greeting(_ status: StatusView, now: MonotonicInstant) -> Step {
+  private mutating func greeting(_ status: StatusView, now: MonotonicInstant, _ lists: inout ListPool) -> Step {
     switch status.condition {
     case .ok: session = .notAuthenticated
     case .preauth:
@@ -91,7 +91,7 @@ extension ClientState {
       return .again
     case .no, .bad: return violation(.greeting, status.text.lossyString())
     }
-    noteCapabilities(status)
+    noteCapabilities(status, &lists)
     lastProgress = now
     pump(now: now)
     return .event(.greeting(status))
@@ -99,7 +99,7 @@ extension ClientState {
 
   @_lifetime(copy tag, copy status)
   private mutating func tagged(
-    _ tag: ByteView, _ status: StatusView, bytesBehind: Int, now: MonotonicInstant
+    _ tag: ByteView, _ status: StatusView, bytesBehind: Int, now: MonotonicInstant, _ lists: inout ListPool
   ) -> Step {
     guard session != .greeting else { return violation(.greeting) }
     guard let number = CommandTag.number(tag.bytes), number < nextTag else {
@@ -112,11 +112,11 @@ extension ClientState {
     let wasCancelled = if case .login = command.kind { isCancelled } else { false }
     let isRenewed = leaveFlow(of: command, status, now: now)
     if isRenewed {
-      selected?.commandEnded(status, isSelect: false)
+      selected?.commandEnded(status, isSelect: false, &lists)
       return .again
     }
     if case .search(let search) = command.sequel, retry(search, command.id, command.tag, status) {
-      selected?.commandEnded(status, isSelect: false)
+      selected?.commandEnded(status, isSelect: false, &lists)
       pump(now: now)
       // The command goes on. What the server said to the first attempt is not lost.
       return .event(.response(.tagged(tag: tag, status)))
@@ -133,14 +133,14 @@ extension ClientState {
       }
       session = .authenticated
       // RFC 9051, section 7.2.2: what was announced before may not hold any more.
-      capabilities = nil
+      announce(nil)
     case .startTLS where isOK:
       if let byeText { return endInstead(of: command, .bye(byeText)) }
       if bytesBehind > 0 {
         inFlight.append(command)
         return violation(.plaintextAfterStartTLS)
       }
-      capabilities = nil
+      announce(nil)
       flow = .upgrading(.tls)
       return .event(.upgrade(.tls, command.id))
     case .select:
@@ -163,27 +163,27 @@ extension ClientState {
       // RFC 8437, section 3: everything but TLS is as it was before the login.
       deselect()
       session = .notAuthenticated
-      capabilities = nil
+      announce(nil)
       enabled = []
       hasSelected = false
       hasTurnedCondStoreOn = false
       mayExpungeAnytime = false
       parser.mailboxEncoding = .modifiedUTF7
     case .logout:
-      noteCapabilities(status)
+      noteCapabilities(status, &lists)
       end(.logout)
       // `end` queued the last events; this one comes before them.
       return .event(.completed(command.id, status))
     case .login, .startTLS, .compress, .unauthenticate, .deselect, .notify: break
     }
     if case .select = command.kind {
-      selected?.commandEnded(status, isSelect: true)
+      selected?.commandEnded(status, isSelect: true, &lists)
       selected?.selectEnded()
     } else {
-      selected?.commandEnded(status, isSelect: false)
+      selected?.commandEnded(status, isSelect: false, &lists)
     }
     if isOK, command.traits.contains(.enablesCondStore) { hasTurnedCondStoreOn = true }
-    noteCapabilities(status)
+    noteCapabilities(status, &lists)
     guard case .parts(let parts) = command.sequel else {
       // Whoever hears of a SELECT finds its mailbox: the next one, which may wait, closes it. It is sent in the next step.
       if case .select = command.kind, inFlight.isEmpty {} else { pump(now: now) }
@@ -373,8 +373,8 @@ extension ClientState {
   }
 
   /// What an untagged status response changes besides the mailbox.
-  private mutating func note(_ status: borrowing StatusView) {
-    noteCapabilities(status)
+  private mutating func note(_ status: borrowing StatusView, _ lists: inout ListPool) {
+    noteCapabilities(status, &lists)
     guard status.condition == .ok else { return }
     switch status.code {
     case .some(let code):
@@ -414,11 +414,11 @@ extension ClientState {
     }
   }
 
-  private mutating func noteCapabilities(_ status: borrowing StatusView) {
+  private mutating func noteCapabilities(_ status: borrowing StatusView, _ lists: inout ListPool) {
     switch status.code {
     case .some(let code):
-      guard code.name.equalsIgnoringCase("CAPABILITY"), case .capability(let list) = code.copy() else { return }
-      capabilities = list
+      guard code.name.equalsIgnoringCase("CAPABILITY"), !code.arguments.isEmpty else { return }
+      announce(lists.announcement(CapabilityListView(code.arguments.bytes)))
     case .none: break
     }
   }

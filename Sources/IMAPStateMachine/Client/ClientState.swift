@@ -19,11 +19,9 @@ struct ClientState: ~Copyable {
   var mayExpungeAnytime = false
   /// Whether bytes were sent since ``lastProgress``, nobody knows when.
   var hasSent = false
-  /// What the capabilities say of how commands are written: looked up once, not for each command.
+  /// What the capabilities say of how commands are written.
   var literals = LiteralPolicy.synchronizing
   var hasSASLIR = false
-  /// Whether the capabilities were looked up in a pool since they came.
-  var areCapabilitiesShared = false
   /// Whether ``ClientConnection/Configuration/wireObserver`` is set: asked for every event.
   var isObserved: Bool
   var nextTag: UInt32 = 1
@@ -34,8 +32,8 @@ struct ClientState: ~Copyable {
   var queue = Deque<Queued>()
   var inFlight = InFlightList()
   var pending = Deque<PendingEvent>()
-  /// ``capabilities``, without what is derived of them.
-  var announced: [Capability]?
+  /// What the server has announced. It changes by ``announce(_:)``.
+  var capabilities: [Capability]?
   var enabled: [Capability] = []
   var selected: TrackedMailbox?
   /// The mailbox of a SELECT in flight: its data comes before the completion.
@@ -53,15 +51,11 @@ struct ClientState: ~Copyable {
     lastProgress = now
   }
 
-  /// What the server has announced.
-  var capabilities: [Capability]? {
-    get { announced }
-    set {
-      announced = newValue
-      areCapabilitiesShared = false
-      literals = LiteralPolicy(newValue ?? [])
-      hasSASLIR = newValue?.contains(.saslIR) ?? false
-    }
+  /// The server has announced this, or what it had announced does not hold any more.
+  mutating func announce(_ announcement: Announcement?) {
+    capabilities = announcement?.list
+    literals = announcement?.literals ?? .synchronizing
+    hasSASLIR = announcement?.hasSASLIR ?? false
   }
 
   /// Whether TLS is below.
@@ -110,13 +104,6 @@ struct ClientState: ~Copyable {
     if reason != nil { return .paused }
     if case .upgrading = flow { return .paused }
     return .reading
-  }
-
-  mutating func shareLists(in pool: inout ListPool) {
-    selected?.shareFlags(in: &pool)
-    guard !areCapabilitiesShared, let announced else { return }
-    self.announced = pool.shared(announced)
-    areCapabilitiesShared = true
   }
 
   /// Whether the end of the connection has begun, or something is known of it.

@@ -38,7 +38,6 @@ public struct RestingConnection: ~Copyable {
     static let mayExpungeAnytime = Marks(rawValue: 1 << 4)
     static let hasSent = Marks(rawValue: 1 << 5)
     static let hasSASLIR = Marks(rawValue: 1 << 6)
-    static let areCapabilitiesShared = Marks(rawValue: 1 << 7)
   }
 }
 
@@ -77,7 +76,7 @@ extension ClientState {
       mailboxEncoding: parser.mailboxEncoding, literals: literals, nextTag: nextTag, nextID: nextID,
       idleID: idle?.id ?? 0, idleTag: idle?.tag ?? 0, renewAt: renewAt, lastProgress: lastProgress,
       offset: parser.offset, allowance: parser.allowance, capabilities: nil, enabled: [], selected: nil)
-    swap(&resting.capabilities, &announced)
+    swap(&resting.capabilities, &capabilities)
     swap(&resting.enabled, &enabled)
     swap(&resting.selected, &selected)
     // An IDLE that began gave its storage back, and has none since.
@@ -95,7 +94,6 @@ extension ClientState {
     if mayExpungeAnytime { marks.insert(.mayExpungeAnytime) }
     if hasSent { marks.insert(.hasSent) }
     if hasSASLIR { marks.insert(.hasSASLIR) }
-    if areCapabilitiesShared { marks.insert(.areCapabilitiesShared) }
     return marks
   }
 
@@ -122,7 +120,6 @@ extension ClientState {
     mayExpungeAnytime = false
     hasSent = false
     hasSASLIR = false
-    areCapabilitiesShared = false
   }
 
   /// Whether nothing has happened: no byte was read, nothing enqueued, and it has not ended.
@@ -139,8 +136,8 @@ extension ClientState {
       isObserved = configuration.wireObserver != nil
       if !isParserFit { parser = ResponseParser(limits: configuration.limits) }
     }
-    // Not ``capabilities``: what is derived of them rested as well.
-    swap(&announced, &resting.capabilities)
+    // What is derived of them rested as well.
+    swap(&capabilities, &resting.capabilities)
     swap(&enabled, &resting.enabled)
     swap(&selected, &resting.selected)
     lastProgress = resting.lastProgress
@@ -155,7 +152,6 @@ extension ClientState {
     mayExpungeAnytime = resting.marks.contains(.mayExpungeAnytime)
     hasSent = resting.marks.contains(.hasSent)
     hasSASLIR = resting.marks.contains(.hasSASLIR)
-    areCapabilitiesShared = resting.marks.contains(.areCapabilitiesShared)
     parser.mailboxEncoding = resting.mailboxEncoding
     parser.offset = resting.offset
     parser.responsePosition = resting.offset

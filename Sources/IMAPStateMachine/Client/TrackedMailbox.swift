@@ -9,8 +9,6 @@ final class TrackedMailbox {
   private var asked: Box<QResyncParameters>?
   private let isExamined: Bool
   private var map: Box<UIDMap>?
-  /// Whether the lists of flags were looked up in a pool since they came.
-  private var areFlagsShared = false
   /// Whether the server has said that what comes now is of this mailbox.
   private var isBehindClosed = false
   /// The message of the FETCH response that is being read; 0 where there is none.
@@ -41,7 +39,7 @@ final class TrackedMailbox {
     hasNamedHighest = false
   }
 
-  func apply(_ view: borrowing UntaggedView) {
+  func apply(_ view: borrowing UntaggedView, _ lists: inout ListPool) {
     switch copy view {
     // Servers are known to take messages away without a word. Which they were, nobody knows: those at the end are the best
     // guess, since others would have moved.
@@ -49,36 +47,29 @@ final class TrackedMailbox {
     case .recent(let count): mailbox.recent = count
     case .expunge(let number): expunge(number.rawValue)
     case .vanished(let view) where !view.isEarlier: vanish(view)
-    case .flags(let list):
-      mailbox.flags = list.copy()
-      areFlagsShared = false
-    case .status(let status): apply(status)
+    case .flags(let list): mailbox.flags = lists.flags(list)
+    case .status(let status): apply(status, &lists)
     default: break
     }
   }
 
   /// Takes over what a response code says of the mailbox.
-  func apply(_ status: borrowing StatusView) {
+  func apply(_ status: borrowing StatusView, _ lists: inout ListPool) {
     switch status.code {
     case .some(let code):
       // RFC 4315, section 3: of a NO one code counts.
       let counts = status.condition == .ok || (status.condition == .no && code.name.equalsIgnoringCase("UIDNOTSTICKY"))
       if !counts { return }
+      if code.name.equalsIgnoringCase("PERMANENTFLAGS"), !code.arguments.isEmpty {
+        mailbox.permanentFlags = lists.flags(FlagListView(code.arguments.bytes))
+        return
+      }
       let code = code.copy()
       if case .uidValidity(let value) = code, mailbox.uidValidity ?? value != value { map?.value.forget() }
       if case .highestModSeq = code { hasNamedHighest = true }
-      if case .permanentFlags = code { areFlagsShared = false }
       mailbox.apply(code)
     case .none: break
     }
-  }
-
-  /// Keeps equal lists of flags once.
-  func shareFlags(in pool: inout ListPool) {
-    if areFlagsShared { return }
-    areFlagsShared = true
-    if !mailbox.flags.isEmpty { mailbox.flags = pool.shared(mailbox.flags) }
-    if let flags = mailbox.permanentFlags, !flags.isEmpty { mailbox.permanentFlags = pool.shared(flags) }
   }
 
   // MARK: FETCH
@@ -103,9 +94,9 @@ final class TrackedMailbox {
   ///
   /// Codes of a completion are of what the command was about: CREATE has MAILBOXID of the new mailbox (RFC 8474, section
   /// 4.1). Only HIGHESTMODSEQ always is of the selected one (RFC 7162, section 3.2.8).
-  func commandEnded(_ status: borrowing StatusView, isSelect: Bool) {
+  func commandEnded(_ status: borrowing StatusView, isSelect: Bool, _ lists: inout ListPool) {
     switch status.code {
-    case .some(let code): if isSelect || code.name.equalsIgnoringCase("HIGHESTMODSEQ") { apply(status) }
+    case .some(let code): if isSelect || code.name.equalsIgnoringCase("HIGHESTMODSEQ") { apply(status, &lists) }
     case .none: break
     }
     // Most commands tell nothing of modification sequences.

@@ -27,6 +27,11 @@ public struct FlagListView: ~Escapable {
     index = start &+ 1
   }
 
+  /// What is not read yet: all that decides which flags follow.
+  var wire: Span<UInt8> {
+    @_lifetime(copy self) get { bytes.extracting(droppingFirst: min(index, bytes.count)) }
+  }
+
   /// The next flag as on the wire, or nil behind the last. Complexity: O(length of the flag).
   @_lifetime(copy self)
   public mutating func next() -> ByteView? {
@@ -123,6 +128,9 @@ public struct CapabilityListView: ~Escapable {
   @_lifetime(copy bytes)
   init(_ bytes: Span<UInt8>) { tokens = FlagListView(bytes) }
 
+  /// What is not read yet.
+  var wire: Span<UInt8> { @_lifetime(copy self) get { tokens.wire } }
+
   /// The next capability as on the wire, or nil behind the last.
   @_lifetime(copy self)
   public mutating func next() -> ByteView? { tokens.next() }
@@ -130,7 +138,7 @@ public struct CapabilityListView: ~Escapable {
   /// Owned capabilities, in order. `LITERAL +`, as one server writes it, is `LITERAL+`.
   public func copy() -> [Capability] {
     var list: [Capability] = []
-    // No more than there are. To count them takes as long as to read them.
+    // There are no more than that. To count them takes as long as to read them.
     list.reserveCapacity(tokens.spaceCount + 1)
     var iterator = self
     while let name = iterator.next() {

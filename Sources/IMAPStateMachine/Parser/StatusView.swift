@@ -52,12 +52,16 @@ public struct StatusView: ~Escapable {
     return line + text.copy()
   }
 
-  /// The bracket that ends the code which starts at `start`; nil where none does.
+  /// The bracket that ends the code whose own is at `start`; nil where none does.
   ///
   /// Brackets nest: `[PERMANENTFLAGS (\Seen [x])]` is seen in the wild. Those in a quoted word do not count: a tag may
   /// hold one. Where they do not match, the first that closes ends the code.
   static func closingBracket(_ bytes: Span<UInt8>, from start: Int) -> Int? {
     if let end = flagsEnd(bytes, from: start) { return end }
+    // As a rule nothing stands before it that could make a difference.
+    let special = bytes.firstCodeSpecial(from: start + 1)
+    if special == bytes.count { return nil }
+    if bytes[special] == 0x5d { return special }
     var depth = 0
     var first: Int?
     var index = start
