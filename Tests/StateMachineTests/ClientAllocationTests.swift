@@ -88,7 +88,8 @@ import Testing
     let one = try Bench(sharing: &pool)
     let other = try Bench(sharing: &pool)
     let alone = try Bench()
-    for state in [one.machine.state.literals, other.machine.state.literals] { #expect(state == alone.machine.state.literals) }
+    #expect(one.machine.state.literals == alone.machine.state.literals)
+    #expect(other.machine.state.literals == alone.machine.state.literals)
     #expect(one.machine.state.hasSASLIR && other.machine.state.hasSASLIR && alone.machine.state.hasSASLIR)
   }
 

@@ -48,8 +48,8 @@ extension ClientChannelDelegate {
 /// A client's connection: a `ClientConnection` with its transport.
 public final class ClientChannel: Channel {
   // Unchecked for exclusive access, which they are asked for several times for each event: each access only reads or replaces the
-  // value, on the loop's thread. Exactly one of both is there, so that replacing one frees nothing, which could call others.
-  /// The machine, while there is something for it to do; see ``awake``.
+  // value, on the loop's thread. One of both is there at most, so that replacing one frees nothing, which could call others.
+  /// The machine, while there is something for it to do; see ``awake``. Before the transport is up there is none.
   @safe @exclusivity(unchecked) private var machine: AwakeConnection?
   /// What is kept of it meanwhile.
   @safe @exclusivity(unchecked) private var resting: RestingConnection?
@@ -68,7 +68,6 @@ public final class ClientChannel: Channel {
     delegate: any ClientChannelDelegate
   ) {
     self.delegate = delegate
-    machine = AwakeConnection(ClientConnection(configuration, now: loop.now))
     let setup = ClientSetup(host: host, security: security, configuration: configuration, timeout: timeout)
     super.init(loop: loop, setup: setup)
     let deadline = loop.now.advanced(by: timeout)
@@ -215,8 +214,7 @@ public final class ClientChannel: Channel {
     if let setup = setup as? ClientSetup {
       var configuration = setup.configuration
       if isSecure { configuration.isSecure = true }
-      // Again, because the time for the greeting begins now.
-      awake.connection = ClientConnection(configuration, now: loop.now)
+      woken().connection = ClientConnection(configuration, now: loop.now)
     }
     delegate?.channelConnected(self)
   }

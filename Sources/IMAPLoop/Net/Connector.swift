@@ -7,9 +7,10 @@ final class Connector: StreamOpener, StreamOwner {
   private let deadline: MonotonicInstant
   private let options: SocketOptions
   private var query: Resolver.Query?
-  private var race: HappyEyeballs?
+  // Unchecked for exclusive access, which every connection would pay for a dozen times: neither calls anybody.
+  @safe @exclusivity(unchecked) private var race: HappyEyeballs?
   /// The attempts that are under way, by the numbers of their addresses. Few, and as a rule one.
-  private var attempts: [(index: Int, stream: TCPStream)] = []
+  @safe @exclusivity(unchecked) private var attempts: [(index: Int, stream: TCPStream)] = []
 
   /// Starts at once. `completion` is called later and once, unless ``cancel()`` comes first; it must give the stream a new
   /// owner or close it.
@@ -58,7 +59,7 @@ final class Connector: StreamOpener, StreamOwner {
     } else {
       perform(race?.connected(index) ?? [])
       _ = take(index)
-      finish(.success(stream))
+      finishAtOnce(.success(stream))
     }
   }
 
@@ -70,7 +71,7 @@ final class Connector: StreamOpener, StreamOwner {
     lost(stream)
   }
 
-  // A stream that is only connecting does not read or write.
+  // What comes is read when the stream has its next owner.
   @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer {
     unsafe .init(start: nil, count: 0)
   }

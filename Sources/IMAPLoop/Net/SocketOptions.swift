@@ -39,6 +39,7 @@ public struct SocketOptions: Sendable, Hashable {
 
   /// Where connections to `address` may come from, in this order; nil for wherever the system likes.
   func sources(for address: SocketAddress) -> [SocketAddress?] {
+    if localAddresses.isEmpty { return [localAddress] }
     var sources: [SocketAddress?] = []
     for source in [localAddress].compactMap({ $0 }) + localAddresses
     where source.isIPv6 == address.isIPv6 && !sources.contains(source) { sources.append(source) }

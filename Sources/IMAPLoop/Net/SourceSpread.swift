@@ -20,6 +20,8 @@ final class SourceSpread: Sendable {
     var counts: [(route: Route, count: Int)] = []
     /// The places of routes that have connections, which are indices into ``counts`` and one more.
     var places: [Route: Place] = [:]
+    /// That which was looked up last. As a rule it is the next one, too, and comparing it costs less than its hash.
+    var last: (route: Route, place: Place)?
     /// Places that were given back.
     var free: [Place] = []
     var crowded = 0
@@ -39,16 +41,21 @@ final class SourceSpread: Sendable {
   func open(_ destination: SocketAddress, from sources: [SocketAddress?]) -> (source: SocketAddress?, place: Place) {
     state.withLock { state in
       var best = Route(source: nil, destination: destination)
+      var place: Place?
       var fewest = Int.max
       for source in sources {
         let route = Route(source: source, destination: destination)
-        let count = state.count(of: route)
-        if count < fewest { (best, fewest) = (route, count) }
+        let known = state.place(of: route)
+        let count = state.count(at: known)
+        if count < fewest { (best, place, fewest) = (route, known, count) }
         if count < limit { break }
       }
-      if sources.isEmpty { fewest = state.count(of: best) }
+      if sources.isEmpty {
+        place = state.place(of: best)
+        fewest = state.count(at: place)
+      }
       if fewest >= limit { state.crowded += 1 }
-      return (best.source, state.add(best))
+      return (best.source, state.add(best, at: place))
     }
   }
 
@@ -57,17 +64,26 @@ final class SourceSpread: Sendable {
 
   /// How many connections there are from `source` to `destination`.
   func count(from source: SocketAddress?, to destination: SocketAddress) -> Int {
-    state.withLock { $0.count(of: Route(source: source, destination: destination)) }
+    state.withLock { state in state.count(at: state.place(of: Route(source: source, destination: destination))) }
   }
 }
 
 extension SourceSpread.State {
-  fileprivate func count(of route: SourceSpread.Route) -> Int { places[route].map { counts[Int($0) - 1].count } ?? 0 }
+  /// Nil where there are no connections.
+  fileprivate mutating func place(of route: SourceSpread.Route) -> SourceSpread.Place? {
+    if let last, last.route == route { return last.place }
+    guard let place = places[route] else { return nil }
+    last = (route, place)
+    return place
+  }
 
-  fileprivate mutating func add(_ route: SourceSpread.Route) -> SourceSpread.Place {
-    if let place = places[route] {
-      counts[Int(place) - 1].count += 1
-      return place
+  fileprivate func count(at place: SourceSpread.Place?) -> Int { place.map { counts[Int($0) - 1].count } ?? 0 }
+
+  /// `known` is the place of `route`, where it has one.
+  fileprivate mutating func add(_ route: SourceSpread.Route, at known: SourceSpread.Place?) -> SourceSpread.Place {
+    if let known {
+      counts[Int(known) - 1].count += 1
+      return known
     }
     let place: SourceSpread.Place
     if let used = free.popLast() {
@@ -88,6 +104,7 @@ extension SourceSpread.State {
     counts[index].count -= 1
     if counts[index].count > 0 { return }
     places[counts[index].route] = nil
+    if last?.place == place { last = nil }
     free.append(place)
   }
 }

@@ -41,6 +41,14 @@ class StreamOpener: LoopMember {
     loop.markDirty(self)
   }
 
+  /// The same for whom the loop calls: there is nobody above who is in the middle of something.
+  final func finishAtOnce(_ result: Result<ByteStream, ConnectionError>) {
+    guard let completion, !isOver else { return finish(result) }
+    self.completion = nil
+    stop()
+    completion(result)
+  }
+
   /// The loop has shut down under `stream`.
   final func lost(_ stream: ByteStream) {
     if case .success(let ready) = result {

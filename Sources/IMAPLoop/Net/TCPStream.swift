@@ -21,6 +21,9 @@ final class TCPStream: UVStream {
       try unsafe connect(to: address.description) { request, callback in
         unsafe address.withSystemAddress { unsafe uv_tcp_connect(request, tcp, $0, callback) }
       }
+      // libuv tells the kernel of the descriptor once, then, and not again when it is connected. Where it does not want that, whoever
+      // reads starts.
+      try? startReading()
     } catch {
       if error.code != UV_EADDRNOTAVAIL.rawValue { throw error }
       throw LoopError(error.code, error.operation, Self.adviceForPorts)

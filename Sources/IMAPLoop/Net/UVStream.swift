@@ -50,8 +50,8 @@ class UVStream: ByteStream {
 
   override func startReading() throws(LoopError) {
     if wantsRead || isClosing { return }
-    wantsRead = true
     if !isThrottled { try readStart() }
+    wantsRead = true
   }
 
   override final func pauseReading() {
@@ -97,7 +97,7 @@ class UVStream: ByteStream {
 
   /// Lets `start` begin to connect with a request; ``StreamOwner/streamConnected(_:error:)`` follows unless this throws.
   final func connect(
-    to target: String, _ start: (UnsafeMutablePointer<uv_connect_t>, @escaping uv_connect_cb) -> Int32
+    to target: @autoclosure () -> String, _ start: (UnsafeMutablePointer<uv_connect_t>, @escaping uv_connect_cb) -> Int32
   ) throws(LoopError) {
     if isClosing { throw LoopError(UV_ECANCELED.rawValue, "connect") }
     let request = UnsafeMutablePointer<uv_connect_t>.allocate(capacity: 1)
@@ -110,7 +110,7 @@ class UVStream: ByteStream {
     }
     if status != 0 {
       unsafe request.deallocate()
-      throw LoopError(status, "connect to \(target)")
+      throw LoopError(status, "connect to \(target())")
     }
     loop.counters.open(.request)
   }

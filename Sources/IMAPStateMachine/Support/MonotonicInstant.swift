@@ -25,9 +25,6 @@ public struct MonotonicInstant: Comparable, Hashable, Sendable {
 extension Duration {
   /// The duration in nanoseconds, cut to what an `Int64` holds (292 years).
   var wholeNanoseconds: Int64 {
-    let (seconds, attoseconds) = components
-    let (high, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-    let (sum, overflow2) = high.addingReportingOverflow(attoseconds / 1_000_000_000)
-    return overflow || overflow2 ? (seconds < 0 ? .min : .max) : sum
+    Int64(clamping: attoseconds / 1_000_000_000)
   }
 }
