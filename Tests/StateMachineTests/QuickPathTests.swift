@@ -12,7 +12,10 @@
     private static let lines: [[UInt8]] = {
       let own = [
         "* 1 EXISTS\n", "* 23 RECENT\n", "* 4 EXPUNGE\n", "* 12345 FETCH (UID 99 FLAGS (\\Seen \\Answered $x))\n",
-        "* 1 FETCH (FLAGS ())\n",
+        "* 1 FETCH (FLAGS ())\n", "* 12345678 EXISTS\n", "* 123456789 RECENT\n", "* 4294967295 EXISTS\n",
+        "* 4294967296 EXISTS\n", "* 00000000001 EXISTS\n", "* 12345678901 EXPUNGE\n", "* 1234567890 EXPUNGE\n",
+        "* 12345678 FETCH (UID 87654321 FLAGS (a))\n", "* 123456789 FETCH (UID 4294967295 FLAGS (a))\n",
+        "* 4294967295 FETCH (UID 4294967296 FLAGS (a))\n", "* 1 FETCH (UID 00000000 FLAGS (a))\n",
         "* 7 FETCH (UID 3 RFC822.SIZE 4096 MODSEQ (12) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\n",
         "* 2 FETCH (UID 5 BODY[] {4}\nab\ncd)\n", "* 2 FETCH (BODY[HEADER.FIELDS (DATE FROM)] {3}\nabc FLAGS (a))\n",
         "* 3 FETCH (ENVELOPE (\"d\" \"s\" ((\"n\" NIL \"m\" \"h\")) NIL NIL NIL NIL NIL \"r\" \"<i>\") UID 4)\n",

@@ -26,9 +26,10 @@ final class EventTally {
     var allocations = allocation_counter_begin()
   }
 
-  private(set) var result = Result()
+  // Unchecked for exclusive access, which would be a part of what is measured.
+  @safe @exclusivity(unchecked) private(set) var result = Result()
   /// Whoever has this number was told.
-  private(set) var generation: UInt8 = 0
+  @safe @exclusivity(unchecked) private(set) var generation: UInt8 = 0
   private let stamp: Stamp
   private var isForEach = false
   private var awaited = 0

@@ -138,7 +138,7 @@ final class Watcher: ClientChannelDelegate {
   private let number: UInt32
   private var step = Step.connecting
   /// The last generation in which an event came.
-  private(set) var told: UInt8 = 0
+  @safe @exclusivity(unchecked) private(set) var told: UInt8 = 0
   /// Whether it stops reading.
   var isHolding = false
 

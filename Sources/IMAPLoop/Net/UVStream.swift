@@ -97,7 +97,8 @@ class UVStream: ByteStream {
 
   /// Lets `start` begin to connect with a request; ``StreamOwner/streamConnected(_:error:)`` follows unless this throws.
   final func connect(
-    to target: @autoclosure () -> String, _ start: (UnsafeMutablePointer<uv_connect_t>, @escaping uv_connect_cb) -> Int32
+    to target: @autoclosure () -> String,
+    _ start: (UnsafeMutablePointer<uv_connect_t>, @escaping uv_connect_cb) -> Int32
   ) throws(LoopError) {
     if isClosing { throw LoopError(UV_ECANCELED.rawValue, "connect") }
     let request = UnsafeMutablePointer<uv_connect_t>.allocate(capacity: 1)

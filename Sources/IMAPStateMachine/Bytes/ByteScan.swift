@@ -246,6 +246,16 @@ extension Span where Element == UInt8 {
     return value
   }
 
+  /// A number of 32 bits that has eight digits or more; of no digits where there is none. `index` must not be negative.
+  @inline(never)
+  func longNumber(at index: Int) -> (value: UInt32, count: Int) {
+    let (high, first) = leadingDigits(paddedWord(at: index))
+    let (low, count) = leadingDigits(paddedWord(at: index &+ first))
+    if first < 8 || count > 2 { return (0, 0) }
+    let value = UInt64(high) &* (count == 0 ? 1 : count == 1 ? 10 : 100) &+ UInt64(low)
+    return value > UInt64(UInt32.max) ? (0, 0) : (UInt32(truncatingIfNeeded: value), first &+ count)
+  }
+
   /// The byte at `index`; 0 where there is none.
   @inline(__always)
   func byte(at index: Int) -> UInt8 {

@@ -33,8 +33,9 @@ extension ResponseParser {
     guard first & 0xffff == 0x202a else { return item }
     if first == keyword("* LIST (") || first == keyword("* LSUB (") { return quickListing(bytes) }
     var index = 2
-    let (number, count) = leadingDigits(bytes.paddedWord(at: index))
-    if count == 0 || count == 8 { return item }
+    var (number, count) = leadingDigits(bytes.paddedWord(at: index))
+    if count == 8 { (number, count) = bytes.longNumber(at: index) }
+    if count == 0 { return item }
     index &+= count
     let word = bytes.paddedWord(at: index)
     if word == keyword(" FETCH (") {
@@ -87,8 +88,9 @@ extension ResponseParser {
     let start = bytes.byte(at: 0) == 0x20 ? 1 : 0
     let word = bytes.paddedWord(at: start)
     if word & 0xffff_ffff == keyword("UID ") {
-      let (number, count) = leadingDigits(bytes.paddedWord(at: start &+ 4))
-      if count == 0 || count == 8 || number == 0 { return item }
+      var (number, count) = leadingDigits(bytes.paddedWord(at: start &+ 4))
+      if count == 8 { (number, count) = bytes.longNumber(at: start &+ 4) }
+      if count == 0 || number == 0 { return item }
       item.number = UInt64(number)
       item.length = start &+ 4 &+ count
       item.kind = .uid
