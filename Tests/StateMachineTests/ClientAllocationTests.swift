@@ -126,6 +126,24 @@ import Testing
       #expect(bench.machine.capabilities == [Capability("X\(number)")])
     }
     #expect(pool.count == 256)
+    // Those that it knows are still of the pool.
+    let other = try Bench(sharing: &pool)
+    let another = try Bench(sharing: &pool)
+    #expect(address(other.machine.capabilities) == address(another.machine.capabilities))
+  }
+
+  @Test func whatSaysNothingChangesNothing() throws {
+    var pool = ListPool()
+    var bench = try Bench(sharing: &pool)
+    try bench.receive("* FLAGS (a b)\r\n* OK [PERMANENTFLAGS (a)] x\r\n", sharing: &pool)
+    let count = pool.count
+    try bench.receive("* OK [CAPABILITY] x\r\n* OK [CAPABILITY ] x\r\n* OK [PERMANENTFLAGS] x\r\n", sharing: &pool)
+    try bench.receive("* NO [PERMANENTFLAGS (b)] x\r\n", sharing: &pool)
+    #expect(pool.count == count)
+    #expect(bench.machine.capabilities?.count == 4)
+    #expect(bench.machine.selected?.permanentFlags == ["a"])
+    try bench.receive("* FLAGS NIL\r\n* OK [PERMANENTFLAGS ()] x\r\n", sharing: &pool)
+    #expect(bench.machine.selected?.flags == [] && bench.machine.selected?.permanentFlags == [])
   }
 
   private func address<Element>(_ list: [Element]?) -> UInt? {

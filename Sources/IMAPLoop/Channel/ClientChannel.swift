@@ -49,7 +49,7 @@ extension ClientChannelDelegate {
 public final class ClientChannel: Channel {
   // Unchecked for exclusive access, which they are asked for several times for each event: each access only reads or replaces the
   // value, on the loop's thread. One of both is there at most, so that replacing one frees nothing, which could call others.
-  /// The machine, while there is something for it to do; see ``awake``. Before the transport is up there is none.
+  /// The machine, while there is something for it to do; see ``awake``. There is none before the transport is up.
   @safe @exclusivity(unchecked) private var machine: AwakeConnection?
   /// What is kept of it meanwhile.
   @safe @exclusivity(unchecked) private var resting: RestingConnection?
@@ -97,19 +97,19 @@ public final class ClientChannel: Channel {
   }
 
   /// Where in its life the protocol is.
-  public var state: ClientConnection.Phase { awake.connection.phase }
+  public var state: ClientConnection.Phase { isReady ? awake.connection.phase : .greeting }
 
   /// What the server has announced; nil where nothing is known.
-  public var capabilities: [Capability]? { awake.connection.capabilities }
+  public var capabilities: [Capability]? { isReady ? awake.connection.capabilities : nil }
 
   /// What ENABLE has switched on.
-  public var enabled: [Capability] { awake.connection.enabled }
+  public var enabled: [Capability] { isReady ? awake.connection.enabled : [] }
 
   /// Whether the server has accepted an IDLE that was not ended.
   public var isIdling: Bool { machine?.connection.isIdling ?? resting?.isIdling ?? false }
 
   /// The selected mailbox.
-  public var selected: SelectedMailbox? { awake.connection.selected }
+  public var selected: SelectedMailbox? { isReady ? awake.connection.selected : nil }
 
   /// How many bytes of IMAP the server has sent that were read.
   public var receivedCount: Int { machine?.connection.receivedCount ?? resting?.receivedCount ?? 0 }
@@ -118,13 +118,13 @@ public final class ClientChannel: Channel {
   var responseSize: Int { machine?.connection.responseSize ?? 0 }
 
   /// Whether the command was sent and is not completed; see `ClientConnection.isInFlight(_:)`.
-  public func isInFlight(_ id: CommandID) -> Bool { awake.connection.isInFlight(id) }
+  public func isInFlight(_ id: CommandID) -> Bool { isReady && awake.connection.isInFlight(id) }
 
   /// The tag of the command that is in flight; see `ClientConnection.tag(of:)`.
-  public func tag(of id: CommandID) -> String? { awake.connection.tag(of: id) }
+  public func tag(of id: CommandID) -> String? { isReady ? awake.connection.tag(of: id) : nil }
 
   /// Whether the server may have done a command that failed; see `ClientConnection.mayHaveBeenDone(_:)`.
-  public func mayHaveBeenDone(_ id: CommandID) -> Bool { awake.connection.mayHaveBeenDone(id) }
+  public func mayHaveBeenDone(_ id: CommandID) -> Bool { isReady && awake.connection.mayHaveBeenDone(id) }
 
   /// Gives a connection that began without TLS what STARTTLS needs.
   func prepareTLS(_ context: TLSContext, host: String, port: UInt16, timeout: Duration) {
@@ -192,7 +192,7 @@ public final class ClientChannel: Channel {
   }
 
   /// Whether the machine is packed; see ``rest()``.
-  var isResting: Bool { machine == nil }
+  var isResting: Bool { resting != nil }
   override var isMachineAtRest: Bool { machine == nil }
 
   override var isMachineRunning: Bool { isReady }
@@ -274,7 +274,7 @@ public final class ClientChannel: Channel {
   }
 
   override func machineUpgraded(_ upgrade: Upgrade) { awake.connection.upgraded(upgrade, now: loop.now) }
-  override func machineResumed() { awake.connection.resumed(now: loop.now) }
+  override func machineResumed() { if isReady { awake.connection.resumed(now: loop.now) } }
   override func machineProgressed() { machine?.connection.progressed(now: loop.now) }
   override func machineTimedOut() { awake.connection.handleTimeout(now: loop.now) }
   override func machineCloses() { awake.connection.close(now: loop.now) }

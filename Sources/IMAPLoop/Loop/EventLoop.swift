@@ -51,7 +51,8 @@ public final class EventLoop: SerialExecutor, @unchecked Sendable {
   lazy var resolver = Resolver(loop: self)
   /// Where the connections of the process come from.
   var spread = SourceSpread.shared
-  /// What the servers of the loop's connections announce, each list once. Unchecked: looking a list up calls nobody.
+  /// What the servers of the loop's connections announce, each list once. Unchecked: one access lasts
+  /// while a machine reads, which only a drive lets it, and of those there is one at a time; see ``isDriving``.
   @safe @exclusivity(unchecked) var listPool = ListPool()
   /// Machines for connections that wake. As a rule one is enough. Unchecked: they are only added and taken, and none is freed by that.
   @safe @exclusivity(unchecked) var spareConnections: [AwakeConnection] = []

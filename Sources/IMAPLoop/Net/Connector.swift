@@ -12,8 +12,8 @@ final class Connector: StreamOpener, StreamOwner {
   /// The attempts that are under way, by the numbers of their addresses. Few, and as a rule one.
   @safe @exclusivity(unchecked) private var attempts: [(index: Int, stream: TCPStream)] = []
 
-  /// Starts at once. `completion` is called later and once, unless ``cancel()`` comes first; it must give the stream a new
-  /// owner or close it.
+  /// Starts at once. `completion` is called later and once, unless ``cancel()`` comes first; it must give the stream, which reads
+  /// already, a new owner or close it.
   init(
     loop: EventLoop, host: String, port: UInt16, options: SocketOptions = .init(), deadline: MonotonicInstant,
     completion: @escaping Completion
@@ -71,7 +71,7 @@ final class Connector: StreamOpener, StreamOwner {
     lost(stream)
   }
 
-  // What comes is read when the stream has its next owner.
+  // Nothing comes before it is connected, and then it has its next owner.
   @unsafe func streamBuffer(_ stream: ByteStream) -> UnsafeMutableRawBufferPointer {
     unsafe .init(start: nil, count: 0)
   }

@@ -10,7 +10,8 @@ class StreamOpener: LoopMember {
   private final var completion: Completion?
   private final var result: Result<ByteStream, ConnectionError>?
 
-  /// `completion` is called later and once, unless ``cancel()`` comes first; it must give the stream a new owner or close it.
+  /// `completion` is called later and once, unless ``cancel()`` comes first; it must give the stream, which may read already, a new
+  /// owner or close it.
   init(loop: EventLoop, completion: @escaping Completion) {
     self.completion = completion
     super.init(loop: loop)
@@ -41,7 +42,7 @@ class StreamOpener: LoopMember {
     loop.markDirty(self)
   }
 
-  /// The same for whom the loop calls: there is nobody above who is in the middle of something.
+  /// Calls the completion before it returns. Only from a callback of the loop: nobody above is in the middle of something.
   final func finishAtOnce(_ result: Result<ByteStream, ConnectionError>) {
     guard let completion, !isOver else { return finish(result) }
     self.completion = nil

@@ -21,8 +21,8 @@ final class TCPStream: UVStream {
       try unsafe connect(to: address.description) { request, callback in
         unsafe address.withSystemAddress { unsafe uv_tcp_connect(request, tcp, $0, callback) }
       }
-      // libuv tells the kernel of the descriptor once, then, and not again when it is connected. Where it does not want that, whoever
-      // reads starts.
+      // Otherwise libuv forgets the descriptor when it is connected, and adds it anew, which fails first. Where it refuses, whoever
+      // reads next starts, and is told why.
       try? startReading()
     } catch {
       if error.code != UV_EADDRNOTAVAIL.rawValue { throw error }

@@ -1,5 +1,5 @@
 /// Lists that many connections have in common, each kept once: a server announces the same forty capabilities on every connection,
-/// and the same few flags for every mailbox. A list that comes again is not read again.
+/// and the same few flags for every mailbox. A list that comes again in the same bytes is not read again.
 ///
 /// It belongs to whoever drives the connections, one for each thread that does; see ``ClientConnection/next(_:now:sharing:)``.
 public struct ListPool: Sendable {
@@ -11,8 +11,8 @@ public struct ListPool: Sendable {
   /// An empty pool.
   public init() {
     room = Self.maximumCount
-    // Odd, and another one in each process: no server can choose lists that look the same.
-    seed = UInt64(bitPattern: Int64(Hasher().finalize())) | 1
+    // Another one in each process, so that no server can choose lists that look the same.
+    seed = UInt64(bitPattern: Int64(Hasher().finalize())) | 1 << 63 | 1
   }
 
   private init(room: Int) {
@@ -51,11 +51,12 @@ public struct ListPool: Sendable {
 
   /// Tells nearly all lists apart.
   private func mark(_ wire: Span<UInt8>) -> UInt64 {
-    var mark = UInt64(truncatingIfNeeded: wire.count)
+    var mark = seed.byteSwapped ^ UInt64(truncatingIfNeeded: wire.count)
     var index = 0
     while index < wire.count {
-      mark = (mark ^ wire.paddedWord(at: index)) &* seed
-      mark ^= mark &>> 32
+      // Both halves: the lower one alone would not show what differs in the highest bits.
+      let product = (mark ^ wire.paddedWord(at: index)).multipliedFullWidth(by: seed)
+      mark = product.high ^ product.low
       index &+= 8
     }
     return mark

@@ -52,7 +52,7 @@ public struct StatusView: ~Escapable {
     return line + text.copy()
   }
 
-  /// The bracket that ends the code whose own is at `start`; nil where none does.
+  /// The bracket that ends the code whose opening one is at `start`; nil where none does.
   ///
   /// Brackets nest: `[PERMANENTFLAGS (\Seen [x])]` is seen in the wild. Those in a quoted word do not count: a tag may
   /// hold one. Where they do not match, the first that closes ends the code.
