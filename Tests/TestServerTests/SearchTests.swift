@@ -3,7 +3,7 @@ import Testing
 
 @testable import IMAPTestServer
 
-@Suite struct SearchTests {
+@Suite final class SearchTests {
   private let mailbox = emptyMailbox()
   private let view: SelectedView
 
@@ -59,6 +59,9 @@ import Testing
     }
     view = mailbox.open(readOnly: false)
   }
+
+  // A mailbox and its views hold each other.
+  deinit { view.close() }
 
   private func found(_ key: SearchKey) throws -> [UInt32] { try view.search(key, uid: true).numbers }
 

@@ -3,8 +3,18 @@ import Testing
 
 @testable import IMAPTestServer
 
-@Suite struct SelectedViewTests {
+@Suite final class SelectedViewTests {
   private let message = StoredMessage(raw: "Subject: x\r\n\r\nbody\r\n")
+  private var views: [SelectedView] = []
+
+  // A mailbox and its views hold each other.
+  deinit { for view in views { view.close() } }
+
+  private func open(_ mailbox: Mailbox, readOnly: Bool = false) -> SelectedView {
+    let view = mailbox.open(readOnly: readOnly)
+    views.append(view)
+    return view
+  }
 
   private func mailbox(_ count: Int) throws -> Mailbox {
     let mailbox = emptyMailbox()
@@ -25,7 +35,7 @@ import Testing
 
   @Test func expungedMessagesKeepTheirNumbersUntilAnnounced() throws {
     let mailbox = try mailbox(6)
-    let view = mailbox.open(readOnly: false)
+    let view = open(mailbox)
     try expunge(mailbox, 2...3)
     try expunge(mailbox, 6...6)
     let late = try mailbox.append(message)
@@ -42,8 +52,8 @@ import Testing
 
   @Test func flagChangesOfOthersAreAnnouncedOnce() throws {
     let mailbox = try mailbox(3)
-    let mine = mailbox.open(readOnly: false)
-    let other = mailbox.open(readOnly: false)
+    let mine = open(mailbox)
+    let other = open(mailbox)
     _ = try mailbox.store(StoreOperation(.add, [.seen]), in: uids(2...3), by: mine)
     _ = try mailbox.store(StoreOperation(.add, [.flagged]), in: uids(3...3), by: mine)
     #expect(!mine.hasNews)
@@ -58,7 +68,7 @@ import Testing
 
   @Test func messagesThatCameAndWentUnseenLeaveNoTrace() throws {
     let mailbox = try mailbox(2)
-    let view = mailbox.open(readOnly: false)
+    let view = open(mailbox)
     try mailbox.append(message)
     try mailbox.append(message)
     try expunge(mailbox, 3...4)
@@ -70,7 +80,7 @@ import Testing
 
   @Test func selectionBySequenceAndUID() throws {
     let mailbox = try mailbox(5)
-    let view = mailbox.open(readOnly: false)
+    let view = open(mailbox)
     try expunge(mailbox, 2...2)
     try mailbox.append(message)
     let all = try view.select(.sequence(.all))
@@ -86,7 +96,7 @@ import Testing
   }
 
   @Test func selectionInAnEmptyMailbox() throws {
-    let view = emptyMailbox().open(readOnly: false)
+    let view = open(emptyMailbox())
     #expect(throws: StoreError.invalidSequence) { try view.select(.sequence(.all)) }
     #expect(try view.select(.uids(.all)).uids.isEmpty)
     #expect(view.largestUID == 0 && view.firstUnseen == nil)
@@ -94,7 +104,7 @@ import Testing
 
   @Test func walkRestsWhileTheStoreChanges() throws {
     let mailbox = try mailbox(8)
-    let view = mailbox.open(readOnly: false)
+    let view = open(mailbox)
     var walk = SelectionWalk(try view.select(.sequence(SequenceSet(ranges: [.init(1, 3), .init(5, 8)]))))
     func step() -> String? {
       walk.next(in: view).map { "\(view.number(at: $0)):\(mailbox.messages[$0].uid)" }
@@ -113,11 +123,11 @@ import Testing
 
   @Test func recentGoesToTheFirstSessionThatCanWrite() throws {
     let mailbox = try mailbox(2)
-    let reader = mailbox.open(readOnly: true)
+    let reader = open(mailbox, readOnly: true)
     #expect(reader.recentCount == 2)
     #expect(mailbox.status(.recent) == 2)
-    let first = mailbox.open(readOnly: false)
-    let second = mailbox.open(readOnly: false)
+    let first = open(mailbox)
+    let second = open(mailbox)
     #expect(first.recentCount == 2 && second.recentCount == 0)
     #expect(mailbox.status(.recent) == 0)
     try mailbox.append(message, flags: [.seen])
@@ -131,7 +141,7 @@ import Testing
   @Test func firstUnseenIsASequenceNumber() throws {
     let mailbox = try mailbox(3)
     _ = try mailbox.store(StoreOperation(.add, [.seen]), in: uids(1...2))
-    let view = mailbox.open(readOnly: false)
+    let view = open(mailbox)
     #expect(view.firstUnseen == 3)
     _ = try mailbox.store(StoreOperation(.add, [.seen]), in: uids(3...3))
     #expect(view.firstUnseen == nil)
@@ -139,8 +149,8 @@ import Testing
 
   @Test func listenersAreCalledOnceForMoreThanOneChange() throws {
     let mailbox = try mailbox(1)
-    let view = mailbox.open(readOnly: false)
-    let other = mailbox.open(readOnly: false)
+    let view = open(mailbox)
+    let other = open(mailbox)
     var calls = 0
     view.onChange = { calls += 1 }
     other.onChange = { calls += 100 }
@@ -168,7 +178,7 @@ import Testing
     let account = MailStore().addUser("ada", password: Secret("x"))
     let mailbox = try account.create("a")
     for _ in 0..<2 { try mailbox.append(message) }
-    let view = mailbox.open(readOnly: false)
+    let view = open(mailbox)
     try account.delete("a")
     #expect(news(view) == [.expunge(1), .expunge(1)])
     #expect(view.count == 0)
@@ -176,8 +186,8 @@ import Testing
 
   @Test func journalIsBoundedWhileASessionLags() throws {
     let mailbox = try mailbox(10)
-    let lagging = mailbox.open(readOnly: false)
-    let writer = mailbox.open(readOnly: false)
+    let lagging = open(mailbox)
+    let writer = open(mailbox)
     for round in 0..<2000 {
       let action: StoreOperation.Action = round % 2 == 0 ? .add : .remove
       _ = try mailbox.store(StoreOperation(action, [.flagged]), in: uids(1...10), by: writer)
@@ -198,7 +208,7 @@ import Testing
     var random = SplitMix(seed)
     for _ in 0..<60 {
       let mailbox = try mailbox(random.next(below: 6))
-      var clients = (0..<3).map { _ in Client(mailbox.open(readOnly: false)) }
+      var clients = (0..<3).map { _ in Client(open(mailbox)) }
       for _ in 0..<80 {
         let who = random.next(below: clients.count)
         let low = UInt32(random.next(below: Int(mailbox.nextUID)) + 1)

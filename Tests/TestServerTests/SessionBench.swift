@@ -7,7 +7,7 @@ final class SessionBench {
   let core: ServerCore
   /// INBOX of the first user.
   let inbox: Mailbox
-  private(set) var clients: [Client] = []
+  private var ends: [End] = []
   private let queue = Queue()
 
   /// What was put off.
@@ -29,13 +29,16 @@ final class SessionBench {
       clock: { 1_700_000_000 }, later: { [queue] in queue.work.append($0) })
   }
 
+  // A session and its connection hold each other until the connection is over.
+  deinit { for end in ends { end.session.closed() } }
+
   /// A connection that was greeted.
   func connect(isSecure: Bool = false) -> Client {
-    let client = Client(self, isSecure: isSecure)
-    clients.append(client)
-    client.session.greet()
+    let end = End(core, isSecure: isSecure)
+    ends.append(end)
+    end.session.greet()
     settle()
-    return client
+    return Client(self, end)
   }
 
   /// A connection whose user has logged in, with `mailbox` selected where one is named.
@@ -65,28 +68,73 @@ final class SessionBench {
         queue.work.removeFirst()()
         isBusy = true
       }
-      for client in clients where client.drive() { isBusy = true }
+      for end in ends where end.drive() { isBusy = true }
       if !isBusy { return }
     }
-    for client in clients { client.note("LIVELOCK") }
+    for end in ends { end.note("LIVELOCK") }
   }
 
-  /// The client's end of one connection.
-  final class Client: SessionPeer {
-    private(set) lazy var session = TestServerSession(self, core: bench.core)
-    var isSecure: Bool
-    // A cycle: a test that holds a client needs no other reference to the bench, and the process ends soon.
+  /// One connection, as its client sees it. The bench does not hold it: it holds the bench, so that a test needs no other reference
+  /// to that.
+  final class Client {
     private let bench: SessionBench
+    private let end: End
+
+    fileprivate init(_ bench: SessionBench, _ end: End) {
+      self.bench = bench
+      self.end = end
+    }
+
+    /// Whether the client reads what it is sent.
+    var reads: Bool {
+      get { end.reads }
+      set { end.reads = newValue }
+    }
+
+    /// Says `text` and returns the answer.
+    @discardableResult
+    func send(_ text: String) -> String { send(Array(text.utf8)) }
+
+    @discardableResult
+    func send(_ bytes: [UInt8]) -> String {
+      end.receive(bytes)
+      bench.settle()
+      return take()
+    }
+
+    /// Sends a command and returns the lines of the answer without their ends.
+    func lines(_ command: String) -> [String] {
+      let text = send(command + "\r\n")
+      return text.split(separator: "\r\n", omittingEmptySubsequences: false).dropLast().map(String.init)
+    }
+
+    /// Closes the client's end.
+    func hangUp() {
+      end.hangUp()
+      bench.settle()
+    }
+
+    /// What was sent to the client since the last call.
+    func take() -> String { end.take() }
+
+    /// How many bytes wait for the client to read.
+    var waiting: Int { end.waiting }
+  }
+
+  /// The end of one connection that a session answers on, with what the client has said and heard.
+  fileprivate final class End: SessionPeer {
+    private(set) lazy var session = TestServerSession(self, core: core)
+    var isSecure: Bool
+    private let core: ServerCore
     private var machine: ServerConnection
     private var input = ReceiveBuffer()
     private var output: [UInt8] = []
     private let now = MonotonicInstant(nanoseconds: 0)
     private var hasNews = false
-    /// Whether the client reads what it is sent.
     var reads = true
 
-    init(_ bench: SessionBench, isSecure: Bool) {
-      self.bench = bench
+    init(_ core: ServerCore, isSecure: Bool) {
+      self.core = core
       self.isSecure = isSecure
       var configuration = ServerConnection.Configuration()
       configuration.isEncrypted = isSecure
@@ -105,32 +153,16 @@ final class SessionBench {
       hasNews = true
     }
 
-    /// Says `text` and returns the answer.
-    @discardableResult
-    func send(_ text: String) -> String { send(Array(text.utf8)) }
-
-    @discardableResult
-    func send(_ bytes: [UInt8]) -> String {
+    func receive(_ bytes: [UInt8]) {
       input.append(bytes.span)
       hasNews = true
-      bench.settle()
-      return take()
     }
 
-    /// Sends a command and returns the lines of the answer without their ends.
-    func lines(_ command: String) -> [String] {
-      let text = send(command + "\r\n")
-      return text.split(separator: "\r\n", omittingEmptySubsequences: false).dropLast().map(String.init)
-    }
-
-    /// Closes the client's end.
     func hangUp() {
       input.close()
       hasNews = true
-      bench.settle()
     }
 
-    /// What was sent to the client since the last call.
     func take() -> String {
       defer { output = [] }
       return String(decoding: output, as: UTF8.self)
@@ -138,7 +170,6 @@ final class SessionBench {
 
     func note(_ text: String) { output += Array(text.utf8) }
 
-    /// How many bytes wait for the client to read.
     var waiting: Int { machine.outboundCount }
 
     /// Goes on as far as possible. Returns whether anything happened.

@@ -72,6 +72,9 @@ enum Tool {
       process.standardOutput = output
       process.standardError = error
       process.terminationHandler = { process in
+        // It has ended, so this returns at once. In Foundation a `Process` and its source in the run loop hold each other, with
+        // the pipes, until somebody has waited.
+        process.waitUntilExit()
         continuation.yield(process.terminationStatus)
         continuation.finish()
       }
