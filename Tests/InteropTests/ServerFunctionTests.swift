@@ -102,7 +102,8 @@ import Testing
       case .courier: #expect(roots.roots == [Array("ROOT".utf8)])
       }
       let root = String(decoding: roots.roots.first ?? [], as: UTF8.self)
-      if kind != .courier { #expect(quotas.first?.resources.first?.limit == 100 * 1024) }
+      // One literal: for a product of two the compiler compares `AnyHashable`, and reads a byte behind the number.
+      if kind != .courier { #expect(quotas.first?.resources.first?.limit == 102_400) }
       switch kind {
       case .dovecot: #expect(try await client.quota(root: root)?.resources.first?.name == "STORAGE")
       // Only administrators may ask by the root.
