@@ -193,6 +193,31 @@ extension ConnectionError {
     }
   }
 
+  @Test func whatCannotBeUsedIsFreed() throws {
+    try #require(ContextCounter.isInstalled)
+    let counter = ContextCounter()
+    ContextCounter.$current.withValue(counter) {
+      let wrong: [(inout TLSContext.ClientOptions) -> Void] = [
+        { $0.applicationProtocols = [""] }, { $0.keyLogFile = "/nowhere/keys" }, { $0.ciphers = "no-such-cipher" },
+      ]
+      for change in wrong {
+        var options = TLSContext.ClientOptions()
+        change(&options)
+        #expect(throws: ConnectionError.self) { try TLSContext.client(options) }
+      }
+      let wrongServer: [(inout TLSContext.ServerOptions) -> Void] = [
+        { $0.applicationProtocols = [""] }, { $0.keyLogFile = "/nowhere/keys" }, { $0.ciphers = "no-such-cipher" },
+      ]
+      for change in wrongServer {
+        var options = TLSContext.ServerOptions(identity: certificate.identity)
+        change(&options)
+        #expect(throws: ConnectionError.self) { try TLSContext.server(options) }
+      }
+    }
+    let (made, left) = counter.counts
+    #expect(made >= 2 && left == 0, "\(left) of \(made)")
+  }
+
   @Test func applicationProtocols() throws {
     let imap = try pair(
       server: { $0.applicationProtocols = ["imap"] }, client: { $0.applicationProtocols = ["http/1.1", "imap"] })
@@ -257,4 +282,24 @@ extension ConnectionError {
     let count = unsafe BIO_read(output, &text, Int32(text.count))
     return String(decoding: text.prefix(Int(count)), as: UTF8.self)
   }
+}
+
+/// Counts the contexts of OpenSSL that are made and freed while it is ``current``.
+private final class ContextCounter: Sendable {
+  @TaskLocal static var current: ContextCounter?
+
+  /// Whether OpenSSL tells of them.
+  static let isInstalled =
+    unsafe CRYPTO_get_ex_new_index(
+      CRYPTO_EX_INDEX_SSL_CTX, 0, nil,
+      { _, _, _, _, _, _ in
+        current?.state.withLock {
+          $0.made += 1
+          $0.left += 1
+        }
+      }, nil, { _, _, _, _, _, _ in current?.state.withLock { $0.left -= 1 } }) > 0
+
+  private let state = Mutex((made: 0, left: 0))
+
+  var counts: (made: Int, left: Int) { state.withLock { $0 } }
 }

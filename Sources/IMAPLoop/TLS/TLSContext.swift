@@ -70,7 +70,6 @@ public final class TLSContext: @unchecked Sendable {
   }
 
   private init(_ options: ClientOptions) throws(ConnectionError) {
-    unsafe pointer = try Self.makePointer(isServer: false)
     isServer = false
     let isChecked = options.trust != .insecure
     verifiesPeer = isChecked || !options.pins.isEmpty || options.verify != nil
@@ -85,6 +84,8 @@ public final class TLSContext: @unchecked Sendable {
         pins: options.pins, checksChain: isChecked && options.trust != .pinsOnly, inspect: options.verify)
     protocols = try Self.wire(options.applicationProtocols)
     keyLog = try options.keyLogFile.map { path throws(ConnectionError) in try TLSKeyLog(path) }
+    // Last: what throws before all is set runs no `deinit`.
+    unsafe pointer = try Self.makePointer(isServer: false)
     try setUp()
     // Kept here rather than by OpenSSL, whose cache is for servers.
     let mode = sessions == nil ? SSL_SESS_CACHE_OFF : SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
@@ -104,7 +105,6 @@ public final class TLSContext: @unchecked Sendable {
   }
 
   private init(_ options: ServerOptions) throws(ConnectionError) {
-    unsafe pointer = try Self.makePointer(isServer: true)
     isServer = true
     switch options.clientCertificates {
     case .none, .optional(.insecure), .required(.insecure): verifiesPeer = false
@@ -119,6 +119,8 @@ public final class TLSContext: @unchecked Sendable {
       ? TLSVerifier(pins: [], checksChain: false, inspect: nil) : nil
     protocols = try Self.wire(options.applicationProtocols)
     keyLog = try options.keyLogFile.map { path throws(ConnectionError) in try TLSKeyLog(path) }
+    // Last: what throws before all is set runs no `deinit`.
+    unsafe pointer = try Self.makePointer(isServer: true)
     try setUp()
     // Tickets need no memory here; a cache of sessions would.
     unsafe _ = cssl_set_session_cache_mode(pointer, Int(SSL_SESS_CACHE_OFF))
