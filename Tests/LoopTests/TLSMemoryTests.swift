@@ -39,6 +39,16 @@ import Testing
     }
   }
 
+  /// What the C library gives for 40 bytes has 40 or 56.
+  @Test(arguments: [40, 56]) func aLargerBlockWillDo(_ size: Int) async {
+    await onThread {
+      let block = unsafe malloc(size)
+      unsafe TLSMemory.release(block)
+      #expect(unsafe TLSMemory.allocate(40) == block)
+      unsafe TLSMemory.release(block)
+    }
+  }
+
   @Test func otherSizesAreTheLibrarys() async {
     await onThread {
       let kept = unsafe TLSMemory.allocate(16_384)

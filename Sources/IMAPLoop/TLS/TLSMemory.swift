@@ -55,9 +55,10 @@ public enum TLSMemory {
       }
     }
 
+    /// The C library gives sixteen bytes more where a piece of that size would be left over.
     init?(usable size: Int) {
       switch size {
-      case 40..<56: self = .small
+      case 40...56: self = .small
       case 17_408..<17_472: self = .record
       default: return nil
       }
