@@ -13,9 +13,9 @@ import Testing
       try await client.select(.inbox)
       let loop = await client.loop
       var events: [MailboxEvent] = []
-      for try await event in client.watch(for: .seconds(600)) {
+      for try await event in client.watch(for: .seconds(30)) {
         events.append(event)
-        if events.count == 2 { await loop.run { loop.skip(.seconds(600)) } }
+        if events.count == 2 { await loop.run { loop.skip(.seconds(30)) } }
       }
       #expect(events == [.exists(4), .exists(5)])
       try await client.noop()
